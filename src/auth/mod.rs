@@ -1,0 +1,10 @@
+//! Who may do what, as pure values: credentials, tokens, principals, scopes and every reason for a refusal.
+//!
+//! Nothing here knows of sockets, stores or configuration files.
+
+pub mod credential;
+pub mod principal;
+pub mod random;
+pub mod refusal;
+pub mod scope;
+pub mod token;

@@ -1,0 +1,368 @@
+//! Every reason for which Keyward answers a request itself, once: code, status, title, challenge and what to do.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::credential::Malformed;
+use crate::clock::Timestamp;
+
+/// The stable name of a refusal: the `code` of a problem body, the `outcome` of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are the wire names")]
+pub enum Code {
+    MissingCredentials,
+    InvalidRequest,
+    InvalidCredentials,
+    RevokedCredentials,
+    ExpiredCredentials,
+    InsufficientScope,
+    AddressNotAllowed,
+    NoRoute,
+    MethodNotAllowed,
+    AmbiguousPath,
+    InvalidHost,
+    BadRequest,
+    BodyTooLarge,
+    HeadersTooLarge,
+    TargetTooLong,
+    RequestTimeout,
+    ValidationUnavailable,
+    UpstreamUnavailable,
+    UpstreamUnreachable,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+    Overloaded,
+    Draining,
+}
+
+impl Code {
+    /// Every code, in the order of the contract's table.
+    pub const ALL: [Self; 23] = [
+        Self::MissingCredentials,
+        Self::InvalidRequest,
+        Self::InvalidCredentials,
+        Self::RevokedCredentials,
+        Self::ExpiredCredentials,
+        Self::InsufficientScope,
+        Self::AddressNotAllowed,
+        Self::NoRoute,
+        Self::MethodNotAllowed,
+        Self::AmbiguousPath,
+        Self::InvalidHost,
+        Self::BadRequest,
+        Self::BodyTooLarge,
+        Self::HeadersTooLarge,
+        Self::TargetTooLong,
+        Self::RequestTimeout,
+        Self::ValidationUnavailable,
+        Self::UpstreamUnavailable,
+        Self::UpstreamUnreachable,
+        Self::UpstreamProtocolError,
+        Self::UpstreamTimeout,
+        Self::Overloaded,
+        Self::Draining,
+    ];
+
+    /// The wire name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        self.row().1
+    }
+
+    /// The short human name, constant for a code.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    const fn row(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::MissingCredentials => ("missing_credentials", 401, "Credentials are missing"),
+            Self::InvalidRequest => ("invalid_request", 400, "The credentials cannot be read"),
+            Self::InvalidCredentials => ("invalid_credentials", 401, "The credentials are not valid"),
+            Self::RevokedCredentials => ("revoked_credentials", 401, "The credentials were revoked"),
+            Self::ExpiredCredentials => ("expired_credentials", 401, "The credentials have expired"),
+            Self::InsufficientScope => ("insufficient_scope", 403, "A scope is missing"),
+            Self::AddressNotAllowed => ("address_not_allowed", 403, "This address is not allowed"),
+            Self::NoRoute => ("no_route", 404, "Nothing is served here"),
+            Self::MethodNotAllowed => ("method_not_allowed", 405, "The method is not allowed here"),
+            Self::AmbiguousPath => ("ambiguous_path", 400, "The path is ambiguous"),
+            Self::InvalidHost => ("invalid_host", 400, "The host is not valid"),
+            Self::BadRequest => ("bad_request", 400, "The request is ambiguous"),
+            Self::BodyTooLarge => ("body_too_large", 413, "The body is too large"),
+            Self::HeadersTooLarge => ("headers_too_large", 431, "The header fields are too large"),
+            Self::TargetTooLong => ("target_too_long", 414, "The request target is too long"),
+            Self::RequestTimeout => ("request_timeout", 408, "The request took too long to arrive"),
+            Self::ValidationUnavailable => {
+                ("validation_unavailable", 503, "Credentials cannot be checked right now")
+            }
+            Self::UpstreamUnavailable => ("upstream_unavailable", 503, "No server is available"),
+            Self::UpstreamUnreachable => ("upstream_unreachable", 502, "The server cannot be reached"),
+            Self::UpstreamProtocolError => {
+                ("upstream_protocol_error", 502, "The server's answer is unusable")
+            }
+            Self::UpstreamTimeout => ("upstream_timeout", 504, "The server took too long"),
+            Self::Overloaded => ("overloaded", 503, "Too many requests are in flight"),
+            Self::Draining => ("draining", 503, "This server is shutting down"),
+        }
+    }
+}
+
+/// Why a path has more than one reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ambiguity {
+    /// `.` or `..` as a segment, in any spelling.
+    DotSegment,
+    /// NUL, another control byte, or a byte that no URL contains.
+    ControlByte,
+    /// A `#`.
+    Fragment,
+    /// A `%` that two hexadecimal digits do not follow.
+    BrokenEscape,
+    /// `%2F`.
+    EncodedSlash,
+    /// `//`.
+    DoubleSlash,
+    /// `;`, plain or escaped.
+    Semicolon,
+    /// `%25`.
+    EncodedPercent,
+    /// `\`, plain or escaped.
+    Backslash,
+    /// Escapes that are not UTF-8.
+    NonUtf8,
+}
+
+impl Ambiguity {
+    const fn detail(self) -> &'static str {
+        match self {
+            Self::DotSegment => "The path has a dot segment (. or ..). Send the path it stands for.",
+            Self::ControlByte => "The path has a control byte or one that no URL contains.",
+            Self::Fragment => {
+                "The path has a #. Fragments are not sent to servers; escape it as %23 in the query."
+            }
+            Self::BrokenEscape => "The path has a % that two hexadecimal digits do not follow.",
+            Self::EncodedSlash => "The path has an escaped slash (%2F), which this route does not allow.",
+            Self::DoubleSlash => "The path has an empty segment (//), which this route does not allow.",
+            Self::Semicolon => "The path has a semicolon, which this route does not allow.",
+            Self::EncodedPercent => {
+                "The path has an escaped percent sign (%25), which this route does not allow."
+            }
+            Self::Backslash => "The path has a backslash, which this route does not allow.",
+            Self::NonUtf8 => "The path has escapes that are not UTF-8, which this route does not allow.",
+        }
+    }
+}
+
+/// One refusal, with what its answer needs beyond the code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No credential; the scheme that was sent instead, when it is a registered one.
+    MissingCredentials {
+        /// A scheme that is not read here.
+        scheme: Option<&'static str>,
+    },
+    /// The credential cannot be read.
+    InvalidRequest(Malformed),
+    /// Unknown, or its checksum is wrong.
+    InvalidCredentials,
+    /// The key was revoked.
+    Revoked,
+    /// The account is disabled.
+    AccountDisabled,
+    /// The key has expired.
+    Expired {
+        /// When it ended.
+        at: Timestamp,
+    },
+    /// The credential lacks a scope that the route requires.
+    InsufficientScope {
+        /// All scopes the route requires, parted by spaces.
+        required: Arc<str>,
+    },
+    /// The key may not be used from the client's address.
+    AddressNotAllowed,
+    /// No route matches.
+    NoRoute,
+    /// Routes match the path, none the method.
+    MethodNotAllowed {
+        /// The value of `Allow`.
+        allow: Arc<str>,
+    },
+    /// The path has more than one reading.
+    AmbiguousPath(Ambiguity),
+    /// `Host` is missing, repeated, malformed, or contradicts the target.
+    InvalidHost,
+    /// Another ambiguity of framing; the text says which.
+    BadRequest(&'static str),
+    /// The body is over the limit.
+    BodyTooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The header fields are over the limit.
+    HeadersTooLarge,
+    /// The request target is over the limit.
+    TargetTooLong,
+    /// The client sent too slowly.
+    RequestTimeout,
+    /// The credential cannot be validated now; it may be good.
+    ValidationUnavailable,
+    /// No endpoint is healthy.
+    UpstreamUnavailable,
+    /// No connection to an endpoint could be made.
+    UpstreamUnreachable,
+    /// The upstream broke the protocol or the connection.
+    UpstreamProtocolError,
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+    /// Too much is in flight.
+    Overloaded,
+    /// The process is ending.
+    Draining,
+}
+
+impl Refusal {
+    /// The stable name.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::MissingCredentials { .. } => Code::MissingCredentials,
+            Self::InvalidRequest(_) => Code::InvalidRequest,
+            Self::InvalidCredentials => Code::InvalidCredentials,
+            Self::Revoked | Self::AccountDisabled => Code::RevokedCredentials,
+            Self::Expired { .. } => Code::ExpiredCredentials,
+            Self::InsufficientScope { .. } => Code::InsufficientScope,
+            Self::AddressNotAllowed => Code::AddressNotAllowed,
+            Self::NoRoute => Code::NoRoute,
+            Self::MethodNotAllowed { .. } => Code::MethodNotAllowed,
+            Self::AmbiguousPath(_) => Code::AmbiguousPath,
+            Self::InvalidHost => Code::InvalidHost,
+            Self::BadRequest(_) => Code::BadRequest,
+            Self::BodyTooLarge { .. } => Code::BodyTooLarge,
+            Self::HeadersTooLarge => Code::HeadersTooLarge,
+            Self::TargetTooLong => Code::TargetTooLong,
+            Self::RequestTimeout => Code::RequestTimeout,
+            Self::ValidationUnavailable => Code::ValidationUnavailable,
+            Self::UpstreamUnavailable => Code::UpstreamUnavailable,
+            Self::UpstreamUnreachable => Code::UpstreamUnreachable,
+            Self::UpstreamProtocolError => Code::UpstreamProtocolError,
+            Self::UpstreamTimeout => Code::UpstreamTimeout,
+            Self::Overloaded => Code::Overloaded,
+            Self::Draining => Code::Draining,
+        }
+    }
+
+    /// What is wrong and what to do about it, for the client: no secret, no internal address, no cause.
+    #[must_use]
+    pub fn detail(&self) -> Cow<'static, str> {
+        match self {
+            Self::MissingCredentials { scheme: None } => {
+                "Send an API key with the request: Authorization: Bearer YOUR_KEY".into()
+            }
+            Self::MissingCredentials { scheme: Some(scheme) } => format!(
+                "The Authorization field uses the scheme {scheme}, which is not accepted here. Send: Authorization: Bearer YOUR_KEY"
+            )
+            .into(),
+            Self::InvalidRequest(why) => why.detail().into(),
+            Self::InvalidCredentials => {
+                "This credential is not known. Check that it was copied whole, or generate a new API key.".into()
+            }
+            Self::Revoked => "This API key was revoked. Generate a new one.".into(),
+            Self::AccountDisabled => {
+                "The account of this API key is disabled. Contact the operator of this service.".into()
+            }
+            Self::Expired { at } => format!("This API key expired on {at}. Generate a new one.").into(),
+            Self::InsufficientScope { required } => format!(
+                "This request needs the scope {required}. Use a key that has it, or ask for it."
+            )
+            .into(),
+            Self::AddressNotAllowed => {
+                "This API key may not be used from your address. Use it from an allowed network, or change its address rules."
+                    .into()
+            }
+            Self::NoRoute => "No route matches this host and path. Check the URL.".into(),
+            Self::MethodNotAllowed { allow } => format!("Use one of these methods: {allow}").into(),
+            Self::AmbiguousPath(why) => why.detail().into(),
+            Self::InvalidHost => {
+                "The Host field is missing, repeated, malformed, or differs from the request target. Send exactly one.".into()
+            }
+            Self::BadRequest(why) => (*why).into(),
+            Self::BodyTooLarge { limit } => format!("The body may have at most {limit} bytes.").into(),
+            Self::HeadersTooLarge => "The header fields are too many or too large. Send fewer or shorter ones.".into(),
+            Self::TargetTooLong => "The request target is too long. Send data in the body instead.".into(),
+            Self::RequestTimeout => "The request did not arrive in time. Send it again.".into(),
+            Self::ValidationUnavailable => {
+                "Your credential could not be checked; it may be valid. Try again shortly.".into()
+            }
+            Self::UpstreamUnavailable => "No server is ready for this request. Try again shortly.".into(),
+            Self::UpstreamUnreachable => "The server behind this gateway cannot be reached. Try again shortly.".into(),
+            Self::UpstreamProtocolError => {
+                "The server behind this gateway broke off or gave an answer that cannot be passed on.".into()
+            }
+            Self::UpstreamTimeout => "The server behind this gateway did not answer in time.".into(),
+            Self::Overloaded => "Too many requests are in flight. Try again shortly.".into(),
+            Self::Draining => "This server is shutting down. Send the request again.".into(),
+        }
+    }
+
+    /// What follows `Bearer realm="…"` in `WWW-Authenticate` (RFC 6750 §3); `None` when there is no challenge.
+    #[must_use]
+    pub fn challenge(&self) -> Option<Cow<'static, str>> {
+        let error = match self {
+            Self::MissingCredentials { .. } => "",
+            Self::InvalidRequest(_) => r#", error="invalid_request""#,
+            Self::InvalidCredentials => r#", error="invalid_token""#,
+            Self::Revoked => r#", error="invalid_token", error_description="The credential was revoked""#,
+            Self::AccountDisabled => {
+                r#", error="invalid_token", error_description="The account is disabled""#
+            }
+            Self::Expired { .. } => r#", error="invalid_token", error_description="The credential expired""#,
+            Self::InsufficientScope { required } => {
+                return Some(format!(r#", error="insufficient_scope", scope="{required}""#).into());
+            }
+            _ => return None,
+        };
+        Some(error.into())
+    }
+
+    /// Seconds for `Retry-After`, where trying again later can help.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u32> {
+        match self.code() {
+            Code::ValidationUnavailable | Code::UpstreamUnavailable | Code::Overloaded | Code::Draining => {
+                Some(1)
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_indexed_by_their_order() {
+        for (index, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(code as usize, index);
+            assert!(Code::ALL.iter().filter(|other| other.as_str() == code.as_str()).count() == 1);
+            assert!((400..600).contains(&code.status()));
+        }
+    }
+
+    #[test]
+    fn every_401_has_a_challenge_and_says_when_it_expired() {
+        let expired = Refusal::Expired { at: Timestamp(1_793_491_200_000) };
+        assert_eq!(expired.detail(), "This API key expired on 2026-11-01T00:00:00Z. Generate a new one.");
+        assert!(expired.challenge().unwrap().contains("invalid_token"));
+        assert_eq!(Refusal::MissingCredentials { scheme: None }.challenge().unwrap(), "");
+        assert_eq!(Refusal::NoRoute.challenge(), None);
+    }
+}

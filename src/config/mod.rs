@@ -1,0 +1,333 @@
+//! The configuration: text → checked values, with every problem told at once and at its place.
+//!
+//! The structures here are what runs; everything in them has been checked, every name resolved, every default set.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method};
+use ipnet::IpNet;
+
+use crate::auth::credential::Basic;
+use crate::auth::refusal::Ambiguity;
+use crate::auth::scope::{Scope, ScopeSet};
+use crate::auth::token::Prefix;
+
+/// A whole, valid configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Public listeners. Fixed until a restart.
+    pub listeners: Vec<Listener>,
+    /// Peers whose forwarding fields count.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The admin listener. Fixed until a restart.
+    pub admin: Admin,
+    /// Where accounts and keys live. Fixed until a restart.
+    pub store: Store,
+    /// The catalogue of scopes.
+    pub scopes: Vec<CatalogueScope>,
+    /// How keys are made.
+    pub keys: Keys,
+    /// Where credentials are read from besides `Authorization: Bearer`.
+    pub credentials: Credentials,
+    /// Names of the identity fields that upstreams receive.
+    pub identity_headers: IdentityHeaders,
+    /// Named groups of servers.
+    pub upstreams: Vec<Upstream>,
+    /// What is matched, in file order.
+    pub routes: Vec<Route>,
+    /// The validation cache.
+    pub cache: Cache,
+    /// Every phase's limit of time.
+    pub timeouts: Timeouts,
+    /// Every limit of size and number.
+    pub max: Max,
+    /// Logging.
+    pub log: Log,
+    /// Ending.
+    pub shutdown: Shutdown,
+    /// Bodies of refusals.
+    pub errors: Errors,
+}
+
+/// One public listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name in metrics.
+    pub name: Arc<str>,
+    /// Where it listens; port 0 takes any free one.
+    pub address: SocketAddr,
+}
+
+/// The admin listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// The embedded store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// The database file, absolute or relative to the working directory.
+    pub path: PathBuf,
+    /// What a commit waits for.
+    pub synchronous: Synchronous,
+}
+
+/// What a commit waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synchronous {
+    /// The disk: an acknowledged write survives a power cut.
+    Full,
+    /// The operating system: an acknowledged write survives the process, not a power cut.
+    Normal,
+}
+
+/// A scope of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogueScope {
+    /// The scope.
+    pub scope: Scope,
+    /// In words, for people.
+    pub description: String,
+    /// Whether an account may have it without being given it.
+    pub default: bool,
+}
+
+/// How keys are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// The first part of every secret made here.
+    pub prefix: Prefix,
+    /// The life of a key that asks for none.
+    pub default_lifetime: Duration,
+    /// The longest life a key can have.
+    pub max_lifetime: Duration,
+    /// How long expired and revoked keys are kept, so that their refusals stay distinct.
+    pub keep_dead: Duration,
+}
+
+/// Where credentials are read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Whether `Basic` is read.
+    pub basic: Basic,
+    /// Further header fields that may hold a bare credential.
+    pub headers: Vec<HeaderName>,
+}
+
+/// The names under which upstreams receive who is asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is named for what it carries")]
+pub struct IdentityHeaders {
+    pub subject: HeaderName,
+    pub credential: HeaderName,
+    pub client: HeaderName,
+    pub scopes: HeaderName,
+    pub method: HeaderName,
+}
+
+/// A named group of servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its name in routes and metrics.
+    pub name: Arc<str>,
+    /// At least one.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// One server, reached over HTTP/1.1 in clear.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// An IP address or a DNS name, without brackets.
+    pub host: Arc<str>,
+    /// The port.
+    pub port: u16,
+}
+
+/// One route.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Its name in metrics and logs.
+    pub name: Arc<str>,
+    /// The hosts it serves; empty = any.
+    pub hosts: Vec<HostPattern>,
+    /// The path it serves, in canonical form.
+    pub path: PathPattern,
+    /// The methods it serves; empty = any. `GET` brings `HEAD` with it.
+    pub methods: Vec<Method>,
+    /// Who may pass.
+    pub auth: Auth,
+    /// Index into [`Config::upstreams`].
+    pub upstream: usize,
+    /// What the upstream receives as `Host`.
+    pub host: HostField,
+    /// Ambiguities that this route's backend reads as Keyward does.
+    pub allow: Vec<Ambiguity>,
+    /// Whether the upstream receives the credential itself.
+    pub forward_credential: bool,
+}
+
+/// A host as a route names it: lower case, without port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HostPattern {
+    /// `api.example.com`.
+    Exact(Box<str>),
+    /// `*.example.com`, kept as `.example.com`: any name that ends so and has at least one more label.
+    Wildcard(Box<str>),
+}
+
+/// A path as a route names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PathPattern {
+    /// This path alone.
+    Exact(Box<str>),
+    /// This path and everything under it, by whole segments. `/` matches everything.
+    Prefix(Box<str>),
+    /// Segments, some of them `{name}` (any one segment), the last perhaps `{*name}` (any rest).
+    Pattern(Box<str>),
+}
+
+/// Who may pass a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Everybody; credentials are not looked at.
+    Public,
+    /// Whoever sends none, and whoever sends one that holds.
+    Optional(ScopeSet),
+    /// Whoever sends one that holds and has all these scopes.
+    Required(ScopeSet),
+}
+
+/// What the upstream receives as `Host`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostField {
+    /// What the client sent.
+    Client,
+    /// The endpoint's own authority.
+    Upstream,
+    /// A fixed name.
+    Fixed(HeaderValue),
+}
+
+/// The validation cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// Most valid credentials held.
+    pub capacity: u64,
+    /// Longest life of one.
+    pub ttl: Duration,
+    /// Most refusals held, apart from the valid.
+    pub negative_capacity: u64,
+    /// Longest life of one.
+    pub negative_ttl: Duration,
+    /// How long what was good serves without contact to the store; zero = not at all.
+    pub stale_while_unavailable: Duration,
+}
+
+/// Every phase's limit of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Accepted connection → first byte.
+    pub first_byte: Duration,
+    /// First byte of a request → end of its fields.
+    pub request_head: Duration,
+    /// Between requests on a connection.
+    pub idle: Duration,
+    /// Between pieces of a request's body.
+    pub request_body_idle: Duration,
+    /// Making a connection to an endpoint.
+    pub connect: Duration,
+    /// Request sent → end of the answer's fields.
+    pub response_head: Duration,
+    /// Between pieces of an answer's body, whichever side is slow.
+    pub response_body_idle: Duration,
+    /// The whole of a request; `None` = no limit.
+    pub total: Option<Duration>,
+    /// Keeping an unused connection to an endpoint.
+    pub upstream_idle: Duration,
+}
+
+/// Every limit of size and number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Max {
+    /// Bytes of a request's body; `None` = no limit.
+    pub body: Option<u64>,
+    /// Bytes of request line and fields together.
+    pub headers: usize,
+    /// Header fields of a request.
+    pub header_count: usize,
+    /// Bytes of the request target.
+    pub target: usize,
+    /// Client connections at once.
+    pub connections: usize,
+    /// Requests at once.
+    pub in_flight: usize,
+}
+
+/// Logging.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The lowest level that is written.
+    pub level: Level,
+    /// How lines look.
+    pub format: LogFormat,
+    /// Where the access log goes. Fixed until a restart.
+    pub access: AccessLog,
+}
+
+/// The lowest level that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the usual levels")]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Human on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Human,
+}
+
+/// Where the access log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Nowhere.
+    Off,
+    /// Appended to this file.
+    File(PathBuf),
+}
+
+/// Ending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Still accepting after the signal, so that load balancers notice.
+    pub delay: Duration,
+    /// Letting requests finish after that.
+    pub grace: Duration,
+}
+
+/// Bodies of refusals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Errors {
+    /// What stands before the code in `type`.
+    pub type_base: String,
+    /// The realm of challenges.
+    pub realm: String,
+}

@@ -1,0 +1,16 @@
+//! Keyward, an authenticating reverse-proxy gateway.
+//!
+//! The folders are the boxes of the architecture, lower layers first; a module imports lower layers only.
+//!
+//! ```text
+//! L4  main → cli → app                         composition; the one place that sees everything
+//! L3  proxy      control                       siblings: none imports another
+//! L2  decision   routes   authenticator   issuer   store::sqlite
+//! L1  message   config   web   server   telemetry   store (the port)
+//! L0  auth   clock                             pure: no tokio, no hyper, no SQL, no files
+//! ```
+
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod store;

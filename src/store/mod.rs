@@ -1,0 +1,107 @@
+//! The port to the home of accounts, key digests and the audit log: one trait, plain records, [`StoreError`].
+//!
+//! Every change is one transaction that also writes one audit row. The rows' sequence numbers follow the order of
+//! commits, so the audit log is the change feed too: whoever has seen row n knows every change up to n.
+//! Nothing here knows SQL; [`sqlite`] does.
+
+pub mod records;
+pub mod sqlite;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+pub use records::{
+    Account, AccountStatus, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq, Subject,
+};
+
+use crate::auth::scope::ScopeSet;
+use crate::auth::token::HashedToken;
+use crate::clock::Timestamp;
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, is locked, full, or broken; the same call may succeed later.
+    #[error("the store is not available")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No such thing.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// It would contradict what is there, such as a second account with one address.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// What was read is not what this version writes.
+    #[error("the store holds a value this version cannot read: {0}")]
+    Corrupt(String),
+}
+
+/// What a store call gives.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// A store that threads share.
+pub type SharedStore = Arc<dyn Store>;
+
+/// Home of accounts, keys and the audit log. Every method is one transaction.
+///
+/// Writing methods return the sequence number of their audit row, which no earlier [`find_key`](Self::find_key)
+/// had seen.
+pub trait Store: Send + Sync + 'static {
+    /// The one indexed query of a cold validation: the key with this digest and its account, and the newest sequence
+    /// number that the same snapshot holds.
+    fn find_key(&self, digest: HashedToken) -> Answer<'_, Found>;
+
+    /// What changed after `after`, oldest first, at most `limit` rows.
+    fn changes(&self, after: Seq, limit: u32) -> Answer<'_, Vec<Change>>;
+
+    /// The newest sequence number, 0 in an empty store.
+    fn latest(&self) -> Answer<'_, Seq>;
+
+    /// Makes an account. [`StoreError::Conflict`] when the address is taken (letter case aside).
+    fn create_account<'a>(&'a self, account: &'a NewAccount, origin: &'a Origin) -> Answer<'a, Seq>;
+
+    /// The account with this id or address.
+    fn account<'a>(&'a self, id_or_email: &'a str) -> Answer<'a, Account>;
+
+    /// Accounts by id, after the id `after`, at most `limit`.
+    fn accounts<'a>(&'a self, after: Option<&'a str>, limit: u32) -> Answer<'a, Page<Account>>;
+
+    /// Enables or disables an account. Setting what is already set is a change too, and audited.
+    fn set_account_status<'a>(
+        &'a self,
+        id: &'a str,
+        status: AccountStatus,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq>;
+
+    /// Sets what an account's keys may have; `None` goes back to the catalogue's defaults.
+    fn set_account_scopes<'a>(
+        &'a self,
+        id: &'a str,
+        scopes: Option<&'a ScopeSet>,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq>;
+
+    /// Keeps a key. [`StoreError::NotFound`] when its account is gone.
+    fn create_key<'a>(&'a self, key: &'a ApiKey, origin: &'a Origin) -> Answer<'a, Seq>;
+
+    /// The key with this id.
+    fn key<'a>(&'a self, id: &'a str) -> Answer<'a, Key>;
+
+    /// Keys by id, of one account or of all, after the id `after`, at most `limit`.
+    fn keys<'a>(
+        &'a self,
+        account: Option<&'a str>,
+        after: Option<&'a str>,
+        limit: u32,
+    ) -> Answer<'a, Page<Key>>;
+
+    /// Revokes a key for good. Revoking it again keeps the first time and writes no audit row; the answer is then the
+    /// sequence number of the newest row.
+    fn revoke_key<'a>(&'a self, id: &'a str, at: Timestamp, origin: &'a Origin) -> Answer<'a, Seq>;
+
+    /// The audit log after `after`, oldest first, at most `limit`.
+    fn audit(&self, after: Seq, limit: u32) -> Answer<'_, Vec<AuditEntry>>;
+}
