@@ -1,0 +1,205 @@
+//! Limits of time without a timer each: one coarse tick a worker looks at all of them.
+//!
+//! A request sets and clears several limits; re-arming a runtime timer for each costs system calls, setting a
+//! [`Timer`] costs one store. The price is precision: a limit fires up to two periods late, never early.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::clock::{Clock, Tick};
+
+/// How often a worker looks at its limits.
+pub const PERIOD: Duration = Duration::from_millis(100);
+
+const NEVER: Tick = Tick(u64::MAX);
+
+/// All limits of one worker.
+#[derive(Debug)]
+pub struct Deadlines {
+    clock: Clock,
+    now: Cell<Tick>,
+    /// No armed limit is earlier than this.
+    earliest: Cell<Tick>,
+    slots: RefCell<Slots>,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    all: Vec<Option<Rc<Slot>>>,
+    free: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    at: Cell<Tick>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Deadlines {
+    /// No limits yet.
+    #[must_use]
+    pub fn new(clock: Clock) -> Rc<Self> {
+        let now = Cell::new(clock.tick());
+        Rc::new(Self { clock, now, earliest: Cell::new(NEVER), slots: RefCell::default() })
+    }
+
+    /// The time of the last tick: up to one [`PERIOD`] old, and free.
+    #[must_use]
+    pub fn coarse_now(&self) -> Tick {
+        self.now.get()
+    }
+
+    /// A limit that is not armed yet.
+    #[must_use]
+    pub fn timer(self: &Rc<Self>) -> Timer {
+        let slot = Rc::new(Slot { at: Cell::new(NEVER), waker: RefCell::new(None) });
+        let mut slots = self.slots.borrow_mut();
+        let index = slots.free.pop().unwrap_or_else(|| {
+            slots.all.push(None);
+            slots.all.len() - 1
+        });
+        if let Some(place) = slots.all.get_mut(index) {
+            *place = Some(Rc::clone(&slot));
+        }
+        Timer { slot, index, owner: Rc::clone(self) }
+    }
+
+    /// Wakes whoever waits for a limit that has passed. The worker calls it every [`PERIOD`].
+    pub fn tick(&self) {
+        let now = self.clock.tick();
+        self.now.set(now);
+        if self.earliest.get() > now {
+            return;
+        }
+        let mut earliest = NEVER;
+        for slot in self.slots.borrow().all.iter().flatten() {
+            let at = slot.at.get();
+            if at <= now {
+                slot.wake();
+            } else if at < earliest {
+                earliest = at;
+            }
+        }
+        self.earliest.set(earliest);
+    }
+
+    /// Wakes everything that ever waited, so that it sees a flag that was set.
+    pub fn wake_all(&self) {
+        for slot in self.slots.borrow().all.iter().flatten() {
+            slot.wake();
+        }
+    }
+
+    fn forget(&self, index: usize) {
+        let mut slots = self.slots.borrow_mut();
+        if let Some(place) = slots.all.get_mut(index) {
+            *place = None;
+            slots.free.push(index);
+        }
+    }
+}
+
+impl Slot {
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// One limit of time: armed, re-armed and cleared at no cost, waited for in a poll function.
+#[derive(Debug)]
+pub struct Timer {
+    slot: Rc<Slot>,
+    index: usize,
+    owner: Rc<Deadlines>,
+}
+
+impl Timer {
+    /// Arms it: it fires once `after` has passed.
+    pub fn set(&self, after: Duration) {
+        // The coarse now may be a period old; adding one keeps a limit from firing early.
+        let at = self.owner.now.get().after(after + PERIOD);
+        self.slot.at.set(at);
+        if at < self.owner.earliest.get() {
+            self.owner.earliest.set(at);
+        }
+    }
+
+    /// Disarms it.
+    pub fn clear(&self) {
+        self.slot.at.set(NEVER);
+    }
+
+    /// Whether it has fired.
+    #[must_use]
+    pub fn fired(&self) -> bool {
+        self.slot.at.get() <= self.owner.now.get()
+    }
+
+    /// Ready once it has fired; else the task is woken when it does, or when the worker drains.
+    pub fn poll_fired(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.fired() {
+            return Poll::Ready(());
+        }
+        let mut waker = self.slot.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.owner.forget(self.index);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn a_timer_fires_after_its_time_and_never_before() {
+        let clock = Clock::manual(Timestamp(0));
+        let deadlines = Deadlines::new(clock.clone());
+        let timer = deadlines.timer();
+        timer.set(Duration::from_secs(1));
+        clock.advance(Duration::from_secs(1));
+        deadlines.tick();
+        assert!(!timer.fired());
+        clock.advance(PERIOD);
+        deadlines.tick();
+        assert!(timer.fired());
+    }
+
+    #[test]
+    fn clearing_and_arming_again_hold() {
+        let clock = Clock::manual(Timestamp(0));
+        let deadlines = Deadlines::new(clock.clone());
+        let (first, second) = (deadlines.timer(), deadlines.timer());
+        first.set(Duration::from_secs(5));
+        second.set(Duration::from_secs(1));
+        second.clear();
+        clock.advance(Duration::from_secs(3));
+        deadlines.tick();
+        assert!(!first.fired() && !second.fired());
+        second.set(Duration::from_secs(1));
+        clock.advance(Duration::from_secs(2));
+        deadlines.tick();
+        assert!(!first.fired() && second.fired());
+    }
+
+    #[test]
+    fn a_dropped_timer_leaves_its_place_to_the_next() {
+        let deadlines = Deadlines::new(Clock::manual(Timestamp(0)));
+        for _ in 0..100 {
+            drop(deadlines.timer());
+        }
+        assert_eq!(deadlines.slots.borrow().all.len(), 1);
+    }
+}
