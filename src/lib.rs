@@ -14,4 +14,5 @@ pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod message;
+pub mod routes;
 pub mod store;
