@@ -14,4 +14,6 @@ pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod server;
+pub mod message;
+pub mod routes;
 pub mod store;

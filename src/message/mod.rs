@@ -1,0 +1,203 @@
+//! What may be forwarded: one strict reading of a message, or a refusal, for every version of HTTP.
+//!
+//! Owns framing, the authority, the canonical path and the fate of fields. Pure functions on the types of `http`; knows
+//! nothing of sockets, routes or configuration.
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+
+use crate::auth::refusal::Refusal;
+use fields::Connection;
+use framing::{Framing, InDoubt, Protocol};
+use host::{FieldRule, Host};
+use target::Path;
+
+pub mod fields;
+pub mod framing;
+pub mod host;
+mod names;
+pub mod target;
+
+#[cfg(test)]
+mod tests;
+
+/// The sizes that a request may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of request line and fields together.
+    pub headers: usize,
+    /// Number of fields.
+    pub header_count: usize,
+    /// Bytes of the target.
+    pub target: usize,
+}
+
+/// What one reading of a request found. Everything after it relies on this, never on the request again.
+#[derive(Clone, Debug)]
+pub struct Admission<'a> {
+    /// Who the request is for.
+    pub host: Host<'a>,
+    /// The path that is matched and forwarded.
+    pub path: Path<'a>,
+    /// The query as sent, without `?`.
+    pub query: Option<&'a str>,
+    /// Where the body ends.
+    pub framing: Framing,
+    /// What belongs to the client's connection.
+    pub connection: Connection<'a>,
+    /// The protocol that the client asks to change to; only HTTP/1.1 without a body can.
+    pub upgrade: Option<&'a HeaderValue>,
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub continuation: Continuation,
+}
+
+/// Whether a client waits before it sends its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Continuation {
+    /// The body comes by itself.
+    NotAwaited,
+    /// The client waits for `100 Continue`.
+    Awaited,
+}
+
+const CONNECT: &str = "CONNECT is not served here. Send the request itself.";
+const NOT_A_PATH: &str = "The request target is not a path or an http URL. Send a path.";
+const VERSION: &str = "This version of HTTP is not served here.";
+const H2C: &str = "Upgrade to HTTP/2 is not served here. Start with HTTP/2 instead.";
+const EXPECTATION: &str = "The Expect field holds something else than 100-continue. Leave it out.";
+const TRACE_BODY: &str = "A TRACE request has no body. Leave it out.";
+const CONNECTION_FIELD: &str = "The request has a connection field, which HTTP/2 does not have.";
+
+/// Reads a request's head once.
+///
+/// # Errors
+/// The refusal of whatever has more than one reading or is over a limit; the connection must then be closed (HTTP/1) or
+/// the stream ended, for where the body ends may be in doubt.
+pub fn admit<'a>(parts: &'a Parts, limits: &Limits) -> Result<Admission<'a>, Refusal> {
+    let protocol = protocol(parts.version)?;
+    if parts.method == Method::CONNECT {
+        return Err(Refusal::BadRequest(CONNECT));
+    }
+    let target_bytes = target_length(&parts.uri);
+    if target_bytes > limits.target {
+        return Err(Refusal::TargetTooLong);
+    }
+    if parts.headers.len() > limits.header_count {
+        return Err(Refusal::HeadersTooLarge);
+    }
+    check_form(&parts.uri)?;
+    let line_bytes = parts.method.as_str().len() + target_bytes;
+    let fields = Reading::of(&parts.headers, protocol, limits.headers.saturating_sub(line_bytes))?;
+    let framing = fields.framing.request(protocol)?;
+    let has_body = fields.body(framing);
+    if parts.method == Method::TRACE && has_body {
+        return Err(Refusal::BadRequest(TRACE_BODY));
+    }
+    let rule = if protocol == Protocol::Http2 { FieldRule::Optional } else { FieldRule::Required };
+    let host = host::of(&parts.uri, fields.host, rule).ok_or(Refusal::InvalidHost)?;
+    let path = target::canonical(parts.uri.path()).map_err(Refusal::AmbiguousPath)?;
+    let may_upgrade = protocol == Protocol::Http11 && !has_body && fields.connection.offers_upgrade();
+    let awaited = fields.expects && has_body && protocol != Protocol::Http10;
+    Ok(Admission {
+        host,
+        path,
+        query: parts.uri.query(),
+        framing,
+        connection: fields.connection,
+        upgrade: fields.upgrade.filter(|_| may_upgrade),
+        continuation: if awaited { Continuation::Awaited } else { Continuation::NotAwaited },
+    })
+}
+
+impl From<InDoubt> for Refusal {
+    fn from(why: InDoubt) -> Self {
+        Self::BadRequest(why.0)
+    }
+}
+
+fn protocol(version: Version) -> Result<Protocol, Refusal> {
+    match version {
+        Version::HTTP_11 => Ok(Protocol::Http11),
+        Version::HTTP_2 => Ok(Protocol::Http2),
+        Version::HTTP_10 => Ok(Protocol::Http10),
+        _ => Err(Refusal::BadRequest(VERSION)),
+    }
+}
+
+fn target_length(uri: &Uri) -> usize {
+    let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
+    authority + uri.path_and_query().map_or(0, |target| target.as_str().len())
+}
+
+/// Origin form and absolute form pass; asterisk form (`OPTIONS *`, `PRI *`) and authority form do not.
+fn check_form(uri: &Uri) -> Result<(), Refusal> {
+    let scheme = match uri.scheme_str() {
+        None => uri.authority().is_none(),
+        Some(scheme) => matches!(scheme, "http" | "https"),
+    };
+    if scheme && uri.path().starts_with('/') { Ok(()) } else { Err(Refusal::BadRequest(NOT_A_PATH)) }
+}
+
+/// What the fields say that matters here, gathered in one pass.
+#[derive(Default)]
+struct Reading<'a> {
+    host: Option<&'a [u8]>,
+    framing: framing::Fields,
+    connection: Connection<'a>,
+    /// The value of the only `Upgrade` field.
+    upgrade: Option<&'a HeaderValue>,
+    upgrades: u8,
+    expects: bool,
+}
+
+impl<'a> Reading<'a> {
+    fn of(headers: &'a HeaderMap, protocol: Protocol, bytes_allowed: usize) -> Result<Self, Refusal> {
+        let mut reading = Self::default();
+        let mut bytes = 0;
+        for (name, value) in headers {
+            // With ": " and the line's end.
+            bytes += name.as_str().len() + value.len() + 4;
+            reading.field(headers, protocol, name, value)?;
+        }
+        if bytes > bytes_allowed { Err(Refusal::HeadersTooLarge) } else { Ok(reading) }
+    }
+
+    fn field(
+        &mut self,
+        headers: &'a HeaderMap,
+        protocol: Protocol,
+        name: &HeaderName,
+        value: &'a HeaderValue,
+    ) -> Result<(), Refusal> {
+        let bytes = name.as_str().as_bytes();
+        match name.as_str() {
+            "host" if self.host.is_some() => return Err(Refusal::InvalidHost),
+            "host" => self.host = Some(value.as_bytes()),
+            "content-length" => self.framing.request_length(value.as_bytes())?,
+            "te" if protocol == Protocol::Http2 && value != "trailers" => {
+                return Err(Refusal::BadRequest(CONNECTION_FIELD));
+            }
+            "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade"
+                if protocol == Protocol::Http2 =>
+            {
+                return Err(Refusal::BadRequest(CONNECTION_FIELD));
+            }
+            "transfer-encoding" => self.framing.coding(value.as_bytes())?,
+            "connection" => self.connection.note(headers, value.as_bytes()),
+            "upgrade" if framing::offers_h2c(value.as_bytes()) => return Err(Refusal::BadRequest(H2C)),
+            "upgrade" => {
+                self.upgrades = self.upgrades.saturating_add(1);
+                self.upgrade = (self.upgrades == 1).then_some(value);
+            }
+            "expect" if framing::is_continue(value.as_bytes()) => self.expects = true,
+            "expect" => return Err(Refusal::BadRequest(EXPECTATION)),
+            _ => framing::undisguised(bytes)?,
+        }
+        Ok(())
+    }
+
+    /// Whether a body follows; on HTTP/2 without a length it may.
+    fn body(&self, framing: Framing) -> bool {
+        !matches!(framing, Framing::None | Framing::Length(0)) && (self.framing.is_given() || self.expects)
+    }
+}
