@@ -13,4 +13,5 @@
 pub mod auth;
 pub mod clock;
 pub mod config;
+pub mod issuer;
 pub mod store;
