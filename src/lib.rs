@@ -16,4 +16,5 @@ pub mod config;
 pub mod server;
 pub mod message;
 pub mod routes;
+pub mod issuer;
 pub mod store;

@@ -1,1 +1,202 @@
-//! SQLite behind the port.
+//! SQLite behind the port: an embedded store that processes on one machine share.
+//!
+//! Every call ends within its deadline. Whatever SQLite cannot do now (locked, full, broken, gone) is
+//! [`StoreError::Unavailable`]; nothing that was answered is ever lost, and nothing is half written.
+
+mod accounts;
+mod audit;
+mod connections;
+mod keys;
+mod migrate;
+mod open;
+mod open_error;
+mod place;
+mod rows;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use open::{Open, Opened, Opening, PATIENCE};
+pub use open_error::OpenError;
+pub use place::effective_user;
+
+use super::{
+    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, KeyUse, NewAccount, Origin, Page,
+    Seq, Store, StoreError,
+};
+use crate::auth::scope::ScopeSet;
+use crate::auth::token::HashedToken;
+use crate::clock::Timestamp;
+use crate::config::Synchronous;
+use connections::Connections;
+
+/// The embedded store.
+pub struct SqliteStore {
+    path: PathBuf,
+    connections: Connections,
+    patience: Duration,
+    opened: Opened,
+}
+
+impl SqliteStore {
+    /// Opens the store at `path`; with [`Open::Create`] makes and migrates it where needed.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. A store that is refused was not changed.
+    pub async fn open(path: &Path, synchronous: Synchronous, open: Open) -> Result<Self, OpenError> {
+        Opening::new(path, synchronous, open).open().await
+    }
+
+    /// The full path of its file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What opening did to it.
+    #[must_use]
+    pub const fn opened(&self) -> Opened {
+        self.opened
+    }
+
+    /// Reads the whole database and checks that its pages fit together. Takes about a second per 300 MB.
+    ///
+    /// # Errors
+    /// [`OpenError::Damaged`] with what was found, or why it could not be read.
+    pub async fn verify(&self) -> Result<(), OpenError> {
+        let failed = |error: &StoreError| OpenError::Failed {
+            path: self.path.clone(),
+            detail: open_error::one_line(&error.to_string()),
+        };
+        let mut conn = self.connections.read().await.map_err(|error| failed(&error))?;
+        open::read_through(&mut conn, &self.path).await
+    }
+
+    /// Ends all connections and folds the journal into the database. Calls after it fail.
+    pub async fn close(&self) {
+        self.connections.close().await;
+    }
+
+    /// Gives `work` its deadline.
+    fn within<'a, T>(&self, work: impl Future<Output = Result<T, StoreError>> + Send + 'a) -> Answer<'a, T>
+    where
+        T: Send + 'a,
+    {
+        let patience = self.patience;
+        Box::pin(async move {
+            tokio::time::timeout(patience, work)
+                .await
+                .unwrap_or_else(|late| Err(StoreError::Unavailable(late.into())))
+        })
+    }
+}
+
+impl Store for SqliteStore {
+    fn find_key(&self, digest: HashedToken) -> Answer<'_, Found> {
+        self.within(keys::find(&self.connections, digest))
+    }
+
+    fn changes(&self, after: Seq, limit: u32) -> Answer<'_, Vec<Change>> {
+        self.within(audit::changes(&self.connections, after, limit))
+    }
+
+    fn latest(&self) -> Answer<'_, Seq> {
+        self.within(audit::latest(&self.connections))
+    }
+
+    fn create_account<'a>(&'a self, account: &'a NewAccount, origin: &'a Origin) -> Answer<'a, Seq> {
+        self.within(accounts::create(&self.connections, account, origin))
+    }
+
+    fn account<'a>(&'a self, id_or_email: &'a str) -> Answer<'a, Account> {
+        self.within(accounts::find(&self.connections, id_or_email))
+    }
+
+    fn accounts<'a>(&'a self, after: Option<&'a str>, limit: u32) -> Answer<'a, Page<Account>> {
+        self.within(accounts::list(&self.connections, after, limit))
+    }
+
+    fn set_account_status<'a>(
+        &'a self,
+        id: &'a str,
+        status: AccountStatus,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq> {
+        self.within(accounts::set_status(&self.connections, id, status, at, origin))
+    }
+
+    fn set_account_scopes<'a>(
+        &'a self,
+        id: &'a str,
+        scopes: Option<&'a ScopeSet>,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq> {
+        self.within(accounts::set_scopes(&self.connections, id, scopes, at, origin))
+    }
+
+    fn create_key<'a>(&'a self, key: &'a ApiKey, origin: &'a Origin) -> Answer<'a, Seq> {
+        self.within(keys::create(&self.connections, key, origin))
+    }
+
+    fn key<'a>(&'a self, id: &'a str) -> Answer<'a, Key> {
+        self.within(keys::get(&self.connections, id))
+    }
+
+    fn keys<'a>(
+        &'a self,
+        account: Option<&'a str>,
+        after: Option<&'a str>,
+        limit: u32,
+    ) -> Answer<'a, Page<Key>> {
+        self.within(keys::list(&self.connections, account, after, limit))
+    }
+
+    fn revoke_key<'a>(&'a self, id: &'a str, at: Timestamp, origin: &'a Origin) -> Answer<'a, Seq> {
+        self.within(keys::revoke(&self.connections, id, at, origin))
+    }
+
+    fn note_uses<'a>(&'a self, uses: &'a [KeyUse]) -> Answer<'a, ()> {
+        self.within(keys::note_uses(&self.connections, uses))
+    }
+
+    fn remove_dead_keys<'a>(
+        &'a self,
+        before: Timestamp,
+        limit: u32,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, u32> {
+        self.within(keys::remove_dead(&self.connections, before, limit, at, origin))
+    }
+
+    fn audit(&self, after: Seq, limit: u32) -> Answer<'_, Vec<AuditEntry>> {
+        self.within(audit::entries(&self.connections, after, limit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_cold_look_up_is_one_indexed_statement() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a.db");
+        let store = SqliteStore::open(&path, Synchronous::Normal, Open::Create).await.unwrap();
+        let mut conn = store.connections.read().await.unwrap();
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", keys::FIND));
+        let rows = sqlx::query(explain).bind("0").fetch_all(&mut *conn).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| sqlx::Row::get(row, "detail")).collect();
+        let plan = plan.join("\n");
+        for step in [
+            "SEARCH audit_log USING COVERING INDEX sqlite_autoindex_audit_log_1",
+            "SEARCH k USING INDEX sqlite_autoindex_api_keys_2 (digest=?)",
+            "SEARCH a USING INDEX sqlite_autoindex_accounts_1 (id=?)",
+        ] {
+            assert!(plan.contains(step), "{step} is missing in\n{plan}");
+        }
+        assert!(!plan.contains("SCAN k") && !plan.contains("SCAN a"), "{plan}");
+    }
+}

@@ -1,0 +1,120 @@
+//! Accounts: made, listed, disabled, enabled, given scopes.
+
+use super::error::{IssueError, Problem};
+use super::view::AccountView;
+use super::{Issuer, text};
+use crate::auth::scope::ScopeSet;
+use crate::store::{self, Account, AccountStatus, Origin, Page, Subject};
+
+/// An account that is asked for.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// Its address, which no other account has.
+    pub email: String,
+    /// What its keys may have.
+    pub scopes: ScopesChoice,
+}
+
+/// What an account's keys may have.
+#[derive(Clone, Debug)]
+pub enum ScopesChoice {
+    /// Whatever the catalogue marks as default, at any time.
+    Defaults,
+    /// These; an empty list = none.
+    These(Vec<String>),
+}
+
+impl Issuer {
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`IssueError::Invalid`], [`IssueError::Conflict`] when the address is taken, or the store's.
+    pub async fn create_account(&self, asked: &NewAccount, origin: &Origin) -> Result<Account, IssueError> {
+        let mut problems = Vec::new();
+        let email = text::email(&asked.email).unwrap_or_else(|problem| {
+            problems.push(problem);
+            String::new()
+        });
+        let scopes = self.chosen(&asked.scopes).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        if !problems.is_empty() {
+            return Err(IssueError::Invalid(problems));
+        }
+        let now = self.clock.now();
+        let new = store::NewAccount { id: self.id(now)?, email, scopes, created_at: now };
+        let seq = self.store.create_account(&new, origin).await?;
+        self.tell(seq, Subject::Account, &new.id, true);
+        Ok(Account {
+            id: new.id,
+            email: new.email,
+            status: AccountStatus::Active,
+            scopes: new.scopes,
+            created_at: now,
+        })
+    }
+
+    /// The account with this id or address.
+    ///
+    /// # Errors
+    /// [`IssueError::NotFound`], or the store's.
+    pub async fn account(&self, id_or_email: &str) -> Result<Account, IssueError> {
+        Ok(self.store.account(id_or_email).await?)
+    }
+
+    /// Accounts in the order they were made, after the id `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn accounts(&self, after: Option<&str>, limit: u32) -> Result<Page<Account>, IssueError> {
+        Ok(self.store.accounts(after, limit).await?)
+    }
+
+    /// Enables or disables an account: from then on its credentials are good, or refused as revoked.
+    ///
+    /// # Errors
+    /// [`IssueError::NotFound`], or the store's.
+    pub async fn set_account_status(
+        &self,
+        id_or_email: &str,
+        status: AccountStatus,
+        origin: &Origin,
+    ) -> Result<Account, IssueError> {
+        let account = self.store.account(id_or_email).await?;
+        let seq = self.store.set_account_status(&account.id, status, self.clock.now(), origin).await?;
+        self.tell(seq, Subject::Account, &account.id, false);
+        Ok(Account { status, ..account })
+    }
+
+    /// Sets what an account's keys may have; keys that are there are cut down to it at once.
+    ///
+    /// # Errors
+    /// [`IssueError::Invalid`] for unknown scopes, [`IssueError::NotFound`], or the store's.
+    pub async fn set_account_scopes(
+        &self,
+        id_or_email: &str,
+        choice: &ScopesChoice,
+        origin: &Origin,
+    ) -> Result<Account, IssueError> {
+        let scopes = self.chosen(choice).map_err(|problem| IssueError::Invalid(vec![problem]))?;
+        let account = self.store.account(id_or_email).await?;
+        let now = self.clock.now();
+        let seq = self.store.set_account_scopes(&account.id, scopes.as_ref(), now, origin).await?;
+        self.tell(seq, Subject::Account, &account.id, false);
+        Ok(Account { scopes, ..account })
+    }
+
+    /// An account as APIs show it, the defaults in place of no choice.
+    #[must_use]
+    pub fn account_view(&self, account: &Account) -> AccountView {
+        AccountView::new(account, self.catalogue.grantable(account))
+    }
+
+    fn chosen(&self, choice: &ScopesChoice) -> Result<Option<ScopeSet>, Problem> {
+        match choice {
+            ScopesChoice::Defaults => Ok(None),
+            ScopesChoice::These(scopes) => self.catalogue.read(scopes).map(Some),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Every use case that makes, changes or revokes an account or a credential.
+//!
+//! No HTTP and no printing: the command line and the APIs call the same functions. A change is committed first, then
+//! told to the [`ChangeSink`], then answered, so that it holds for every request that starts after the answer.
+
+pub mod accounts;
+pub mod address;
+pub mod catalogue;
+pub mod error;
+pub mod keys;
+mod text;
+pub mod view;
+
+use std::sync::Arc;
+
+use uuid::Builder;
+
+pub use accounts::{NewAccount, ScopesChoice};
+pub use catalogue::Catalogue;
+pub use error::{IssueError, Problem};
+pub use keys::{Expiry, KeyStatus, MadeKey, NewKey};
+pub use view::{AccountView, KeyView, List, MadeKeyView};
+
+use crate::auth::random::{Random, RandomFailed};
+use crate::clock::{Clock, Timestamp};
+use crate::config;
+use crate::store::{Change, Seq, SharedStore, Subject};
+
+/// Who must know of a change before it is answered: the authenticator's registry in the server.
+pub trait ChangeSink: Send + Sync {
+    /// The thing that `change` names is, from now on, as the store has it at `change.seq` or later. That one position
+    /// is no word on what stands before it in the feed.
+    fn changed(&self, change: &Change);
+}
+
+/// For processes that judge no requests.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NobodyToTell;
+
+impl ChangeSink for NobodyToTell {
+    fn changed(&self, _: &Change) {}
+}
+
+/// The use cases, with all that they need. Clones are cheap; a new configuration makes a new one.
+#[derive(Clone)]
+pub struct Issuer {
+    store: SharedStore,
+    clock: Clock,
+    random: Arc<dyn Random>,
+    catalogue: Arc<Catalogue>,
+    keys: Arc<config::Keys>,
+    changes: Arc<dyn ChangeSink>,
+}
+
+impl Issuer {
+    /// The use cases on `store`, under the rules of a configuration.
+    #[must_use]
+    pub fn new(
+        store: SharedStore,
+        clock: Clock,
+        random: Arc<dyn Random>,
+        config: &config::Config,
+        changes: Arc<dyn ChangeSink>,
+    ) -> Self {
+        let catalogue = Arc::new(Catalogue::new(&config.scopes));
+        Self { store, clock, random, catalogue, keys: Arc::new(config.keys.clone()), changes }
+    }
+
+    /// A fresh UUIDv7 of the moment `now`.
+    fn id(&self, now: Timestamp) -> Result<String, RandomFailed> {
+        let mut random = [0; 10];
+        self.random.fill(&mut random)?;
+        let millis = u64::try_from(now.millis()).unwrap_or_default();
+        Ok(Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string())
+    }
+
+    fn tell(&self, seq: Seq, subject: Subject, id: &str, created: bool) {
+        self.changes.changed(&Change { seq, subject, id: id.to_owned(), created });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Text that people gave, checked before it is kept, and how it is quoted back.
+
+use std::time::Duration;
+
+use super::error::Problem;
+
+/// Most characters of a name.
+pub(super) const NAME_MAX: usize = 200;
+/// RFC 5321 §4.5.3.1, less the brackets of a path.
+const EMAIL_MAX: usize = 254;
+const LOCAL_PART_MAX: usize = 64;
+const LABEL_MAX: usize = 63;
+const QUOTED_MAX: usize = 60;
+
+/// A name without the white space around it.
+pub(super) fn name(given: &str) -> Result<String, Problem> {
+    let name = given.trim();
+    if name.is_empty() {
+        return Err(Problem::NameMissing);
+    }
+    if let Some(bad) = name.chars().find(|c| misleads(*c)) {
+        return Err(Problem::NameCharacter(bad));
+    }
+    match name.chars().count() {
+        length if length > NAME_MAX => Err(Problem::NameTooLong(length)),
+        _ => Ok(name.to_owned()),
+    }
+}
+
+/// An address that is at least of the right form; whether it exists only a message to it can tell.
+pub(super) fn email(given: &str) -> Result<String, Problem> {
+    let good = given.len() <= EMAIL_MAX
+        && given.split_once('@').is_some_and(|(local, domain)| is_local_part(local) && is_domain(domain));
+    if good { Ok(given.to_owned()) } else { Err(Problem::Email(given.to_owned())) }
+}
+
+fn is_local_part(text: &str) -> bool {
+    let legal = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
+    (1..=LOCAL_PART_MAX).contains(&text.len())
+        && text.chars().all(legal)
+        && text.split('.').all(|atom| !atom.is_empty())
+}
+
+fn is_domain(text: &str) -> bool {
+    text.split('.').all(|label| {
+        (1..=LABEL_MAX).contains(&label.len())
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    })
+}
+
+/// Control characters, and what is invisible or turns the direction of text around. Joiners stay: scripts and emoji
+/// need them.
+fn misleads(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{061C}' | '\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+}
+
+/// Text of others as part of a sentence of ours: escaped and short.
+pub(super) fn quoted(text: &str) -> String {
+    let shown: String = text.chars().take(QUOTED_MAX).collect();
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    let safe: String = shown.chars().map(|c| if misleads(c) { '\u{FFFD}' } else { c }).collect();
+    format!("\"{safe}{more}\"")
+}
+
+/// A duration in its largest whole unit, as the configuration writes it.
+pub(super) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds % 86_400, seconds % 3_600, seconds % 60) {
+        (0, _, _) => format!("{}d", seconds / 86_400),
+        (_, 0, _) => format!("{}h", seconds / 3_600),
+        (_, _, 0) => format!("{}m", seconds / 60),
+        _ => format!("{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_email_has_two_halves_of_legal_characters() {
+        for good in ["a@b", "first.last+tag@sub.example.com", "jürgen@müller.example", "root@localhost"] {
+            assert_eq!(email(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            "a",
+            "@b",
+            "a@",
+            "a@b@c",
+            "a b@c",
+            "a@b c",
+            "a@-b",
+            "a@b.",
+            "a@.b",
+            "a..b@c",
+            ".a@b",
+            "a@b\n",
+            "<a@b>",
+            "a@b\u{202e}",
+            "a,b@c",
+            "\"a\"@b",
+        ] {
+            assert_eq!(email(bad), Err(Problem::Email(bad.to_owned())), "{bad:?}");
+        }
+        assert!(email(&format!("{}@b", "x".repeat(65))).is_err());
+        assert!(email(&format!("a@{}", ["x"; 150].join("."))).is_err());
+    }
+
+    #[test]
+    fn a_name_shows_as_what_it_is() {
+        assert_eq!(name("  CI of 東京 👩‍💻 ").as_deref(), Ok("CI of 東京 👩‍💻"));
+        assert_eq!(name(" \t "), Err(Problem::NameMissing));
+        assert_eq!(name("a\u{202e}b"), Err(Problem::NameCharacter('\u{202e}')));
+        assert_eq!(name("a\u{1b}[31mb"), Err(Problem::NameCharacter('\u{1b}')));
+        assert_eq!(name(&"é".repeat(200)).as_deref(), Ok(&*"é".repeat(200)));
+        assert_eq!(name(&"é".repeat(201)), Err(Problem::NameTooLong(201)));
+    }
+
+    #[test]
+    fn durations_are_written_in_their_largest_whole_unit() {
+        for (seconds, written) in [(365 * 86_400, "365d"), (43_200, "12h"), (900, "15m"), (61, "61s")] {
+            assert_eq!(duration(Duration::from_secs(seconds)), written);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Accounts and keys as the APIs and `--json` show them. Times are RFC 3339 in UTC.
+
+use serde::Serialize;
+
+use super::keys::{KeyStatus, MadeKey};
+use crate::auth::scope::ScopeSet;
+use crate::clock::Timestamp;
+use crate::store::{Account, Key};
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct List<T> {
+    /// In the order they were made.
+    pub items: Vec<T>,
+    /// What asks for the next page; `null` on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the members are the contract's")]
+pub struct AccountView {
+    pub id: String,
+    pub email: String,
+    pub status: &'static str,
+    /// What its keys may have, whether chosen or by default.
+    pub scopes: Vec<String>,
+    pub created_at: String,
+}
+
+impl AccountView {
+    pub(super) fn new(account: &Account, grantable: &ScopeSet) -> Self {
+        Self {
+            id: account.id.clone(),
+            email: account.email.clone(),
+            status: account.status.as_str(),
+            scopes: listed(grantable),
+            created_at: account.created_at.rfc3339(),
+        }
+    }
+}
+
+/// A key, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the members are the contract's")]
+pub struct KeyView {
+    pub id: String,
+    pub account_id: String,
+    pub name: String,
+    pub prefix: String,
+    pub last4: String,
+    pub scopes: Vec<String>,
+    pub allowed_addresses: Vec<String>,
+    pub created_at: String,
+    pub expires_at: String,
+    pub last_used_at: Option<String>,
+    pub revoked_at: Option<String>,
+    pub status: KeyStatus,
+}
+
+impl KeyView {
+    /// `key` as it is at `now`.
+    #[must_use]
+    pub fn new(key: &Key, now: Timestamp) -> Self {
+        Self {
+            id: key.id.clone(),
+            account_id: key.account_id.clone(),
+            name: key.name.clone(),
+            prefix: key.prefix.clone(),
+            last4: key.last4.clone(),
+            scopes: listed(&key.scopes),
+            allowed_addresses: key.allowed_addresses.iter().map(ToString::to_string).collect(),
+            created_at: key.created_at.rfc3339(),
+            expires_at: key.expires_at.rfc3339(),
+            last_used_at: key.last_used_at.map(Timestamp::rfc3339),
+            revoked_at: key.revoked_at.map(Timestamp::rfc3339),
+            status: KeyStatus::of(key, now),
+        }
+    }
+}
+
+/// A key just made, with its secret: the one place where it is written out.
+#[derive(Serialize)]
+pub struct MadeKeyView<'a> {
+    #[serde(flatten)]
+    object: KeyView,
+    key: &'a str,
+}
+
+impl<'a> MadeKeyView<'a> {
+    /// `made` as it is at `now`.
+    #[must_use]
+    pub fn new(made: &'a MadeKey, now: Timestamp) -> Self {
+        Self { object: KeyView::new(&made.key, now), key: made.token.expose() }
+    }
+}
+
+fn listed(scopes: &ScopeSet) -> Vec<String> {
+    scopes.iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,146 @@
+//! Accounts in SQLite.
+
+use sqlx::SqliteConnection;
+
+use super::audit::Entry;
+use super::connections::Connections;
+use super::rows::{self, account_columns};
+use crate::auth::scope::ScopeSet;
+use crate::clock::Timestamp;
+use crate::store::{Account, AccountStatus, NewAccount, Origin, Page, Seq, StoreError, Subject};
+
+const INSERT: &str = "INSERT INTO accounts (id, email, email_folded, status, scopes, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6)";
+
+const BY_ID: &str = concat!("SELECT ", account_columns!(), " FROM accounts AS a WHERE a.id = $1");
+
+const BY_EMAIL: &str =
+    concat!("SELECT ", account_columns!(), " FROM accounts AS a WHERE a.email_folded = $1");
+
+const LIST: &str =
+    concat!("SELECT ", account_columns!(), " FROM accounts AS a WHERE a.id > $1 ORDER BY a.id LIMIT $2");
+
+const SET_STATUS: &str = "UPDATE accounts SET status = $2 WHERE id = $1";
+
+const SET_SCOPES: &str = "UPDATE accounts SET scopes = $2 WHERE id = $1";
+
+pub(super) async fn create(
+    store: &Connections,
+    account: &NewAccount,
+    origin: &Origin,
+) -> Result<Seq, StoreError> {
+    let mut change = store.begin().await?;
+    let outcome = insert(&mut change, account, origin).await;
+    change.end(outcome).await
+}
+
+async fn insert(
+    conn: &mut SqliteConnection,
+    account: &NewAccount,
+    origin: &Origin,
+) -> Result<Seq, StoreError> {
+    let inserted = sqlx::query(INSERT)
+        .bind(&account.id)
+        .bind(&account.email)
+        .bind(folded(&account.email))
+        .bind(AccountStatus::Active.as_str())
+        .bind(account.scopes.as_ref().map(ScopeSet::as_str))
+        .bind(account.created_at.millis())
+        .execute(&mut *conn)
+        .await;
+    match inserted {
+        Err(sqlx::Error::Database(refusal)) if refusal.is_unique_violation() => {
+            return Err(StoreError::Conflict("there is an account with this email already"));
+        }
+        other => other?,
+    };
+    let detail = format!("email: {}; {}", account.email, in_words(account.scopes.as_ref()));
+    entry("account.created", &account.id, account.created_at, origin, detail).append(conn).await
+}
+
+pub(super) async fn find(store: &Connections, id_or_email: &str) -> Result<Account, StoreError> {
+    let by = if id_or_email.contains('@') { BY_EMAIL } else { BY_ID };
+    let mut conn = store.read().await?;
+    let row = sqlx::query(by).bind(folded(id_or_email)).fetch_optional(&mut *conn).await?;
+    row.as_ref().map_or(Err(StoreError::NotFound("account")), rows::account)
+}
+
+pub(super) async fn list(
+    store: &Connections,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Page<Account>, StoreError> {
+    let mut conn = store.read().await?;
+    let rows = sqlx::query(LIST)
+        .bind(after.unwrap_or_default())
+        .bind(i64::from(limit) + 1)
+        .fetch_all(&mut *conn)
+        .await?;
+    let items = rows.iter().map(rows::account).collect::<Result<_, _>>()?;
+    Ok(rows::page(items, limit, |account| &account.id))
+}
+
+pub(super) async fn set_status(
+    store: &Connections,
+    id: &str,
+    status: AccountStatus,
+    at: Timestamp,
+    origin: &Origin,
+) -> Result<Seq, StoreError> {
+    let action = match status {
+        AccountStatus::Active => "account.enabled",
+        AccountStatus::Disabled => "account.disabled",
+    };
+    let entry = entry(action, id, at, origin, format!("status: {}", status.as_str()));
+    update(store, SET_STATUS, Some(status.as_str()), entry).await
+}
+
+pub(super) async fn set_scopes(
+    store: &Connections,
+    id: &str,
+    scopes: Option<&ScopeSet>,
+    at: Timestamp,
+    origin: &Origin,
+) -> Result<Seq, StoreError> {
+    let entry = entry("account.scopes_set", id, at, origin, in_words(scopes));
+    update(store, SET_SCOPES, scopes.map(ScopeSet::as_str), entry).await
+}
+
+/// Sets one column of one account and writes it down.
+async fn update(
+    store: &Connections,
+    statement: &'static str,
+    value: Option<&str>,
+    entry: Entry<'_>,
+) -> Result<Seq, StoreError> {
+    let mut change = store.begin().await?;
+    let updated = sqlx::query(statement).bind(entry.id).bind(value).execute(&mut *change).await?;
+    let outcome = match updated.rows_affected() {
+        0 => Err(StoreError::NotFound("account")),
+        _ => entry.append(&mut change).await,
+    };
+    change.end(outcome).await
+}
+
+fn entry<'a>(
+    action: &'static str,
+    id: &'a str,
+    at: Timestamp,
+    origin: &'a Origin,
+    detail: String,
+) -> Entry<'a> {
+    Entry { at, origin, action, subject: Subject::Account, id, detail }
+}
+
+fn in_words(scopes: Option<&ScopeSet>) -> String {
+    match scopes {
+        None => "scopes: the defaults".to_owned(),
+        Some(none) if none.is_empty() => "scopes: none".to_owned(),
+        Some(some) => format!("scopes: {some}"),
+    }
+}
+
+/// Letter case aside, as addresses and ids are compared.
+fn folded(text: &str) -> String {
+    text.to_lowercase()
+}

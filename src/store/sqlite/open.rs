@@ -1,0 +1,150 @@
+//! Opening a store: looked at before it is touched, made whole or not at all, migrated, and refused when damaged.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+
+use super::SqliteStore;
+use super::connections::{self, Connections};
+use super::migrate::{self, MIGRATIONS};
+use super::open_error::{OpenError, one_line};
+use super::place::{self, Draft, Presence};
+use crate::config::Synchronous;
+
+/// How long a call may take, waiting for locks included.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// Up to this size a store is read through at every opening (a fifth of a second); larger ones by
+/// [`SqliteStore::verify`], so that a small command on a large store stays quick.
+const READ_THROUGH: u64 = 64 << 20;
+
+/// Whether a store may be made and migrated, or has to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// Made when absent, migrated when old.
+    Create,
+    /// Refused when absent or old.
+    Existing,
+}
+
+/// What opening a store did to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// It was there, at this version's schema.
+    AsItWas,
+    /// It is new.
+    Made,
+    /// It was there, and its schema went from one version to another.
+    Migrated {
+        /// The version before.
+        from: i64,
+        /// The version now.
+        to: i64,
+    },
+}
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    path: PathBuf,
+    synchronous: Synchronous,
+    open: Open,
+    patience: Duration,
+    user: Option<u32>,
+}
+
+impl Opening {
+    /// Opens what is at `path`, by this process's user, and waits [`PATIENCE`] for locks.
+    #[must_use]
+    pub fn new(path: &Path, synchronous: Synchronous, open: Open) -> Self {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Self { path, synchronous, open, patience: PATIENCE, user: place::effective_user() }
+    }
+
+    /// Waits this long instead, when opening and in every call.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Judges the owner of the files as if this process ran as `user`.
+    #[must_use]
+    pub fn user(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. A store that is refused was not changed.
+    pub async fn open(self) -> Result<SqliteStore, OpenError> {
+        let made = match place::inspect(&self.path, self.user)? {
+            Presence::File => false,
+            Presence::Nothing if self.open == Open::Create => self.make().await?,
+            Presence::Nothing => return Err(OpenError::Absent { path: self.path }),
+        };
+        let opened = match (made, self.prepare().await?) {
+            (true, _) => Opened::Made,
+            (false, opened) => opened,
+        };
+        let connections = Connections::open(&self.path, self.synchronous, self.busy_timeout())
+            .await
+            .map_err(|error| OpenError::from_sqlite(&self.path, &error))?;
+        Ok(SqliteStore { path: self.path, connections, patience: self.patience, opened })
+    }
+
+    /// SQLite gives up before the deadline of the call does, so that the reason is known.
+    fn busy_timeout(&self) -> Duration {
+        self.patience * 4 / 5
+    }
+
+    /// Makes the store beside its place and moves it there. `false` when another process was quicker.
+    async fn make(&self) -> Result<bool, OpenError> {
+        let Some(draft) = Draft::begin(&self.path, self.patience).await? else {
+            return Ok(false);
+        };
+        let refused = |error| OpenError::from_sqlite(&self.path, &error);
+        let options =
+            connections::writing(connections::options(draft.path(), self.busy_timeout()), Synchronous::Full);
+        let mut conn = options.connect().await.map_err(refused)?;
+        migrate::claim(&mut conn).await.map_err(refused)?;
+        migrate::run(&mut conn, MIGRATIONS).await.map_err(refused)?;
+        conn.close().await.map_err(refused)?;
+        draft.finish()?;
+        Ok(true)
+    }
+
+    /// Makes sure that what is there is a whole store of this version.
+    async fn prepare(&self) -> Result<Opened, OpenError> {
+        let refused = |error| OpenError::from_sqlite(&self.path, &error);
+        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        let mut conn =
+            connections::options(&self.path, self.busy_timeout()).connect().await.map_err(refused)?;
+        let found = migrate::version(&mut conn, &self.path, known).await?;
+        if std::fs::metadata(&self.path).is_ok_and(|file| file.len() <= READ_THROUGH) {
+            read_through(&mut conn, &self.path).await?;
+        }
+        if found == known {
+            return Ok(Opened::AsItWas);
+        }
+        if self.open == Open::Existing {
+            return Err(OpenError::Older { path: self.path.clone(), found, needed: known });
+        }
+        migrate::run(&mut conn, MIGRATIONS).await.map_err(refused)?;
+        Ok(Opened::Migrated { from: found, to: known })
+    }
+}
+
+/// Reads every page of the database and checks that they fit together.
+pub(super) async fn read_through(conn: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(conn)
+        .await
+        .map_err(|error| OpenError::from_sqlite(path, &error))?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    Err(OpenError::Damaged { path: path.to_owned(), detail: one_line(&verdict) })
+}

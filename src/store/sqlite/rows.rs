@@ -1,0 +1,124 @@
+//! Rows ↔ records. What cannot be read is named by column, never shown.
+
+use ipnet::IpNet;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::auth::scope::ScopeSet;
+use crate::clock::Timestamp;
+use crate::store::{Account, AccountStatus, AuditEntry, Change, Key, Origin, Page, Seq, StoreError, Subject};
+
+/// The columns that [`account`] reads, of a table called `a`.
+macro_rules! account_columns {
+    () => {
+        "a.id AS a_id, a.email AS a_email, a.status AS a_status, a.scopes AS a_scopes, a.created_at AS a_created_at"
+    };
+}
+
+/// The columns that [`key`] reads, of a table called `k`.
+macro_rules! key_columns {
+    () => {
+        "k.id AS k_id, k.account_id AS k_account_id, k.name AS k_name, k.prefix AS k_prefix, k.last4 AS k_last4, \
+         k.scopes AS k_scopes, k.allowed_addresses AS k_allowed_addresses, k.created_at AS k_created_at, \
+         k.expires_at AS k_expires_at, k.last_used_at AS k_last_used_at, k.revoked_at AS k_revoked_at"
+    };
+}
+
+pub(super) use {account_columns, key_columns};
+
+/// Past tense of making, as the last word of an action: what look-ups that found nothing may now find.
+const CREATED: &str = ".created";
+
+pub(super) fn account(row: &SqliteRow) -> Result<Account, StoreError> {
+    let scopes: Option<String> = row.try_get("a_scopes")?;
+    let status: String = row.try_get("a_status")?;
+    Ok(Account {
+        id: row.try_get("a_id")?,
+        email: row.try_get("a_email")?,
+        status: account_status(&status)?,
+        scopes: scopes.map(|text| scope_set(&text, "accounts.scopes")).transpose()?,
+        created_at: Timestamp(row.try_get("a_created_at")?),
+    })
+}
+
+pub(super) fn key(row: &SqliteRow) -> Result<Key, StoreError> {
+    let scopes: String = row.try_get("k_scopes")?;
+    let addresses: String = row.try_get("k_allowed_addresses")?;
+    let last_used_at: Option<i64> = row.try_get("k_last_used_at")?;
+    let revoked_at: Option<i64> = row.try_get("k_revoked_at")?;
+    Ok(Key {
+        id: row.try_get("k_id")?,
+        account_id: row.try_get("k_account_id")?,
+        name: row.try_get("k_name")?,
+        prefix: row.try_get("k_prefix")?,
+        last4: row.try_get("k_last4")?,
+        scopes: scope_set(&scopes, "api_keys.scopes")?,
+        allowed_addresses: networks(&addresses)?,
+        created_at: Timestamp(row.try_get("k_created_at")?),
+        expires_at: Timestamp(row.try_get("k_expires_at")?),
+        last_used_at: last_used_at.map(Timestamp),
+        revoked_at: revoked_at.map(Timestamp),
+    })
+}
+
+pub(super) fn change(row: &SqliteRow) -> Result<Change, StoreError> {
+    let action: String = row.try_get("action")?;
+    Ok(Change {
+        seq: Seq(row.try_get("seq")?),
+        subject: subject(&row.try_get::<String, _>("subject")?)?,
+        id: row.try_get("subject_id")?,
+        created: action.ends_with(CREATED),
+    })
+}
+
+pub(super) fn audit_entry(row: &SqliteRow) -> Result<AuditEntry, StoreError> {
+    Ok(AuditEntry {
+        seq: Seq(row.try_get("seq")?),
+        at: Timestamp(row.try_get("at")?),
+        origin: Origin { actor: row.try_get("actor")?, via: row.try_get("via")? },
+        action: row.try_get("action")?,
+        subject: subject(&row.try_get::<String, _>("subject")?)?,
+        id: row.try_get("subject_id")?,
+        detail: row.try_get("detail")?,
+    })
+}
+
+/// A page from one row more than it holds, so that the last page is known.
+pub(super) fn page<T>(mut items: Vec<T>, limit: u32, id: impl Fn(&T) -> &String) -> Page<T> {
+    let size = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = items.len() > size;
+    items.truncate(size);
+    let next = if more { items.last().map(|last| id(last).clone()) } else { None };
+    Page { items, next }
+}
+
+pub(super) fn joined(networks: &[IpNet]) -> String {
+    networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn networks(text: &str) -> Result<Vec<IpNet>, StoreError> {
+    let parsed = text.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>();
+    parsed.map_err(|_| unreadable("api_keys.allowed_addresses"))
+}
+
+fn scope_set(text: &str, column: &str) -> Result<ScopeSet, StoreError> {
+    ScopeSet::parse(text).ok_or_else(|| unreadable(column))
+}
+
+fn account_status(text: &str) -> Result<AccountStatus, StoreError> {
+    [AccountStatus::Active, AccountStatus::Disabled]
+        .into_iter()
+        .find(|status| status.as_str() == text)
+        .ok_or_else(|| unreadable("accounts.status"))
+}
+
+fn subject(text: &str) -> Result<Subject, StoreError> {
+    [Subject::Account, Subject::ApiKey]
+        .into_iter()
+        .find(|subject| subject.as_str() == text)
+        .ok_or_else(|| unreadable("audit_log.subject"))
+}
+
+fn unreadable(column: &str) -> StoreError {
+    StoreError::Corrupt(column.to_owned())
+}
