@@ -14,3 +14,4 @@ pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod store;
+pub mod telemetry;
