@@ -3,14 +3,20 @@
 //! Labels come from closed sets only: doors, codes, and the names of routes, upstreams and listeners in the
 //! configuration. What a client sends never becomes a label.
 
+mod handles;
+mod labels;
+mod register;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus::core::Collector;
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
+
+use self::register::Register;
+pub use handles::{Connections, Dropped, OpenConnection};
+pub use labels::{Cached, Lookup, Reload};
 
 use super::Door;
 use crate::clock::Timestamp;
@@ -28,63 +34,6 @@ const OWN_BUCKETS: &[f64] = &[
 #[derive(Debug, thiserror::Error)]
 #[error("the metrics are broken")]
 pub struct Broken(#[from] prometheus::Error);
-
-/// A part of the validation cache: a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cached {
-    /// Credentials that are good.
-    Principals,
-    /// Credentials that are not.
-    Refusals,
-}
-
-impl Cached {
-    /// Both parts.
-    pub const ALL: [Self; 2] = [Self::Principals, Self::Refusals];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Principals => "principals",
-            Self::Refusals => "refusals",
-        }
-    }
-}
-
-/// How a look-up in the validation cache ended: a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lookup {
-    /// Found.
-    Hit,
-    /// Not found; this request caused a look-up.
-    Miss,
-    /// Found, and served past its time because the store is away.
-    Stale,
-    /// Not found; waited for a look-up that another request had caused.
-    Joined,
-}
-
-impl Lookup {
-    /// Every end.
-    pub const ALL: [Self; 4] = [Self::Hit, Self::Miss, Self::Stale, Self::Joined];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Miss => "miss",
-            Self::Stale => "stale",
-            Self::Joined => "joined",
-        }
-    }
-}
-
-/// How a reload ended: a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reload {
-    /// The new configuration is in force since then.
-    Loaded(Timestamp),
-    /// The old one stays in force.
-    Refused,
-}
 
 type Hook = Arc<dyn Fn(&Metrics) + Send + Sync>;
 
@@ -114,83 +63,38 @@ impl Metrics {
     /// Only by a mistake in the names of this file.
     pub fn new() -> Result<Self, Broken> {
         let registry = Registry::new();
+        let add = Register(&registry);
+        let outcomes =
+            ("keyward_decisions_total", "Requests by what was decided: allowed, or the refusal's code.");
+        let request = ("keyward_request_seconds", "Time from a request's head to the end of its answer.");
+        let own = ("keyward_own_seconds", "Time a request spent in Keyward itself.");
+        let upstream = ("keyward_upstream_seconds", "Time until an upstream's answer began.");
+        let lookups = ("keyward_cache_lookups_total", "Look-ups in the validation cache by how they ended.");
+        let feed =
+            "Time since the last confirmed read of the change feed; before the first, since the start.";
+        let loaded = "When the configuration in force was loaded.";
+        let lost = "Lines of the access log that could not be written.";
         let metrics = Self {
-            decisions: counters(
-                &registry,
-                "keyward_decisions_total",
-                "Requests by what was decided: allowed, or the code of the refusal.",
-                &["door", "route", "outcome"],
-            )?,
-            request_seconds: histograms(
-                &registry,
-                "keyward_request_seconds",
-                "Time from a request's head to the end of its answer.",
-                &["door", "route"],
-                REQUEST_BUCKETS,
-            )?,
-            own_seconds: histograms(
-                &registry,
-                "keyward_own_seconds",
-                "Time a request spent in Keyward itself.",
-                &["door"],
-                OWN_BUCKETS,
-            )?,
-            upstream_seconds: histograms(
-                &registry,
-                "keyward_upstream_seconds",
-                "Time until an upstream's answer began.",
-                &["upstream"],
-                REQUEST_BUCKETS,
-            )?,
-            cache_lookups: counters(
-                &registry,
-                "keyward_cache_lookups_total",
-                "Look-ups in the validation cache by how they ended.",
-                &["cache", "result"],
-            )?,
-            cache_entries: gauges(
-                &registry,
+            decisions: add.counters(outcomes.0, outcomes.1, &["door", "route", "outcome"])?,
+            request_seconds: add.histograms(request, &["door", "route"], REQUEST_BUCKETS)?,
+            own_seconds: add.histograms(own, &["door"], OWN_BUCKETS)?,
+            upstream_seconds: add.histograms(upstream, &["upstream"], REQUEST_BUCKETS)?,
+            cache_lookups: add.counters(lookups.0, lookups.1, &["cache", "result"])?,
+            cache_entries: add.gauges(
                 "keyward_cache_entries",
                 "Entries in the validation cache.",
                 &["cache"],
             )?,
-            store_up: register(
-                &registry,
-                IntGauge::new("keyward_store_up", "Whether the store answered lately: 1 or 0.")?,
-            )?,
-            feed_age: register(
-                &registry,
-                Gauge::new(
-                    "keyward_feed_age_seconds",
-                    "Time since the last confirmed read of the change feed; before the first, since the start.",
-                )?,
-            )?,
-            connections: gauges(
-                &registry,
+            store_up: add.whole_gauge("keyward_store_up", "Whether the store answered lately: 1 or 0.")?,
+            feed_age: add.gauge("keyward_feed_age_seconds", feed)?,
+            connections: add.gauges(
                 "keyward_connections",
                 "Client connections that are open.",
                 &["listener"],
             )?,
-            reloads: counters(
-                &registry,
-                "keyward_reloads_total",
-                "Reloads of the configuration by how they ended.",
-                &["result"],
-            )?,
-            config_loaded: register(
-                &registry,
-                Gauge::new(
-                    "keyward_config_loaded_timestamp_seconds",
-                    "When the configuration in force was loaded.",
-                )?,
-            )?,
-            log_dropped: register(
-                &registry,
-                IntCounter::new(
-                    "keyward_log_dropped_total",
-                    "Lines of the access log that could not be written.",
-                )?,
-            )?,
+            reloads: add.counters("keyward_reloads_total", "Reloads by how they ended.", &["result"])?,
+            config_loaded: add.gauge("keyward_config_loaded_timestamp_seconds", loaded)?,
+            log_dropped: add.counter("keyward_log_dropped_total", lost)?,
             hooks: Mutex::default(),
             registry,
         };
@@ -209,12 +113,8 @@ impl Metrics {
         for result in ["loaded", "refused"] {
             self.reloads.with_label_values(&[result]).inc_by(0);
         }
-        let build = gauges(
-            &self.registry,
-            "keyward_build_info",
-            "Always 1; the version is the label.",
-            &["version"],
-        )?;
+        let add = Register(&self.registry);
+        let build = add.gauges("keyward_build_info", "Always 1; the version is the label.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         #[cfg(target_os = "linux")]
         self.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
@@ -314,70 +214,6 @@ impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
     }
-}
-
-/// The connections of one listener.
-#[derive(Clone, Debug)]
-pub struct Connections(IntGauge);
-
-impl Connections {
-    /// One more, until the answer is dropped.
-    #[must_use]
-    pub fn open(&self) -> OpenConnection {
-        self.0.inc();
-        OpenConnection(self.0.clone())
-    }
-}
-
-/// A connection that counts as open while this lives.
-#[derive(Debug)]
-pub struct OpenConnection(IntGauge);
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-/// Lines of the log that were dropped.
-#[derive(Clone, Debug)]
-pub struct Dropped(IntCounter);
-
-impl Dropped {
-    /// So many more.
-    pub fn add(&self, lines: u64) {
-        self.0.inc_by(lines);
-    }
-
-    /// All so far.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.0.get()
-    }
-}
-
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Broken> {
-    register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
-}
-
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Broken> {
-    register(registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
-}
-
-fn histograms(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-    buckets: &[f64],
-) -> Result<HistogramVec, Broken> {
-    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-    register(registry, HistogramVec::new(options, labels)?)
-}
-
-fn register<T: Collector + Clone + 'static>(registry: &Registry, metric: T) -> Result<T, Broken> {
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
 }
 
 #[cfg(test)]

@@ -130,3 +130,34 @@ fn open_file(path: &Path) -> io::Result<File> {
     let fifo = fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
     OpenOptions::new().append(true).read(fifo).create(true).mode(0o640).open(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn after_a_line_that_broke_off_the_next_begins_a_line_of_its_own() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let mut destination = Destination { file: File::from(OwnedFd::from(ours)), path: None, torn: false };
+        let long = [vec![b'a'; 8 << 20], b"\nsecond\n".to_vec()].concat();
+        let lost = destination.write(&long, || true).err().unwrap();
+        assert_eq!((lost.lines, lost.error.kind()), (2, ErrorKind::WouldBlock));
+
+        let reader = thread::spawn(move || {
+            let mut text = String::new();
+            theirs.read_to_string(&mut text).unwrap();
+            text
+        });
+        assert!(destination.write(b"third\n", || false).is_ok());
+        drop(destination);
+        let text = reader.join().unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].bytes().all(|byte| byte == b'a'));
+        assert_eq!(&lines[1..], ["third"]);
+    }
+}
