@@ -18,3 +18,4 @@ pub mod message;
 pub mod routes;
 pub mod issuer;
 pub mod store;
+pub mod telemetry;

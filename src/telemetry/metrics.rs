@@ -1,0 +1,283 @@
+//! Every metric once: name, help, labels. The rest of the program sees verbs, not the library behind them.
+//!
+//! Labels come from closed sets only: doors, codes, and the names of routes, upstreams and listeners in the
+//! configuration. What a client sends never becomes a label.
+
+mod handles;
+mod labels;
+mod register;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus::{
+    Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+};
+
+use self::register::Register;
+pub use handles::{Connections, Dropped, OpenConnection};
+pub use labels::{Cached, Lookup, Reload};
+
+use super::Door;
+use crate::clock::Timestamp;
+
+/// Seconds of a whole request or an upstream's answer.
+const REQUEST_BUCKETS: &[f64] =
+    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Seconds spent in Keyward itself.
+const OWN_BUCKETS: &[f64] = &[
+    0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1,
+    1.0,
+];
+
+/// The metrics cannot be set up or written; a mistake in this program.
+#[derive(Debug, thiserror::Error)]
+#[error("the metrics are broken")]
+pub struct Broken(#[from] prometheus::Error);
+
+type Hook = Arc<dyn Fn(&Metrics) + Send + Sync>;
+
+/// All metrics of this process. Shared by every thread; workers count through
+/// [`WorkerMetrics`](super::worker_metrics::WorkerMetrics).
+pub struct Metrics {
+    registry: Registry,
+    decisions: IntCounterVec,
+    request_seconds: HistogramVec,
+    own_seconds: HistogramVec,
+    upstream_seconds: HistogramVec,
+    cache_lookups: IntCounterVec,
+    cache_entries: IntGaugeVec,
+    store_up: IntGauge,
+    feed_age: Gauge,
+    connections: IntGaugeVec,
+    reloads: IntCounterVec,
+    config_loaded: Gauge,
+    log_dropped: IntCounter,
+    hooks: Mutex<Vec<Hook>>,
+}
+
+impl Metrics {
+    /// Registers every metric in a registry of its own.
+    ///
+    /// # Errors
+    /// Only by a mistake in the names of this file.
+    pub fn new() -> Result<Self, Broken> {
+        let registry = Registry::new();
+        let add = Register(&registry);
+        let outcomes =
+            ("keyward_decisions_total", "Requests by what was decided: allowed, or the refusal's code.");
+        let request = ("keyward_request_seconds", "Time from a request's head to the end of its answer.");
+        let own = ("keyward_own_seconds", "Time a request spent in Keyward itself.");
+        let upstream = ("keyward_upstream_seconds", "Time until an upstream's answer began.");
+        let lookups = ("keyward_cache_lookups_total", "Look-ups in the validation cache by how they ended.");
+        let feed =
+            "Time since the last confirmed read of the change feed; before the first, since the start.";
+        let loaded = "When the configuration in force was loaded.";
+        let lost = "Lines of the access log that could not be written.";
+        let metrics = Self {
+            decisions: add.counters(outcomes.0, outcomes.1, &["door", "route", "outcome"])?,
+            request_seconds: add.histograms(request, &["door", "route"], REQUEST_BUCKETS)?,
+            own_seconds: add.histograms(own, &["door"], OWN_BUCKETS)?,
+            upstream_seconds: add.histograms(upstream, &["upstream"], REQUEST_BUCKETS)?,
+            cache_lookups: add.counters(lookups.0, lookups.1, &["cache", "result"])?,
+            cache_entries: add.gauges(
+                "keyward_cache_entries",
+                "Entries in the validation cache.",
+                &["cache"],
+            )?,
+            store_up: add.whole_gauge("keyward_store_up", "Whether the store answered lately: 1 or 0.")?,
+            feed_age: add.gauge("keyward_feed_age_seconds", feed)?,
+            connections: add.gauges(
+                "keyward_connections",
+                "Client connections that are open.",
+                &["listener"],
+            )?,
+            reloads: add.counters("keyward_reloads_total", "Reloads by how they ended.", &["result"])?,
+            config_loaded: add.gauge("keyward_config_loaded_timestamp_seconds", loaded)?,
+            log_dropped: add.counter("keyward_log_dropped_total", lost)?,
+            hooks: Mutex::default(),
+            registry,
+        };
+        metrics.start()?;
+        Ok(metrics)
+    }
+
+    /// Series that are there from the start, so that a rate over them has a beginning.
+    fn start(&self) -> Result<(), Broken> {
+        for cached in Cached::ALL {
+            self.cache_entries.with_label_values(&[cached.as_str()]).set(0);
+            for lookup in Lookup::ALL {
+                self.cache_lookups(cached, lookup).inc_by(0);
+            }
+        }
+        for result in ["loaded", "refused"] {
+            self.reloads.with_label_values(&[result]).inc_by(0);
+        }
+        let add = Register(&self.registry);
+        let build = add.gauges("keyward_build_info", "Always 1; the version is the label.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        #[cfg(target_os = "linux")]
+        self.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        Ok(())
+    }
+
+    /// Has `hook` called before each scrape, to set gauges that nobody keeps up between scrapes.
+    pub fn on_scrape(&self, hook: impl Fn(&Self) + Send + Sync + 'static) {
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(hook));
+    }
+
+    /// Everything in Prometheus' text format 0.0.4.
+    ///
+    /// # Errors
+    /// Only by a mistake in this program.
+    pub fn render(&self) -> Result<String, Broken> {
+        let hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for hook in hooks {
+            hook(self);
+        }
+        Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
+    }
+
+    /// Entries in a part of the validation cache.
+    pub fn set_cache_entries(&self, cached: Cached, entries: u64) {
+        let entries = i64::try_from(entries).unwrap_or(i64::MAX);
+        self.cache_entries.with_label_values(&[cached.as_str()]).set(entries);
+    }
+
+    /// Whether the store answers.
+    pub fn set_store_up(&self, up: bool) {
+        self.store_up.set(i64::from(up));
+    }
+
+    /// Time since the last confirmed read of the change feed; before the first, since the start. (Infinity would be
+    /// truer, but not every reader of the format takes it.)
+    pub fn set_feed_age(&self, age: Duration) {
+        self.feed_age.set(age.as_secs_f64());
+    }
+
+    /// The first configuration is in force.
+    pub fn config_loaded(&self, at: Timestamp) {
+        self.config_loaded.set(at.millis() as f64 / 1000.0);
+    }
+
+    /// A reload was tried.
+    pub fn reloaded(&self, how: Reload) {
+        let result = match how {
+            Reload::Loaded(at) => {
+                self.config_loaded(at);
+                "loaded"
+            }
+            Reload::Refused => "refused",
+        };
+        self.reloads.with_label_values(&[result]).inc();
+    }
+
+    /// The connections of one listener.
+    #[must_use]
+    pub fn connections(&self, listener: &str) -> Connections {
+        Connections(self.connections.with_label_values(&[listener]))
+    }
+
+    /// Lines of the log that were dropped.
+    #[must_use]
+    pub fn log_dropped(&self) -> Dropped {
+        Dropped(self.log_dropped.clone())
+    }
+
+    pub(super) fn decisions(&self, door: Door, route: &str, outcome: &str) -> IntCounter {
+        self.decisions.with_label_values(&[door.as_str(), route, outcome])
+    }
+
+    pub(super) fn request_seconds(&self, door: Door, route: &str) -> Histogram {
+        self.request_seconds.with_label_values(&[door.as_str(), route])
+    }
+
+    pub(super) fn own_seconds(&self, door: Door) -> Histogram {
+        self.own_seconds.with_label_values(&[door.as_str()])
+    }
+
+    pub(super) fn upstream_seconds(&self, upstream: &str) -> Histogram {
+        self.upstream_seconds.with_label_values(&[upstream])
+    }
+
+    pub(super) fn cache_lookups(&self, cached: Cached, lookup: Lookup) -> IntCounter {
+        self.cache_lookups.with_label_values(&[cached.as_str(), lookup.as_str()])
+    }
+
+    /// Counts one look-up on a thread that is no worker.
+    pub fn looked_up(&self, cached: Cached, lookup: Lookup) {
+        self.cache_lookups(cached, lookup).inc();
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn every_name_of_the_contract_is_there_from_the_start_or_from_its_first_use() {
+        let metrics = Metrics::new().unwrap();
+        let _open = metrics.connections("public").open();
+        metrics.decisions(Door::Proxy, "orders", "allowed").inc();
+        metrics.request_seconds(Door::Proxy, "orders").observe(0.1);
+        metrics.own_seconds(Door::Proxy).observe(0.1);
+        metrics.upstream_seconds("api").observe(0.1);
+        let text = metrics.render().unwrap();
+        for line in [
+            r#"keyward_decisions_total{door="proxy",outcome="allowed",route="orders"} 1"#,
+            r#"keyward_request_seconds_count{door="proxy",route="orders"} 1"#,
+            r#"keyward_own_seconds_count{door="proxy"} 1"#,
+            r#"keyward_upstream_seconds_count{upstream="api"} 1"#,
+            r#"keyward_cache_lookups_total{cache="principals",result="joined"} 0"#,
+            r#"keyward_cache_entries{cache="refusals"} 0"#,
+            "keyward_store_up 0",
+            "keyward_feed_age_seconds 0",
+            r#"keyward_connections{listener="public"} 1"#,
+            r#"keyward_reloads_total{result="refused"} 0"#,
+            "keyward_config_loaded_timestamp_seconds 0",
+            "keyward_log_dropped_total 0",
+            concat!(r#"keyward_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
+        ] {
+            assert!(text.lines().any(|there| there == line), "{line} in\n{text}");
+        }
+        #[cfg(target_os = "linux")]
+        assert!(text.contains("\nprocess_open_fds "));
+    }
+
+    #[test]
+    fn hooks_set_gauges_for_each_scrape() {
+        let metrics = Metrics::new().unwrap();
+        let scrapes = AtomicU64::new(0);
+        metrics.on_scrape(move |metrics| {
+            let count = scrapes.fetch_add(1, Ordering::SeqCst) + 1;
+            metrics.set_cache_entries(Cached::Principals, count);
+            metrics.set_store_up(true);
+            metrics.set_feed_age(Duration::from_millis(250));
+        });
+        metrics.render().unwrap();
+        let text = metrics.render().unwrap();
+        assert!(text.contains(r#"keyward_cache_entries{cache="principals"} 2"#), "{text}");
+        assert!(text.contains("keyward_feed_age_seconds 0.25"));
+        assert!(text.contains("keyward_store_up 1"));
+    }
+
+    #[test]
+    fn a_reload_counts_and_a_good_one_sets_the_time() {
+        let metrics = Metrics::new().unwrap();
+        metrics.config_loaded(Timestamp(1_000_000));
+        metrics.reloaded(Reload::Refused);
+        assert!(metrics.render().unwrap().contains("keyward_config_loaded_timestamp_seconds 1000\n"));
+        metrics.reloaded(Reload::Loaded(Timestamp(2_000_500)));
+        let text = metrics.render().unwrap();
+        assert!(text.contains("keyward_config_loaded_timestamp_seconds 2000.5\n"), "{text}");
+        assert!(text.contains(r#"keyward_reloads_total{result="loaded"} 1"#));
+    }
+}

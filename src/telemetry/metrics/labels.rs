@@ -1,0 +1,60 @@
+//! The closed sets that labels come from.
+
+use crate::clock::Timestamp;
+
+/// A part of the validation cache: a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cached {
+    /// Credentials that are good.
+    Principals,
+    /// Credentials that are not.
+    Refusals,
+}
+
+impl Cached {
+    /// Both parts.
+    pub const ALL: [Self; 2] = [Self::Principals, Self::Refusals];
+
+    pub(in crate::telemetry) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Principals => "principals",
+            Self::Refusals => "refusals",
+        }
+    }
+}
+
+/// How a look-up in the validation cache ended: a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// Found.
+    Hit,
+    /// Not found; this request caused a look-up.
+    Miss,
+    /// Found, and served past its time because the store is away.
+    Stale,
+    /// Not found; waited for a look-up that another request had caused.
+    Joined,
+}
+
+impl Lookup {
+    /// Every end.
+    pub const ALL: [Self; 4] = [Self::Hit, Self::Miss, Self::Stale, Self::Joined];
+
+    pub(in crate::telemetry) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Stale => "stale",
+            Self::Joined => "joined",
+        }
+    }
+}
+
+/// How a reload ended: a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// The new configuration is in force since then.
+    Loaded(Timestamp),
+    /// The old one stays in force.
+    Refused,
+}

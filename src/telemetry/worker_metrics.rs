@@ -1,0 +1,264 @@
+//! A worker's own counters: a request costs a few plain additions, a tick adds them to what all threads share.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::local::{LocalHistogram, LocalIntCounter};
+
+use super::Door;
+use super::metrics::{Cached, Lookup, Metrics};
+use crate::auth::refusal::Code;
+
+/// One for every code, and one for what was allowed.
+const OUTCOMES: usize = Code::ALL.len() + 1;
+const ALLOWED: usize = Code::ALL.len();
+
+/// A request that is over, as metrics see it. Indexes are those of the names given to [`WorkerMetrics::new`].
+#[derive(Clone, Copy, Debug)]
+pub struct Finished {
+    /// Where it came in.
+    pub door: Door,
+    /// The route it took; `None` when it found none.
+    pub route: Option<usize>,
+    /// Why it was refused or failed; `None` when it was allowed.
+    pub code: Option<Code>,
+    /// From its head to the end of its answer.
+    pub request: Duration,
+    /// Of that, in Keyward itself.
+    pub own: Duration,
+    /// The upstream that was asked, and how long it took to begin its answer.
+    pub upstream: Option<(usize, Duration)>,
+}
+
+/// One worker's counters for one configuration.
+///
+/// A reload makes new ones; a request that began before keeps counting in the old ones, which hand over what they have
+/// when the last of those requests drops them. Series of routes that are gone stay, so that counters never go back.
+pub struct WorkerMetrics {
+    metrics: Arc<Metrics>,
+    /// For each door: one for each route, and a last one for what found no route.
+    series: Vec<Series>,
+    per_door: usize,
+    /// Indexes of the series that were touched since the last flush.
+    touched: RefCell<Vec<usize>>,
+    own: Vec<LocalHistogram>,
+    upstreams: Vec<LocalHistogram>,
+    lookups: Vec<(Cached, Lookup, LocalIntCounter)>,
+}
+
+struct Series {
+    door: Door,
+    route: Arc<str>,
+    touched: Cell<bool>,
+    /// Made on first use: most routes never meet most codes.
+    outcomes: [OnceCell<LocalIntCounter>; OUTCOMES],
+    seconds: LocalHistogram,
+}
+
+impl WorkerMetrics {
+    /// Counters for these routes and upstreams.
+    #[must_use]
+    pub fn new(metrics: &Arc<Metrics>, routes: &[Arc<str>], upstreams: &[Arc<str>]) -> Self {
+        // What found no route has the empty name, which no route can have.
+        let names = || routes.iter().cloned().chain([Arc::from("")]);
+        let doors = Door::ALL.into_iter();
+        let lookups = Cached::ALL.into_iter().flat_map(|cached| Lookup::ALL.map(|lookup| (cached, lookup)));
+        Self {
+            series: doors
+                .clone()
+                .flat_map(|door| names().map(move |route| Series::new(metrics, door, route)))
+                .collect(),
+            per_door: routes.len() + 1,
+            touched: RefCell::default(),
+            own: doors.map(|door| metrics.own_seconds(door).local()).collect(),
+            upstreams: upstreams.iter().map(|name| metrics.upstream_seconds(name).local()).collect(),
+            lookups: lookups
+                .map(|(cached, lookup)| (cached, lookup, metrics.cache_lookups(cached, lookup).local()))
+                .collect(),
+            metrics: Arc::clone(metrics),
+        }
+    }
+
+    /// Counts one request.
+    pub fn count(&self, finished: &Finished) {
+        let within = finished.route.map_or(self.per_door - 1, |route| route.min(self.per_door - 1));
+        let index = finished.door as usize * self.per_door + within;
+        if let Some(series) = self.series.get(index) {
+            if !series.touched.replace(true) {
+                self.touched.borrow_mut().push(index);
+            }
+            series.count(&self.metrics, finished);
+        }
+        if let Some(own) = self.own.get(finished.door as usize) {
+            own.observe(finished.own.as_secs_f64());
+        }
+        if let Some((upstream, took)) = finished.upstream
+            && let Some(histogram) = self.upstreams.get(upstream)
+        {
+            histogram.observe(took.as_secs_f64());
+        }
+    }
+
+    /// Counts one look-up in the validation cache.
+    pub fn looked_up(&self, cached: Cached, lookup: Lookup) {
+        if let Some((.., counter)) = self.lookups.get(cached as usize * Lookup::ALL.len() + lookup as usize) {
+            counter.inc();
+        }
+    }
+
+    /// Hands over what was counted since the last time. Costs nothing for routes without requests.
+    pub fn flush(&self) {
+        for index in self.touched.borrow_mut().drain(..) {
+            if let Some(series) = self.series.get(index) {
+                series.flush();
+            }
+        }
+        self.own.iter().chain(&self.upstreams).for_each(LocalHistogram::flush);
+        self.lookups.iter().for_each(|(.., counter)| counter.flush());
+    }
+}
+
+impl Drop for WorkerMetrics {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+impl std::fmt::Debug for WorkerMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WorkerMetrics").finish_non_exhaustive()
+    }
+}
+
+impl Series {
+    fn new(metrics: &Metrics, door: Door, route: Arc<str>) -> Self {
+        let seconds = metrics.request_seconds(door, &route).local();
+        let series = Self {
+            door,
+            route,
+            touched: Cell::new(false),
+            outcomes: [const { OnceCell::new() }; OUTCOMES],
+            seconds,
+        };
+        if !series.route.is_empty() {
+            series.outcome(metrics, ALLOWED);
+        }
+        series
+    }
+
+    fn count(&self, metrics: &Metrics, finished: &Finished) {
+        if let Some(counter) = self.outcome(metrics, finished.code.map_or(ALLOWED, |code| code as usize)) {
+            counter.inc();
+        }
+        self.seconds.observe(finished.request.as_secs_f64());
+    }
+
+    fn outcome(&self, metrics: &Metrics, index: usize) -> Option<&LocalIntCounter> {
+        let name = || Code::ALL.get(index).map_or("allowed", |code| code.as_str());
+        let cell = self.outcomes.get(index)?;
+        Some(cell.get_or_init(|| metrics.decisions(self.door, &self.route, name()).local()))
+    }
+
+    fn flush(&self) {
+        self.touched.set(false);
+        self.outcomes.iter().filter_map(OnceCell::get).for_each(LocalIntCounter::flush);
+        self.seconds.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALLOWED_REQUEST: Finished = Finished {
+        door: Door::Proxy,
+        route: Some(0),
+        code: None,
+        request: Duration::from_millis(3),
+        own: Duration::from_micros(40),
+        upstream: Some((0, Duration::from_millis(2))),
+    };
+
+    fn names(names: &[&str]) -> Vec<Arc<str>> {
+        names.iter().map(|name| Arc::from(*name)).collect()
+    }
+
+    fn value(metrics: &Metrics, series: &str) -> Option<String> {
+        let text = metrics.render().unwrap();
+        text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned))
+    }
+
+    const ORDERS_ALLOWED: &str = r#"keyward_decisions_total{door="proxy",outcome="allowed",route="orders"}"#;
+
+    #[test]
+    fn what_a_worker_counts_is_seen_after_its_tick() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let worker = WorkerMetrics::new(&metrics, &names(&["orders"]), &names(&["api"]));
+        worker.count(&ALLOWED_REQUEST);
+        worker.count(&Finished { route: None, code: Some(Code::NoRoute), upstream: None, ..ALLOWED_REQUEST });
+        worker.looked_up(Cached::Refusals, Lookup::Stale);
+        assert_eq!(value(&metrics, ORDERS_ALLOWED).as_deref(), Some("0"));
+        worker.flush();
+        for (series, expected) in [
+            (ORDERS_ALLOWED, "1"),
+            (r#"keyward_decisions_total{door="proxy",outcome="no_route",route=""}"#, "1"),
+            (r#"keyward_request_seconds_bucket{door="proxy",route="orders",le="0.0025"}"#, "0"),
+            (r#"keyward_request_seconds_bucket{door="proxy",route="orders",le="0.005"}"#, "1"),
+            (r#"keyward_own_seconds_count{door="proxy"}"#, "2"),
+            (r#"keyward_own_seconds_bucket{door="proxy",le="0.00005"}"#, "2"),
+            (r#"keyward_upstream_seconds_count{upstream="api"}"#, "1"),
+            (r#"keyward_cache_lookups_total{cache="refusals",result="stale"}"#, "1"),
+        ] {
+            assert_eq!(value(&metrics, series).as_deref(), Some(expected), "{series}");
+        }
+    }
+
+    #[test]
+    fn every_outcome_of_every_route_has_its_own_series() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let worker = WorkerMetrics::new(&metrics, &names(&["a", "b"]), &[]);
+        for code in Code::ALL {
+            worker.count(&Finished { route: Some(1), code: Some(code), ..ALLOWED_REQUEST });
+        }
+        worker.flush();
+        for code in Code::ALL {
+            let series =
+                format!(r#"keyward_decisions_total{{door="proxy",outcome="{}",route="b"}}"#, code.as_str());
+            assert_eq!(value(&metrics, &series).as_deref(), Some("1"), "{series}");
+        }
+        assert!(!metrics.render().unwrap().contains(r#"outcome="overloaded",route="a""#));
+    }
+
+    #[test]
+    fn after_a_reload_counters_go_on_and_those_of_lost_routes_stay() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let before = WorkerMetrics::new(&metrics, &names(&["orders"]), &names(&["api"]));
+        before.count(&ALLOWED_REQUEST);
+        let after = WorkerMetrics::new(&metrics, &names(&["new", "orders"]), &names(&["api"]));
+        after.count(&Finished { route: Some(1), ..ALLOWED_REQUEST });
+        after.flush();
+        before.count(&ALLOWED_REQUEST);
+        drop(before);
+        assert_eq!(value(&metrics, ORDERS_ALLOWED).as_deref(), Some("3"));
+        drop(after);
+        let _without = WorkerMetrics::new(&metrics, &names(&["new"]), &[]);
+        assert_eq!(value(&metrics, ORDERS_ALLOWED).as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn workers_add_up() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let worker = WorkerMetrics::new(&metrics, &names(&["orders"]), &names(&["api"]));
+                    for _ in 0..1000 {
+                        worker.count(&ALLOWED_REQUEST);
+                    }
+                });
+            }
+        });
+        assert_eq!(value(&metrics, ORDERS_ALLOWED).as_deref(), Some("4000"));
+    }
+}
