@@ -11,6 +11,7 @@
 //! ```
 
 pub mod auth;
+pub mod authenticator;
 pub mod clock;
 pub mod config;
 pub mod server;

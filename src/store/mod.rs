@@ -120,3 +120,9 @@ pub trait Store: Send + Sync + 'static {
     /// The audit log after `after`, oldest first, at most `limit`.
     fn audit(&self, after: Seq, limit: u32) -> Answer<'_, Vec<AuditEntry>>;
 }
+
+/// Whoever must know of a change before its writer is answered.
+pub trait ChangeSink: Send + Sync {
+    /// Takes note of a committed change. When this returns, nothing that contradicts the change is served.
+    fn changed(&self, change: &Change);
+}

@@ -1,0 +1,183 @@
+//! One cached validation: a fact about a credential, what it stands on, and until when.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::footing::Footing;
+use crate::auth::principal::Principal;
+use crate::auth::refusal::Refusal;
+use crate::auth::token::HashedToken;
+use crate::clock::{Tick, Timestamp};
+
+/// Why a credential is not good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There is none such.
+    Unknown,
+    /// It was revoked; told before expiry.
+    Revoked,
+    /// Its account is disabled; told before expiry.
+    AccountDisabled,
+    /// It has ended.
+    Expired {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Why a credential does not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// It is not good.
+    Refused(Refused),
+    /// Nobody can tell now; it may be good.
+    Unavailable,
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Refused(Refused::Unknown) => Self::InvalidCredentials,
+            Denied::Refused(Refused::Revoked) => Self::Revoked,
+            Denied::Refused(Refused::AccountDisabled) => Self::AccountDisabled,
+            Denied::Refused(Refused::Expired { at }) => Self::Expired { at },
+            Denied::Unavailable => Self::ValidationUnavailable,
+        }
+    }
+}
+
+/// What validating a credential gives.
+pub type Verdict = Result<Arc<Valid>, Denied>;
+
+/// A validation that found a principal.
+pub type Valid = Entry<Principal>;
+
+/// A validation that found a reason for refusal.
+pub(super) type Denial = Entry<Refused>;
+
+/// What a look-up brings; one allocation, shared by the cache and every worker.
+#[derive(Clone, Debug)]
+pub(super) enum Loaded {
+    Valid(Arc<Valid>),
+    Refused(Arc<Denial>),
+}
+
+/// One cached validation. What a hit reads comes first, so that it lies on few cache lines.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Entry<T> {
+    digest: HashedToken,
+    fresh_until: Tick,
+    ends: Timestamp,
+    footing: Footing,
+    refresh_from: Tick,
+    refresh_asked: AtomicBool,
+    fact: T,
+}
+
+/// How an entry stands at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Good.
+    Fresh,
+    /// Good, and to be read again soon.
+    Ageing,
+    /// Should have been read again; good only while the store cannot be asked.
+    Old,
+    /// The credential's own end has come.
+    Expired {
+        /// Whether the entry should have been read again, too.
+        old: bool,
+    },
+    /// A change contradicts it.
+    Changed,
+}
+
+impl<T> Entry<T> {
+    /// An entry of what was read at `read_at`, kept for `ttl`.
+    pub(super) fn new(
+        digest: HashedToken,
+        footing: Footing,
+        read_at: Tick,
+        ttl: Duration,
+        (fact, ends): (T, Timestamp),
+    ) -> Self {
+        Self {
+            digest,
+            fresh_until: read_at.after(ttl),
+            ends,
+            footing,
+            refresh_from: read_at.after(ttl.mul_f64(0.8)),
+            refresh_asked: AtomicBool::new(false),
+            fact,
+        }
+    }
+
+    /// The digest it is about.
+    pub(super) const fn digest(&self) -> &HashedToken {
+        &self.digest
+    }
+
+    /// Whether it holds at `now` and `wall`. `epoch` must have been read after contact was checked.
+    #[inline]
+    pub(super) fn standing(&self, epoch: u64, now: Tick, wall: Timestamp) -> Standing {
+        if !self.footing.holds(epoch) {
+            return Standing::Changed;
+        }
+        let old = now >= self.fresh_until;
+        if wall >= self.ends {
+            return Standing::Expired { old };
+        }
+        match old {
+            true => Standing::Old,
+            false if now >= self.refresh_from => Standing::Ageing,
+            false => Standing::Fresh,
+        }
+    }
+
+    /// Whether nothing can make it good again: changed, or `kept` past its end.
+    pub(super) fn is_waste(&self, epoch: u64, now: Tick, kept: Duration) -> bool {
+        !self.footing.holds(epoch) || now >= self.fresh_until.after(kept)
+    }
+}
+
+impl Valid {
+    /// Whom the credential speaks for.
+    #[must_use]
+    pub const fn principal(&self) -> &Principal {
+        &self.fact
+    }
+
+    /// Claims the right to have it read again; true for one caller.
+    #[inline]
+    pub(super) fn claim_refresh(&self) -> bool {
+        !self.refresh_asked.load(Ordering::Relaxed) && !self.refresh_asked.swap(true, Ordering::Relaxed)
+    }
+
+    /// Gives the right back: reading again did not work.
+    pub(super) fn release_refresh(&self) {
+        self.refresh_asked.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Denial {
+    /// The reason, while it holds.
+    pub(super) fn refused(&self, epoch: u64, now: Tick, wall: Timestamp) -> Option<Refused> {
+        let fresh = matches!(self.standing(epoch, now, wall), Standing::Fresh | Standing::Ageing);
+        (fresh && self.still_true(wall)).then_some(self.fact)
+    }
+
+    /// The reason, however old, unless a change contradicts it.
+    pub(super) fn refused_just_now(&self, epoch: u64, wall: Timestamp) -> Option<Refused> {
+        (self.footing.holds(epoch) && self.still_true(wall)).then_some(self.fact)
+    }
+
+    /// A wall clock that was set back takes an expiry back.
+    fn still_true(&self, wall: Timestamp) -> bool {
+        match self.fact {
+            Refused::Expired { at } => wall >= at,
+            Refused::Unknown | Refused::Revoked | Refused::AccountDisabled => true,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Follows the store's change feed, for changes made beside this process, and keeps contact.
+//!
+//! What was read is applied first and vouched for after, with the time before it was read: so whatever is served
+//! after a gap has been held against everything that changed in it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::shared::Shared;
+use crate::clock::Tick;
+use crate::store::{Seq, SharedStore, StoreError};
+
+/// Between two reads.
+pub(super) const PERIOD: Duration = Duration::from_millis(250);
+
+/// How long one read may take before the store counts as gone.
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Changes in one read.
+pub(super) const PAGE: u32 = 256;
+
+/// Full pages in a row after which it is cheaper to drop everything than to read on.
+pub(super) const PAGES: usize = 16;
+
+/// Empty reads after which the feed is checked for having been set back, as restoring a backup does.
+pub(super) const QUIET: u32 = 20;
+
+/// The reader of the feed.
+pub(super) struct Feed {
+    store: SharedStore,
+    shared: Arc<Shared>,
+    /// Everything up to here is applied; `None` before the first contact.
+    position: Option<Seq>,
+    quiet: u32,
+}
+
+impl Feed {
+    pub(super) fn new(store: SharedStore, shared: Arc<Shared>) -> Self {
+        Self { store, shared, position: None, quiet: 0 }
+    }
+
+    /// Reads for ever, `period` apart.
+    pub(super) async fn run(mut self, period: Duration) {
+        loop {
+            self.poll().await;
+            tokio::time::sleep(period).await;
+        }
+    }
+
+    /// Reads to the end once.
+    pub(super) async fn poll(&mut self) {
+        let was_up = self.shared.contact.is_up();
+        match self.catch_up().await {
+            Ok(at) => {
+                self.shared.contact.confirmed(at);
+                if !was_up {
+                    tracing::info!("the store answers");
+                }
+            }
+            Err(error) => {
+                if self.shared.contact.lost() {
+                    tracing::warn!(%error, "the store does not answer; what is cached serves on");
+                }
+            }
+        }
+    }
+
+    async fn catch_up(&mut self) -> Result<Tick, StoreError> {
+        let Some(position) = self.position else {
+            return self.start_over().await;
+        };
+        let mut position = position;
+        for _ in 0..PAGES {
+            let before = self.shared.clock.tick();
+            let changes = in_time(self.store.changes(position, PAGE)).await?;
+            for change in &changes {
+                self.shared.registry.changed(change);
+                position = position.max(change.seq);
+            }
+            self.position = Some(position);
+            if changes.is_empty() {
+                return self.nothing_new(position, before).await;
+            }
+            if changes.len() < PAGE as usize {
+                self.quiet = 0;
+                return Ok(before);
+            }
+        }
+        tracing::warn!("the change feed ran far ahead; every cached validation is dropped");
+        self.start_over().await
+    }
+
+    async fn nothing_new(&mut self, position: Seq, before: Tick) -> Result<Tick, StoreError> {
+        self.quiet += 1;
+        if self.quiet < QUIET {
+            return Ok(before);
+        }
+        self.quiet = 0;
+        if in_time(self.store.latest()).await? >= position {
+            return Ok(before);
+        }
+        tracing::warn!("the change feed was set back; every cached validation is dropped");
+        self.start_over().await
+    }
+
+    /// Takes the feed's end for its beginning: whatever was validated before is validated again.
+    async fn start_over(&mut self) -> Result<Tick, StoreError> {
+        let before = self.shared.clock.tick();
+        let latest = in_time(self.store.latest()).await?;
+        self.shared.registry.start_over(latest);
+        self.position = Some(latest);
+        self.quiet = 0;
+        Ok(before)
+    }
+}
+
+async fn in_time<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(READ_TIMEOUT, read).await {
+        Ok(answer) => answer,
+        Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
+    }
+}

@@ -1,0 +1,184 @@
+//! A worker's side of validation: its own table before the shared caches, and the question when neither knows.
+//!
+//! A hit takes no lock, does no I/O and does not suspend.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::contact::Reach;
+use super::entry::{Denied, Loaded, Refused, Standing, Valid, Verdict};
+use super::loader::Ask;
+use super::lookup::{Landed, Unanswered};
+use super::shared::Shared;
+use super::stats::{Layer, Outcome, Tally};
+use super::table::Table;
+use crate::auth::token::HashedToken;
+use crate::clock::{Tick, Timestamp};
+
+/// How long a request waits for a look-up. Longer than a look-up may take, so that its own answer comes first.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Questions, when changes keep overtaking the answers.
+const TRIES: usize = 4;
+
+/// One worker's front; stays on its thread.
+#[derive(Debug)]
+pub struct Front {
+    table: RefCell<Table>,
+    tally: Tally,
+    asks: mpsc::Sender<Ask>,
+    shared: Arc<Shared>,
+}
+
+/// What one request sees: everything an entry is held against, read before the entry is.
+#[derive(Clone, Copy)]
+struct View {
+    now: Tick,
+    wall: Timestamp,
+    reach: Reach,
+    epoch: u64,
+}
+
+impl Front {
+    pub(super) fn new(shared: Arc<Shared>, asks: mpsc::Sender<Ask>) -> Self {
+        let table = Table::new(shared.caches.load().terms.capacity);
+        Self { table: RefCell::new(table), tally: Tally::default(), asks, shared }
+    }
+
+    /// What is known of `digest` at `now` and `wall`; `None` when it takes [`load`](Self::load) to tell.
+    #[must_use]
+    pub fn cached(&self, digest: &HashedToken, now: Tick, wall: Timestamp) -> Option<Verdict> {
+        let view = self.view(now, wall);
+        if view.reach == Reach::Nothing {
+            return Some(Err(Denied::Unavailable));
+        }
+        self.own(digest, view).or_else(|| self.shared_caches(digest, view))
+    }
+
+    /// Asks the store about `digest`, together with whoever else asks. When it does not answer, what is held serves
+    /// if it may.
+    pub async fn load(&self, digest: HashedToken) -> Verdict {
+        for _ in 0..TRIES {
+            let Ok(loaded) = self.ask(digest).await else { break };
+            if let Some(verdict) = self.take(&loaded) {
+                return verdict;
+            }
+        }
+        let clock = &self.shared.clock;
+        self.cached(&digest, clock.tick(), clock.now()).unwrap_or(Err(Denied::Unavailable))
+    }
+
+    /// Adds this worker's counts up and drops a few entries that can serve no more. For the worker's tick.
+    pub fn flush(&self) {
+        self.tally.flush(&self.shared.totals);
+        let (epoch, now) = (self.shared.registry.epoch(), self.shared.clock.tick());
+        let kept = self.shared.caches.load().terms.stale_while_unavailable;
+        self.table.borrow_mut().clean_some(|entry| entry.is_waste(epoch, now, kept));
+    }
+
+    #[inline]
+    fn view(&self, now: Tick, wall: Timestamp) -> View {
+        let reach = self.shared.contact.reach(now);
+        View { now, wall, reach, epoch: self.shared.registry.epoch() }
+    }
+
+    #[inline]
+    fn own(&self, digest: &HashedToken, view: View) -> Option<Verdict> {
+        let verdict = self.table.borrow().get(digest).and_then(|entry| self.rule(entry, view, Layer::Front));
+        if verdict.is_none() {
+            self.tally.count(Layer::Front, Outcome::Miss);
+        }
+        verdict
+    }
+
+    fn shared_caches(&self, digest: &HashedToken, view: View) -> Option<Verdict> {
+        let caches = self.shared.caches.load();
+        if let Some(entry) = caches.valid(digest)
+            && let Some(verdict) = self.rule(&entry, view, Layer::Positive)
+        {
+            if verdict.is_ok() {
+                self.table.borrow_mut().insert(entry);
+            }
+            return Some(verdict);
+        }
+        self.tally.count(Layer::Positive, Outcome::Miss);
+        let denial = caches.refused(digest);
+        if let Some(refused) = denial.and_then(|entry| entry.refused(view.epoch, view.now, view.wall)) {
+            self.tally.count(Layer::Negative, Outcome::Hit);
+            return Some(Err(Denied::Refused(refused)));
+        }
+        self.tally.count(Layer::Negative, Outcome::Miss);
+        // The feed knows that the store is gone: waiting for it would only hold requests up.
+        (!view.reach.store_answers()).then_some(Err(Denied::Unavailable))
+    }
+
+    /// What a held entry says; `None` when it says nothing any more.
+    #[inline]
+    fn rule(&self, entry: &Arc<Valid>, view: View, layer: Layer) -> Option<Verdict> {
+        let store_answers = view.reach.store_answers();
+        let (verdict, outcome) = match entry.standing(view.epoch, view.now, view.wall) {
+            Standing::Fresh => (Ok(Arc::clone(entry)), Outcome::Hit),
+            Standing::Ageing => {
+                if store_answers && entry.claim_refresh() {
+                    self.ask_refresh(entry);
+                }
+                (Ok(Arc::clone(entry)), Outcome::Hit)
+            }
+            Standing::Old if view.reach == (Reach::Held { stale: true }) => {
+                (Ok(Arc::clone(entry)), Outcome::Stale)
+            }
+            Standing::Expired { old: false } if store_answers => {
+                let at = entry.principal().expires_at;
+                (Err(Denied::Refused(Refused::Expired { at })), Outcome::Hit)
+            }
+            Standing::Old | Standing::Expired { .. } | Standing::Changed => return None,
+        };
+        self.tally.count(layer, outcome);
+        Some(verdict)
+    }
+
+    #[cold]
+    fn ask_refresh(&self, entry: &Arc<Valid>) {
+        if self.asks.try_send(Ask::Refresh(Arc::clone(entry))).is_err() {
+            entry.release_refresh();
+        }
+    }
+
+    async fn ask(&self, digest: HashedToken) -> Landed {
+        let (reply, answer) = oneshot::channel();
+        self.asks.try_send(Ask::Load { digest, reply }).map_err(|_| Unanswered)?;
+        match tokio::time::timeout(ANSWER_DEADLINE, answer).await {
+            Ok(Ok(landed)) => landed,
+            Ok(Err(_)) | Err(_) => Err(Unanswered),
+        }
+    }
+
+    /// Judges what a look-up brought, however short its life; `None` when a change has overtaken it since.
+    pub(super) fn take(&self, loaded: &Loaded) -> Option<Verdict> {
+        let clock = &self.shared.clock;
+        let view = self.view(clock.tick(), clock.now());
+        if view.reach == Reach::Nothing {
+            return Some(Err(Denied::Unavailable));
+        }
+        match loaded {
+            Loaded::Refused(entry) => {
+                let refused = entry.refused_just_now(view.epoch, view.wall)?;
+                self.table.borrow_mut().remove(entry.digest());
+                Some(Err(Denied::Refused(refused)))
+            }
+            Loaded::Valid(entry) => match entry.standing(view.epoch, view.now, view.wall) {
+                Standing::Changed => None,
+                Standing::Expired { .. } => {
+                    Some(Err(Denied::Refused(Refused::Expired { at: entry.principal().expires_at })))
+                }
+                Standing::Fresh | Standing::Ageing | Standing::Old => {
+                    self.table.borrow_mut().insert(Arc::clone(entry));
+                    Some(Ok(Arc::clone(entry)))
+                }
+            },
+        }
+    }
+}

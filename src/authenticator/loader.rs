@@ -1,0 +1,116 @@
+//! Single flight: however many workers miss the same credential, the store is asked once.
+//!
+//! Runs on the control runtime. A flight belongs to nobody who waits for it: a client that goes away cancels nothing.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::entry::Valid;
+use super::lookup::{Landed, Lookup, Unanswered};
+use super::shared::Shared;
+use super::stats::{Layer, Outcome};
+use crate::auth::token::HashedToken;
+use crate::store::SharedStore;
+
+/// Questions that may wait for the loader to take them.
+pub(super) const ASKS: usize = 16 * 1024;
+
+/// Different credentials that may be looked up at once; more are answered that nobody can tell.
+const FLIGHTS: usize = 16 * 1024;
+
+/// What workers send.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// Somebody waits.
+    Load { digest: HashedToken, reply: oneshot::Sender<Landed> },
+    /// Nobody waits; the entry will end soon.
+    Refresh(Arc<Valid>),
+}
+
+#[derive(Debug, Default)]
+struct Flight {
+    waiting: Vec<oneshot::Sender<Landed>>,
+    refreshing: Option<Arc<Valid>>,
+}
+
+/// The task that owns all flights.
+pub(super) struct Loader {
+    asks: mpsc::Receiver<Ask>,
+    flights: HashMap<HashedToken, Flight>,
+    landing: JoinSet<(HashedToken, Landed)>,
+    lookup: Lookup,
+    shared: Arc<Shared>,
+}
+
+impl Loader {
+    pub(super) fn new(asks: mpsc::Receiver<Ask>, store: SharedStore, shared: Arc<Shared>) -> Self {
+        let lookup = Lookup::new(store, Arc::clone(&shared));
+        Self { asks, flights: HashMap::new(), landing: JoinSet::new(), lookup, shared }
+    }
+
+    /// Serves until no worker is left.
+    pub(super) async fn run(mut self) {
+        loop {
+            tokio::select! {
+                Some(landed) = self.landing.join_next() => {
+                    if let Ok((digest, landed)) = landed {
+                        self.land(&digest, &landed);
+                    }
+                }
+                ask = self.asks.recv() => match ask {
+                    Some(Ask::Load { digest, reply }) => self.load(digest, reply),
+                    Some(Ask::Refresh(entry)) => self.refresh(entry),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    fn load(&mut self, digest: HashedToken, reply: oneshot::Sender<Landed>) {
+        if let Some(flight) = self.flights.get_mut(&digest) {
+            self.shared.totals.add(Layer::Positive, Outcome::Joined, 1);
+            flight.waiting.push(reply);
+        } else if self.flights.len() < FLIGHTS {
+            self.take_off(digest, Flight { waiting: vec![reply], refreshing: None });
+        } else {
+            // Nobody to answer is nobody to tell.
+            let _ = reply.send(Err(Unanswered));
+        }
+    }
+
+    fn refresh(&mut self, entry: Arc<Valid>) {
+        let digest = *entry.digest();
+        if let Some(flight) = self.flights.get_mut(&digest) {
+            flight.refreshing = Some(entry);
+        } else if self.flights.len() < FLIGHTS {
+            self.take_off(digest, Flight { waiting: Vec::new(), refreshing: Some(entry) });
+        } else {
+            entry.release_refresh();
+        }
+    }
+
+    fn take_off(&mut self, digest: HashedToken, flight: Flight) {
+        self.flights.insert(digest, flight);
+        let lookup = self.lookup.clone();
+        self.landing.spawn(async move {
+            let landed = AssertUnwindSafe(lookup.run(digest)).catch_unwind().await;
+            (digest, landed.unwrap_or(Err(Unanswered)))
+        });
+    }
+
+    fn land(&mut self, digest: &HashedToken, landed: &Landed) {
+        let Some(flight) = self.flights.remove(digest) else { return };
+        if let (Some(entry), Err(Unanswered)) = (flight.refreshing, landed) {
+            entry.release_refresh();
+        }
+        for reply in flight.waiting {
+            // A client that went away leaves a closed channel.
+            let _ = reply.send(landed.clone());
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Many who miss, one who asks.
+
+use std::rc::Rc;
+
+use futures_util::future::join_all;
+use tokio::task::{LocalSet, yield_now};
+
+use super::bed::{Bed, denied, digest, good, judge, refused};
+use super::store::Mode;
+use crate::authenticator::{Denied, Layer, Outcome, Refused};
+
+#[tokio::test]
+async fn a_thousand_who_miss_at_once_cause_one_look_up() {
+    let bed = Bed::new().await;
+    let mut held = bed.store.hold_next();
+    let crowd = join_all((0..1000).map(|_| judge(&bed.front, &bed.clock, "k")));
+    let release = async {
+        held.reached().await;
+        while bed.authenticator.stats().lookups.get(Layer::Positive, Outcome::Joined) < 999 {
+            yield_now().await;
+        }
+        held.release();
+    };
+    let (verdicts, ()) = tokio::join!(crowd, release);
+    verdicts.iter().for_each(good);
+    assert_eq!((verdicts.len(), bed.store.finds()), (1000, 1));
+}
+
+#[tokio::test]
+async fn the_client_that_asked_first_may_go_away() {
+    let bed = Bed::new().await;
+    let mut held = bed.store.hold_next();
+    LocalSet::new()
+        .run_until(async {
+            let front = Rc::clone(&bed.front);
+            let first = tokio::task::spawn_local(async move { front.load(digest("k")).await });
+            held.reached().await;
+            let front = Rc::clone(&bed.front);
+            let second = tokio::task::spawn_local(async move { front.load(digest("k")).await });
+            while bed.authenticator.stats().lookups.get(Layer::Positive, Outcome::Joined) < 1 {
+                yield_now().await;
+            }
+            first.abort();
+            assert!(first.await.unwrap_err().is_cancelled());
+            held.release();
+            good(&second.await.unwrap());
+        })
+        .await;
+    assert_eq!(bed.store.finds(), 1);
+}
+
+#[tokio::test]
+async fn a_look_up_nobody_waits_for_any_more_still_fills_the_cache() {
+    let bed = Bed::new().await;
+    let mut held = bed.store.hold_next();
+    LocalSet::new()
+        .run_until(async {
+            let front = Rc::clone(&bed.front);
+            let only = tokio::task::spawn_local(async move { front.load(digest("k")).await });
+            held.reached().await;
+            only.abort();
+            held.release();
+        })
+        .await;
+    while bed.cached("k").is_none() {
+        yield_now().await;
+    }
+    assert_eq!(bed.store.finds(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_is_unavailable_and_waited_for_once() {
+    let bed = Bed::new().await;
+    bed.store.set(Mode::Hangs);
+    denied(bed.judge("k").await, Denied::Unavailable);
+    assert_eq!(bed.store.finds(), 1);
+    denied(bed.cached("k").unwrap(), Denied::Unavailable);
+}
+
+#[tokio::test]
+async fn a_look_up_that_panics_answers_and_leaves_nothing_behind() {
+    let bed = Bed::new().await;
+    bed.store.set(Mode::Panics);
+    denied(bed.judge("k").await, Denied::Unavailable);
+    bed.store.set(Mode::Answers);
+    good(&bed.judge("k").await);
+}
+
+#[tokio::test]
+async fn every_worker_finds_what_one_has_loaded() {
+    let bed = Bed::new().await;
+    good(&bed.judge("k").await);
+    let other = bed.authenticator.front();
+    good(&bed.cached_by(&other, "k").unwrap());
+    good(&bed.cached_by(&other, "k").unwrap());
+    assert_eq!(bed.store.finds(), 1);
+    other.flush();
+    let lookups = bed.authenticator.stats().lookups;
+    assert_eq!(lookups.get(Layer::Front, Outcome::Hit), 1);
+    assert_eq!(lookups.get(Layer::Positive, Outcome::Hit), 1);
+}
+
+#[tokio::test]
+async fn junk_pushes_out_nothing_good() {
+    let bed = Bed::new().await;
+    good(&bed.judge("k").await);
+    for batch in 0..100 {
+        let junk = (0..1000).map(|n| format!("junk {batch} {n}"));
+        for verdict in join_all(junk.map(async |token| bed.judge(&token).await)).await {
+            refused(verdict, Refused::Unknown);
+        }
+    }
+    assert_eq!(bed.store.finds(), 100_001);
+    let fresh = bed.authenticator.front();
+    good(&bed.cached_by(&fresh, "k").unwrap());
+    bed.authenticator.shared.caches.load().settle();
+    let stats = bed.authenticator.stats();
+    assert_eq!((stats.positive_entries, stats.negative_entries), (1, 1000));
+}
+
+#[tokio::test]
+async fn scopes_are_the_keys_within_what_its_account_may_have() {
+    let bed = Bed::new().await;
+    bed.store.put_account("b", Some("orders:write users:read"));
+    let change = bed.store.put_key(digest("kb"), "kb", "b", super::bed::NEVER);
+    bed.changed(&change);
+    assert_eq!(bed.judge("k").await.unwrap().principal().scopes.as_str(), "orders:read");
+    assert_eq!(bed.judge("kb").await.unwrap().principal().scopes.as_str(), "orders:write");
+}

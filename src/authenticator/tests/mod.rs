@@ -1,0 +1,10 @@
+//! What validation promises, each against a store that does what the test says.
+
+mod bed;
+mod changes;
+mod flight;
+mod lifetimes;
+mod outage;
+mod race;
+mod registry;
+mod store;

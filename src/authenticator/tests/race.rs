@@ -1,0 +1,126 @@
+//! Revocations against hits and look-ups on other threads, as fast as they go.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::bed::{NEVER, START, catalogue, digest, terms};
+use super::store::Script;
+use crate::auth::token::HashedToken;
+use crate::authenticator::lookup::Lookup;
+use crate::authenticator::shared::Shared;
+use crate::authenticator::{Authenticator, Front};
+use crate::clock::Clock;
+use crate::store::{Change, ChangeSink, Seq, Subject};
+
+const ROUNDS: usize = 10_000;
+const HITTERS: usize = 2;
+
+/// Where the race stands: round r's key is good once `made` is r, and revoked once `revoked` is r.
+#[derive(Default)]
+struct Race {
+    made: AtomicUsize,
+    revoked: AtomicUsize,
+    hits: AtomicUsize,
+}
+
+fn token(round: usize) -> HashedToken {
+    digest(&round.to_string())
+}
+
+fn hit(front: &Front, clock: &Clock, race: &Race) {
+    let mut served = 0_usize;
+    while race.revoked.load(Ordering::Acquire) < ROUNDS {
+        let round = race.made.load(Ordering::Acquire);
+        let over = race.revoked.load(Ordering::Acquire) >= round;
+        let verdict = front.cached(&token(round), clock.tick(), clock.now());
+        if matches!(verdict, Some(Ok(_))) {
+            assert!(!over, "round {round} was served after its revocation was answered");
+            served += 1;
+            race.hits.store(round, Ordering::Release);
+        } else {
+            // Nothing to race against until the look-up thread has run.
+            std::thread::yield_now();
+        }
+    }
+    assert!(served > 0);
+}
+
+/// Looks the current key up again and again: what it read before a revocation must not come back after.
+fn look_up(lookup: &Lookup, race: &Race) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        while race.revoked.load(Ordering::Acquire) < ROUNDS {
+            let _ = lookup.run(token(race.made.load(Ordering::Acquire))).await;
+            std::thread::yield_now();
+        }
+    });
+}
+
+fn revoke(authenticator: &Authenticator, store: &Script, race: &Race) {
+    for round in 1..=ROUNDS {
+        let id = round.to_string();
+        authenticator.changed(&store.put_key(token(round), &id, "a", NEVER));
+        race.made.store(round, Ordering::Release);
+        while race.hits.load(Ordering::Acquire) < round {
+            std::thread::yield_now();
+        }
+        let change = store.revoke(&id);
+        authenticator.changed(&change);
+        race.revoked.store(round, Ordering::Release);
+    }
+}
+
+#[test]
+fn no_hit_that_starts_after_a_revocation_was_answered_is_served() {
+    let store = Arc::new(Script::default());
+    let clock = Clock::manual(START);
+    let (authenticator, _loader, _feed) =
+        Authenticator::assemble(store.clone(), clock.clone(), &terms(), catalogue("orders:read"), 64);
+    authenticator.shared.contact.confirmed(clock.tick());
+    store.put_account("a", None);
+    let race = Race::default();
+    std::thread::scope(|scope| {
+        for _ in 0..HITTERS {
+            scope.spawn(|| hit(&authenticator.front(), &clock, &race));
+        }
+        let lookup = Lookup::new(store.clone(), Arc::clone(&authenticator.shared));
+        let race = &race;
+        scope.spawn(move || look_up(&lookup, race));
+        revoke(&authenticator, &store, race);
+    });
+}
+
+/// Contact that returns while a hit looks must not vouch for marks the hit read before.
+#[test]
+fn no_hit_is_served_on_contact_that_returned_after_a_revocation() {
+    let store = Arc::new(Script::default());
+    let clock = Clock::manual(START);
+    let (authenticator, _loader, _feed) =
+        Authenticator::assemble(store.clone(), clock.clone(), &terms(), catalogue("orders:read"), 64);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    store.put_account("a", None);
+    let now = clock.tick();
+    let later = now.after(super::bed::STALE * 2);
+    let mut terms = terms();
+    terms.ttl = super::bed::STALE * 10;
+    for round in 0..ROUNDS as i64 / 10 {
+        let id = round.to_string();
+        let shared = Arc::new(Shared::new(clock.clone(), &terms, catalogue("orders:read"), 64));
+        store.put_key(digest(&id), &id, "a", NEVER);
+        shared.contact.confirmed(now);
+        let lookup = Lookup::new(store.clone(), Arc::clone(&shared));
+        assert!(runtime.block_on(lookup.run(digest(&id))).is_ok());
+        let change = Change { seq: Seq(i64::MAX), subject: Subject::ApiKey, id: id.clone(), created: false };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                shared.registry.changed(&change);
+                shared.contact.confirmed(later);
+            });
+            let front = Front::new(Arc::clone(&shared), authenticator.asks.clone());
+            for _ in 0..50 {
+                let verdict = front.cached(&digest(&id), later, START);
+                assert!(!matches!(verdict, Some(Ok(_))), "served in round {round}");
+            }
+        });
+    }
+}

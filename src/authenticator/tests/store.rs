@@ -1,0 +1,242 @@
+//! A store in memory that a test can hold, break and read behind.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::pending;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use tokio::sync::oneshot;
+
+use crate::auth::scope::ScopeSet;
+use crate::auth::token::HashedToken;
+use crate::clock::Timestamp;
+use crate::store::{
+    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq,
+    Store, StoreError, Subject,
+};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    #[default]
+    Answers,
+    Fails,
+    Hangs,
+    Panics,
+}
+
+/// A look-up that has read its snapshot, and waits.
+pub struct Held {
+    reached: oneshot::Receiver<()>,
+    release: oneshot::Sender<()>,
+}
+
+impl Held {
+    pub async fn reached(&mut self) {
+        (&mut self.reached).await.unwrap();
+    }
+
+    pub fn release(self) {
+        self.release.send(()).unwrap();
+    }
+}
+
+type Gate = (oneshot::Sender<()>, oneshot::Receiver<()>);
+
+#[derive(Default)]
+struct State {
+    keys: HashMap<HashedToken, Key>,
+    digests: HashMap<String, HashedToken>,
+    accounts: HashMap<String, Account>,
+    changes: Vec<Change>,
+    gates: VecDeque<Gate>,
+    mode: Mode,
+}
+
+#[derive(Default)]
+pub struct Script {
+    state: Mutex<State>,
+    pub finds: AtomicU32,
+}
+
+impl Script {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub fn set(&self, mode: Mode) {
+        self.lock().mode = mode;
+    }
+
+    pub fn finds(&self) -> u32 {
+        self.finds.load(Ordering::SeqCst)
+    }
+
+    /// The next look-up reads, then waits.
+    pub fn hold_next(&self) -> Held {
+        let (reach, reached) = oneshot::channel();
+        let (release, released) = oneshot::channel();
+        self.lock().gates.push_back((reach, released));
+        Held { reached, release }
+    }
+
+    fn record(state: &mut State, subject: Subject, id: &str, created: bool) -> Change {
+        let seq = Seq(state.changes.last().map_or(0, |change| change.seq.0) + 1);
+        let change = Change { seq, subject, id: id.to_owned(), created };
+        state.changes.push(change.clone());
+        change
+    }
+
+    pub fn put_account(&self, id: &str, scopes: Option<&str>) -> Change {
+        let mut state = self.lock();
+        let account = Account {
+            id: id.to_owned(),
+            email: format!("{id}@example.com"),
+            status: AccountStatus::Active,
+            scopes: scopes.map(|text| ScopeSet::parse(text).unwrap()),
+            created_at: Timestamp(0),
+        };
+        state.accounts.insert(id.to_owned(), account);
+        Self::record(&mut state, Subject::Account, id, true)
+    }
+
+    pub fn put_key(&self, digest: HashedToken, id: &str, account: &str, expires_at: Timestamp) -> Change {
+        let mut state = self.lock();
+        let key = Key {
+            id: id.to_owned(),
+            account_id: account.to_owned(),
+            name: id.to_owned(),
+            prefix: "kw_sk_".to_owned(),
+            last4: "0000".to_owned(),
+            scopes: ScopeSet::parse("orders:read orders:write").unwrap(),
+            allowed_addresses: Vec::new(),
+            created_at: Timestamp(0),
+            expires_at,
+            revoked_at: None,
+        };
+        state.keys.insert(digest, key);
+        state.digests.insert(id.to_owned(), digest);
+        Self::record(&mut state, Subject::ApiKey, id, true)
+    }
+
+    pub fn revoke(&self, id: &str) -> Change {
+        let mut state = self.lock();
+        let digest = state.digests[id];
+        state.keys.get_mut(&digest).unwrap().revoked_at = Some(Timestamp(1));
+        Self::record(&mut state, Subject::ApiKey, id, false)
+    }
+
+    pub fn set_status(&self, id: &str, status: AccountStatus) -> Change {
+        let mut state = self.lock();
+        state.accounts.get_mut(id).unwrap().status = status;
+        Self::record(&mut state, Subject::Account, id, false)
+    }
+
+    /// A change to something nobody asks for.
+    pub fn unrelated(&self, id: &str) -> Change {
+        Self::record(&mut self.lock(), Subject::ApiKey, id, false)
+    }
+
+    /// Forgets the newest changes, as restoring a backup does.
+    pub fn set_back(&self, to: usize) {
+        self.lock().changes.truncate(to);
+    }
+
+    async fn behave(&self) -> Result<(), StoreError> {
+        let mode = self.lock().mode;
+        match mode {
+            Mode::Answers => Ok(()),
+            Mode::Fails => Err(StoreError::Unavailable("scripted".into())),
+            Mode::Hangs => pending().await,
+            Mode::Panics => panic!("scripted"),
+        }
+    }
+
+    fn snapshot(&self, digest: HashedToken) -> (Found, Option<Gate>) {
+        let mut state = self.lock();
+        let key = state.keys.get(&digest).cloned();
+        let key = key.map(|key| {
+            let account = state.accounts[&key.account_id].clone();
+            (key, account)
+        });
+        let as_of = state.changes.last().map_or(Seq(0), |change| change.seq);
+        (Found { as_of, key }, state.gates.pop_front())
+    }
+}
+
+fn unused<'a, T: Send + 'a>() -> Answer<'a, T> {
+    Box::pin(async { Err(StoreError::NotFound("thing in this script")) })
+}
+
+impl Store for Script {
+    fn find_key(&self, digest: HashedToken) -> Answer<'_, Found> {
+        Box::pin(async move {
+            self.finds.fetch_add(1, Ordering::SeqCst);
+            self.behave().await?;
+            let (found, gate) = self.snapshot(digest);
+            if let Some((reach, released)) = gate {
+                let _ = reach.send(());
+                let _ = released.await;
+            }
+            Ok(found)
+        })
+    }
+
+    fn changes(&self, after: Seq, limit: u32) -> Answer<'_, Vec<Change>> {
+        Box::pin(async move {
+            self.behave().await?;
+            let state = self.lock();
+            let newer = state.changes.iter().filter(|change| change.seq > after);
+            Ok(newer.take(limit as usize).cloned().collect())
+        })
+    }
+
+    fn latest(&self) -> Answer<'_, Seq> {
+        Box::pin(async move {
+            self.behave().await?;
+            Ok(self.lock().changes.last().map_or(Seq(0), |change| change.seq))
+        })
+    }
+
+    fn create_account<'a>(&'a self, _: &'a NewAccount, _: &'a Origin) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn account<'a>(&'a self, _: &'a str) -> Answer<'a, Account> {
+        unused()
+    }
+    fn accounts<'a>(&'a self, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Account>> {
+        unused()
+    }
+    fn set_account_status<'a>(
+        &'a self,
+        _: &'a str,
+        _: AccountStatus,
+        _: Timestamp,
+        _: &'a Origin,
+    ) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn set_account_scopes<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<&'a ScopeSet>,
+        _: Timestamp,
+        _: &'a Origin,
+    ) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn create_key<'a>(&'a self, _: &'a ApiKey, _: &'a Origin) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn key<'a>(&'a self, _: &'a str) -> Answer<'a, Key> {
+        unused()
+    }
+    fn keys<'a>(&'a self, _: Option<&'a str>, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Key>> {
+        unused()
+    }
+    fn revoke_key<'a>(&'a self, _: &'a str, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn audit(&self, _: Seq, _: u32) -> Answer<'_, Vec<AuditEntry>> {
+        unused()
+    }
+}
