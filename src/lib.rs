@@ -16,3 +16,4 @@ pub mod config;
 pub mod message;
 pub mod routes;
 pub mod store;
+pub mod web;
