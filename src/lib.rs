@@ -20,3 +20,4 @@ pub mod routes;
 pub mod issuer;
 pub mod store;
 pub mod telemetry;
+pub mod web;

@@ -7,62 +7,13 @@ use std::borrow::Cow;
 
 use crate::auth::refusal::Ambiguity;
 
+mod quirks;
 #[cfg(test)]
 mod tests;
+mod utf8;
 
-/// Readings of a path on which backends differ; a route allows those that its backend reads as Keyward does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Quirks(u8);
-
-impl Quirks {
-    /// No quirk.
-    pub const NONE: Self = Self(0);
-    /// `%2F`.
-    pub const ENCODED_SLASH: Self = Self(1);
-    /// An empty segment.
-    pub const DOUBLE_SLASH: Self = Self(1 << 1);
-    /// `;`, plain or escaped.
-    pub const SEMICOLON: Self = Self(1 << 2);
-    /// `%25`.
-    pub const ENCODED_PERCENT: Self = Self(1 << 3);
-    /// `\`, plain or escaped.
-    pub const BACKSLASH: Self = Self(1 << 4);
-    /// Escapes that are not UTF-8.
-    pub const NON_UTF8: Self = Self(1 << 5);
-
-    const NAMES: [(Self, Ambiguity); 6] = [
-        (Self::ENCODED_SLASH, Ambiguity::EncodedSlash),
-        (Self::DOUBLE_SLASH, Ambiguity::DoubleSlash),
-        (Self::SEMICOLON, Ambiguity::Semicolon),
-        (Self::ENCODED_PERCENT, Ambiguity::EncodedPercent),
-        (Self::BACKSLASH, Ambiguity::Backslash),
-        (Self::NON_UTF8, Ambiguity::NonUtf8),
-    ];
-
-    /// Both sets together.
-    #[must_use]
-    pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// The first quirk that `allowed` does not have.
-    #[must_use]
-    pub fn outside(self, allowed: Self) -> Option<Ambiguity> {
-        let left = self.0 & !allowed.0;
-        if left == 0 {
-            return None;
-        }
-        Self::NAMES.into_iter().find(|(quirk, _)| left & quirk.0 != 0).map(|(_, name)| name)
-    }
-}
-
-/// Ambiguities that can be allowed become their quirk; the others are refused on every route and add nothing.
-impl From<&[Ambiguity]> for Quirks {
-    fn from(allowed: &[Ambiguity]) -> Self {
-        let named = Self::NAMES.into_iter().filter(|(_, name)| allowed.contains(name));
-        named.fold(Self::NONE, |all, (quirk, _)| all.with(quirk))
-    }
-}
+pub use quirks::Quirks;
+use utf8::Utf8;
 
 /// A canonical path, and what about it a route has to allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,6 +101,22 @@ pub fn canonical(path: &str) -> Result<Path<'_>, Ambiguity> {
     }
     quirks = quirks.with(segments(&text)?);
     Ok(Path { text, quirks })
+}
+
+/// Judges a target as it stands on the wire, path and query, before [`http::Uri`] reads it: that drops a fragment without
+/// a word.
+///
+/// # Errors
+/// When it has a `#`, a control byte or a space.
+pub fn check_raw(target: &[u8]) -> Result<(), Ambiguity> {
+    for byte in target {
+        match byte {
+            b'#' => return Err(Ambiguity::Fragment),
+            0x00..=0x20 | 0x7F => return Err(Ambiguity::ControlByte),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The classes of everything after the first `/`; 0 = canonical and without quirks.
@@ -289,54 +256,5 @@ fn segments(path: &str) -> Result<Quirks, Ambiguity> {
     match segment {
         Segment::Dot | Segment::DotDot => Err(Ambiguity::DotSegment),
         Segment::Empty | Segment::Other => Ok(quirks),
-    }
-}
-
-/// Whether runs of escaped bytes are UTF-8 (RFC 3629 §4), byte by byte.
-struct Utf8 {
-    /// Continuation bytes that are still due, and the bounds of the next.
-    due: u8,
-    low: u8,
-    high: u8,
-    /// A lead byte that no UTF-8 contains was the last.
-    overlong: bool,
-    valid: bool,
-}
-
-impl Utf8 {
-    const START: Self = Self { due: 0, low: 0x80, high: 0xBF, overlong: false, valid: true };
-
-    fn end_of_run(&mut self) {
-        self.valid &= self.due == 0;
-        self.due = 0;
-        self.overlong = false;
-    }
-
-    fn escaped(&mut self, byte: u8) -> Result<(), Ambiguity> {
-        // `%C0%AE` is a dot to a careless decoder, whatever a route allows.
-        if self.overlong && matches!(byte, 0x80..=0xBF) {
-            return Err(Ambiguity::ControlByte);
-        }
-        if self.due > 0 && (self.low..=self.high).contains(&byte) {
-            (self.due, self.low, self.high) = (self.due - 1, 0x80, 0xBF);
-            return Ok(());
-        }
-        self.end_of_run();
-        (self.due, self.low, self.high) = match byte {
-            0x00..=0x7F => (0, 0x80, 0xBF),
-            0xC2..=0xDF => (1, 0x80, 0xBF),
-            0xE0 => (2, 0xA0, 0xBF),
-            0xED => (2, 0x80, 0x9F),
-            0xE1..=0xEF => (2, 0x80, 0xBF),
-            0xF0 => (3, 0x90, 0xBF),
-            0xF1..=0xF3 => (3, 0x80, 0xBF),
-            0xF4 => (3, 0x80, 0x8F),
-            _ => {
-                self.valid = false;
-                (0, 0x80, 0xBF)
-            }
-        };
-        self.overlong = matches!(byte, 0xC0 | 0xC1);
-        Ok(())
     }
 }

@@ -205,6 +205,21 @@ fn what_has_two_readings_everywhere_is_refused() {
 }
 
 #[test]
+fn a_raw_target_has_no_fragment_and_no_control_byte() {
+    for (target, want) in [
+        ("/a?b", Ok(())),
+        ("http://a/b", Ok(())),
+        ("/a#b", Err(Ambiguity::Fragment)),
+        ("/a?b#", Err(Ambiguity::Fragment)),
+        ("/a b", Err(Ambiguity::ControlByte)),
+        ("/a?\0", Err(Ambiguity::ControlByte)),
+        ("/\x7f", Err(Ambiguity::ControlByte)),
+    ] {
+        assert_eq!(check_raw(target.as_bytes()), want, "{target:?}");
+    }
+}
+
+#[test]
 fn a_route_allows_exactly_what_it_names() {
     let path = canonical("/a%2Fb;c").unwrap();
     assert_eq!(path.quirks().outside(NONE), Some(Ambiguity::EncodedSlash));

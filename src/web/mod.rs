@@ -1,0 +1,11 @@
+//! The HTTP pieces that planes share: refusals as answers, the client's address, request ids, trace context.
+//!
+//! Knows nothing of routes, sockets or the store; what it needs of the configuration arrives as plain values.
+
+pub mod accept;
+pub mod client_address;
+pub mod forwarded;
+mod page;
+pub mod problem;
+pub mod request_id;
+pub mod traceparent;

@@ -1,0 +1,170 @@
+//! Refusals as answers: one body for people and programs (RFC 9457), in the format that the client reads best.
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Response, StatusCode};
+use serde::Serialize;
+
+use super::accept::{self, Format};
+use super::page;
+use super::request_id::{self, RequestId};
+use crate::auth::refusal::Refusal;
+
+#[cfg(test)]
+mod tests;
+
+/// How refusals are told under one configuration.
+#[derive(Clone, Debug)]
+pub struct Problems {
+    type_base: Box<str>,
+    /// `Bearer realm="…"`.
+    challenge: Box<str>,
+    page_policy: HeaderValue,
+}
+
+/// What of the request its refusal depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// `HEAD` gets no body.
+    pub method: &'a Method,
+    /// For `Accept`.
+    pub headers: &'a HeaderMap,
+    /// Told in every answer.
+    pub request_id: &'a RequestId,
+}
+
+/// The members of RFC 9457 §3.1 and two of ours.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    code: &'a str,
+    request_id: &'a str,
+}
+
+impl Problems {
+    /// `type_base` stands before the code in `type`; `realm` names what is protected (RFC 6750 §3). Of the realm, what a
+    /// quoted string cannot hold is left out.
+    #[must_use]
+    pub fn new(type_base: &str, realm: &str) -> Self {
+        let plain = |letter: &char| matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\');
+        let realm: String = realm.chars().filter(plain).collect();
+        Self {
+            type_base: type_base.into(),
+            challenge: ["Bearer realm=\"", &realm, "\""].concat().into(),
+            page_policy: page::policy(),
+        }
+    }
+
+    /// The whole answer to a request that is refused. For `HEAD` the fields of the answer to `GET`, without the body.
+    #[must_use]
+    pub fn answer(&self, refusal: &Refusal, asked: Asked<'_>) -> Response<Bytes> {
+        // A gRPC request will be told apart here, before `Accept` is read.
+        let format = accept::negotiate(asked.headers);
+        let body = self.body(refusal, format, asked.request_id);
+        let mut answer = Response::new(Bytes::new());
+        *answer.status_mut() = status(refusal);
+        let fields = answer.headers_mut();
+        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        self.describe(refusal, format, fields);
+        insert(fields, HeaderName::from_static(request_id::FIELD), asked.request_id.as_str());
+        if asked.method != Method::HEAD {
+            *answer.body_mut() = body.into();
+        }
+        answer
+    }
+
+    /// The bytes of an HTTP/1.1 answer for a connection that ends with it, written past the HTTP server: for a request
+    /// that did not arrive whole.
+    #[must_use]
+    pub fn raw(&self, refusal: &Refusal, request_id: &RequestId) -> Vec<u8> {
+        let asked = Asked { method: &Method::GET, headers: &HeaderMap::new(), request_id };
+        let (head, body) = self.answer(refusal, asked).into_parts();
+        let mut bytes = status_line(head.status);
+        for (name, value) in &head.headers {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                bytes.extend_from_slice(part);
+            }
+        }
+        bytes.extend_from_slice(b"connection: close\r\n\r\n");
+        bytes.extend_from_slice(&body);
+        bytes
+    }
+
+    fn describe(&self, refusal: &Refusal, format: Format, fields: &mut HeaderMap) {
+        let content_type = match format {
+            Format::Problem => "application/problem+json",
+            Format::Html => "text/html; charset=utf-8",
+            Format::Text => "text/plain; charset=utf-8",
+        };
+        fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        fields.insert(header::VARY, HeaderValue::from_static("accept"));
+        fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if format == Format::Html {
+            fields.insert(header::CONTENT_SECURITY_POLICY, self.page_policy.clone());
+        }
+        if let Some(challenge) = refusal.challenge() {
+            insert(fields, header::WWW_AUTHENTICATE, &[&*self.challenge, &challenge].concat());
+        }
+        if let Some(seconds) = refusal.retry_after() {
+            fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Refusal::MethodNotAllowed { allow } = refusal {
+            insert(fields, header::ALLOW, allow);
+        }
+    }
+
+    fn body(&self, refusal: &Refusal, format: Format, request_id: &RequestId) -> Vec<u8> {
+        let code = refusal.code();
+        let detail = refusal.detail();
+        match format {
+            Format::Problem => {
+                let body = Body {
+                    r#type: [&*self.type_base, code.as_str()].concat(),
+                    title: code.title(),
+                    status: code.status(),
+                    detail: &detail,
+                    // A trusted peer's id need not be a UUID, and no other URN is promised.
+                    instance: request_id.is_uuid().then(|| ["urn:uuid:", request_id.as_str()].concat()),
+                    code: code.as_str(),
+                    request_id: request_id.as_str(),
+                };
+                serde_json::to_vec(&body).unwrap_or_default()
+            }
+            Format::Html => page::render(code, &detail, request_id.as_str()).into_bytes(),
+            Format::Text => {
+                let (status, code) = (code.status(), code.as_str());
+                format!("{status} {code}: {detail} (request {request_id})\n").into_bytes()
+            }
+        }
+    }
+}
+
+fn status(refusal: &Refusal) -> StatusCode {
+    StatusCode::from_u16(refusal.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Sets a field whose value is made of checked parts; one that is not a legal value is left out.
+fn insert(fields: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        fields.insert(name, value);
+    }
+}
+
+fn status_line(status: StatusCode) -> Vec<u8> {
+    let reason = status.canonical_reason().unwrap_or_default();
+    ["HTTP/1.1 ", status.as_str(), " ", reason, "\r\n"].concat().into_bytes()
+}
+
+/// The bytes of an HTTP/1.1 answer where no request could be read: the bare status, and the connection ends.
+#[must_use]
+pub fn bare(status: StatusCode) -> Vec<u8> {
+    let mut bytes = status_line(status);
+    bytes.extend_from_slice(b"connection: close\r\ncontent-length: 0\r\n\r\n");
+    bytes
+}
