@@ -1,0 +1,255 @@
+//! The real binary, as an operator runs it: its own process, its own folder, its own ports.
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::http::Client;
+use super::within;
+
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// A folder with a configuration, to run commands in.
+pub struct Home {
+    folder: TempDir,
+    public: SocketAddr,
+    admin: SocketAddr,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Done {
+    /// `None` when a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Done {
+    /// Fails unless the exit code is this; returns standard output.
+    #[track_caller]
+    pub fn exited(self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self.stdout
+    }
+
+    /// Standard output as JSON, of a command that went well.
+    #[track_caller]
+    pub fn json(self) -> serde_json::Value {
+        let text = self.exited(0);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
+    }
+}
+
+impl Home {
+    /// A folder whose `keyward.yaml` is this text after two listeners on free ports and a store.
+    pub fn new(yaml: &str) -> Self {
+        let home = Self { folder: TempDir::new().unwrap(), public: free_port(), admin: free_port() };
+        home.write("keyward.yaml", &format!("{}{yaml}", home.base()));
+        home
+    }
+
+    /// Replaces what follows the listeners and the store, such as for a reload.
+    pub fn rewrite(&self, yaml: &str) {
+        self.write("keyward.yaml", &format!("{}{yaml}", self.base()));
+    }
+
+    fn base(&self) -> String {
+        format!(
+            "listeners: [{{ name: public, address: \"{}\" }}]\nadmin: {{ address: \"{}\" }}\n\
+             store: {{ sqlite: {{ path: data/keyward.db }} }}\n",
+            self.public, self.admin
+        )
+    }
+
+    /// Writes a file into the folder.
+    pub fn write(&self, name: &str, content: &str) {
+        std::fs::write(self.folder.path().join(name), content).unwrap();
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The store's file.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("data/keyward.db")
+    }
+
+    /// Where `serve` will listen.
+    pub fn public(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// Where `serve` will answer operators.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, words: &[&str]) -> Done {
+        self.run_with_input(words, "")
+    }
+
+    /// Runs a command to its end with this on its standard input.
+    pub fn run_with_input(&self, words: &[&str], input: &str) -> Done {
+        let mut child = self.command(words).stdin(Stdio::piped()).spawn().expect("the binary starts");
+        // A command that reads nothing may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Done {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// An account, by its own command.
+    pub fn account(&self, email: &str) {
+        self.run(&["accounts", "create", "--email", email]).exited(0);
+    }
+
+    /// A key of an account, by its own command: id and secret.
+    pub fn key(&self, email: &str, more: &[&str]) -> (String, String) {
+        let words = [&["keys", "create", "--account", email, "--name", "test", "--json"], more].concat();
+        let key = self.run(&words).json();
+        (key["id"].as_str().unwrap().to_owned(), key["key"].as_str().unwrap().to_owned())
+    }
+
+    /// Starts `serve` and waits until it is ready.
+    pub async fn serve(&self) -> Serving {
+        let mut serving = self.start(&["serve"]);
+        let admin = self.admin;
+        within("readiness", async {
+            while !is_ready(admin).await {
+                assert!(serving.child.try_wait().unwrap().is_none(), "it ended: {}", serving.output());
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        })
+        .await;
+        serving
+    }
+
+    /// Starts a command and does not wait.
+    pub fn start(&self, words: &[&str]) -> Serving {
+        let mut child = self.command(words).stdin(Stdio::null()).spawn().expect("the binary starts");
+        let output = Arc::new(Mutex::new(String::new()));
+        let readers = [
+            collect(child.stdout.take().unwrap(), output.clone()),
+            collect(child.stderr.take().unwrap(), output.clone()),
+        ];
+        Serving { child, output, readers: Vec::from(readers) }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
+        command.args(words).current_dir(self.folder.path());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env_remove("RUST_LOG");
+        command
+    }
+}
+
+/// A running process; killed when dropped.
+pub struct Serving {
+    child: Child,
+    output: Arc<Mutex<String>>,
+    readers: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Serving {
+    /// Everything it has written so far, both streams in the order of arrival.
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+
+    /// Waits until it has written this.
+    pub async fn until_output(&self, text: &str) {
+        within(text, async {
+            while !self.output().contains(text) {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        })
+        .await;
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by name: `TERM`, `HUP`, `STOP`, `CONT`, `INT`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.id())).status().unwrap();
+        assert!(sent.success(), "kill -{name} {}", self.id());
+    }
+
+    /// `kill -9`, and its end awaited.
+    pub fn kill(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.read_out()
+    }
+
+    /// Waits for its end; its status and everything it wrote.
+    pub async fn ended(mut self) -> (ExitStatus, String) {
+        let status = within("the end of the process", async {
+            loop {
+                if let Some(status) = self.child.try_wait().unwrap() {
+                    return status;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        })
+        .await;
+        (status, self.read_out())
+    }
+
+    /// `SIGTERM`, and its end awaited.
+    pub async fn stop(self) -> (ExitStatus, String) {
+        self.signal("TERM");
+        self.ended().await
+    }
+
+    fn read_out(&mut self) -> String {
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        self.output()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // It has ended already where a test waited for it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(from: impl Read + Send + 'static, output: Arc<Mutex<String>>) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+            let mut output = output.lock().unwrap();
+            output.push_str(&String::from_utf8_lossy(&line));
+            output.push('\n');
+        }
+    })
+}
+
+async fn is_ready(admin: SocketAddr) -> bool {
+    // Between the probe and the request it may end; the next look tells.
+    let listening = tokio::net::TcpStream::connect(admin).await.is_ok();
+    listening && matches!(Client::new(admin).request("GET", "/readyz").try_send().await, Ok(ready) if ready.status == 200)
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}

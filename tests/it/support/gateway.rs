@@ -1,0 +1,206 @@
+//! The gateway in process, on free ports, in a folder of its own.
+//!
+//! ```ignore
+//! let upstream = Upstream::echo().await;
+//! let gateway = Gateway::before(&upstream).await;                     // one route, `/`, key required
+//! let response = gateway.client().await.get("/a").await;              // with a fresh key
+//!
+//! let gateway = Gateway::builder().upstream("api", &upstream.url()).yaml(ROUTES).start().await;
+//! ```
+
+use std::net::SocketAddr;
+
+use keyward::app::{self, Options, Running};
+use keyward::clock::Clock;
+use keyward::config::{self, Config};
+use tempfile::TempDir;
+
+use super::http::Client;
+use super::raw::Raw;
+use super::upstream::Upstream;
+use super::within;
+
+/// What a builder that was told nothing serves.
+const ONE_ROUTE: &str = "routes:
+  - name: all
+    match: { path_prefix: / }
+    upstream: api
+";
+
+const SCOPES: &str = "scopes:
+  \"orders:read\": { description: Read orders, default: true }
+  \"orders:write\": { description: Write orders, default: true }
+";
+
+/// A running gateway.
+pub struct Gateway {
+    running: Running,
+    builder: Builder,
+    folder: TempDir,
+    account: tokio::sync::OnceCell<String>,
+}
+
+/// What the gateway is to be.
+#[derive(Clone)]
+pub struct Builder {
+    upstreams: Vec<(String, Vec<String>)>,
+    yaml: String,
+    clock: Clock,
+    workers: usize,
+}
+
+impl Builder {
+    /// Adds an upstream of one endpoint.
+    #[must_use]
+    pub fn upstream(self, name: &str, url: &str) -> Self {
+        self.endpoints(name, &[url])
+    }
+
+    /// Adds an upstream of several endpoints.
+    #[must_use]
+    pub fn endpoints(mut self, name: &str, urls: &[&str]) -> Self {
+        self.upstreams.push((name.to_owned(), urls.iter().map(|&url| url.to_owned()).collect()));
+        self
+    }
+
+    /// Adds sections: `routes`, `timeouts`, `max`, … without `listeners`, `admin`, `store` and `upstreams`, which are made
+    /// here. Without `routes`, everything goes to the upstream `api` with a key; without `scopes`, there are `orders:read`
+    /// and `orders:write`.
+    #[must_use]
+    pub fn yaml(mut self, yaml: &str) -> Self {
+        self.yaml.push_str(yaml);
+        self.yaml.push('\n');
+        self
+    }
+
+    /// Goes by this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: &Clock) -> Self {
+        self.clock = clock.clone();
+        self
+    }
+
+    /// Runs so many workers; one, if not told.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> Gateway {
+        let folder = TempDir::new().unwrap();
+        let config = self.config(&folder);
+        let options = Options { clock: self.clock.clone(), workers: Some(self.workers), config_file: None };
+        let running = within("the gateway's start", app::start(config, options)).await.expect("the gateway starts");
+        Gateway { running, builder: self, folder, account: tokio::sync::OnceCell::new() }
+    }
+
+    fn config(&self, folder: &TempDir) -> Config {
+        let mut text = "listeners: [{ name: public, address: \"127.0.0.1:0\" }]\n\
+                        admin: { address: \"127.0.0.1:0\" }\n\
+                        store: { sqlite: { path: data/keyward.db, synchronous: normal } }\n\
+                        upstreams:\n"
+            .to_owned();
+        for (name, urls) in &self.upstreams {
+            let endpoints: Vec<String> = urls.iter().map(|url| format!("{{ url: \"{url}\" }}")).collect();
+            text += &format!("  - {{ name: {name}, endpoints: [{}] }}\n", endpoints.join(", "));
+        }
+        let has = |section: &str| self.yaml.lines().any(|line| line.starts_with(section));
+        text += if has("routes:") { "" } else { ONE_ROUTE };
+        text += if has("scopes:") { "" } else { SCOPES };
+        text += if has("log:") { "" } else { "log: { access: \"off\" }\n" };
+        text += &self.yaml;
+        // The fourth argument is where `${VAR}` is looked up.
+        match config::parse(&text, "test.yaml", folder.path(), &|_| None) {
+            Ok(loaded) => loaded.config,
+            Err(problems) => panic!("{problems}\n{text}"),
+        }
+    }
+}
+
+impl Gateway {
+    /// To be told what it is to be.
+    pub fn builder() -> Builder {
+        Builder { upstreams: Vec::new(), yaml: String::new(), clock: Clock::system(), workers: 1 }
+    }
+
+    /// In front of one upstream, with one route for everything that wants a key.
+    pub async fn before(upstream: &Upstream) -> Self {
+        Self::builder().upstream("api", &upstream.url()).start().await
+    }
+
+    /// In front of one upstream, with these sections besides.
+    pub async fn with(upstream: &Upstream, yaml: &str) -> Self {
+        Self::builder().upstream("api", &upstream.url()).yaml(yaml).start().await
+    }
+
+    /// Where clients connect.
+    pub fn public(&self) -> SocketAddr {
+        self.running.public()
+    }
+
+    /// Where operators connect.
+    pub fn admin(&self) -> SocketAddr {
+        self.running.admin()
+    }
+
+    /// The use cases behind the commands.
+    pub fn issuer(&self) -> &keyward::issuer::Issuer {
+        self.running.issuer()
+    }
+
+    /// The id of the account that [`key`](Self::key) makes keys of.
+    pub async fn account(&self) -> &str {
+        self.account.get_or_init(|| super::keys::account(self.issuer(), "test@example.com")).await
+    }
+
+    /// A fresh key with both scopes, and its id.
+    pub async fn key(&self) -> Key {
+        self.key_with(&["orders:read", "orders:write"]).await
+    }
+
+    /// A fresh key with these scopes.
+    pub async fn key_with(&self, scopes: &[&str]) -> Key {
+        super::keys::key(self.issuer(), self.account().await, scopes).await
+    }
+
+    /// A client without a credential.
+    pub fn anonymous(&self) -> Client {
+        Client::new(self.public())
+    }
+
+    /// A client with a fresh key.
+    pub async fn client(&self) -> Client {
+        self.anonymous().with_key(&self.key().await.secret)
+    }
+
+    /// A bare connection.
+    pub async fn raw(&self) -> Raw {
+        Raw::connect(self.public()).await
+    }
+
+    /// The head of a request with a fresh key, up to where more fields or the empty line follow.
+    pub async fn head(&self, line: &str) -> String {
+        format!("{line} HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer {}\r\n", self.key().await.secret)
+    }
+
+    /// Loads these sections in place of the first ones.
+    pub async fn reload(&mut self, change: impl FnOnce(Builder) -> Builder) {
+        let told_nothing = Builder { yaml: String::new(), ..self.builder.clone() };
+        self.builder = change(told_nothing);
+        let config = self.builder.config(&self.folder);
+        within("a reload", self.running.reload(config)).await;
+    }
+
+    /// Ends it and waits.
+    pub async fn stop(self) {
+        within("the gateway's end", self.running.stop()).await;
+    }
+}
+
+/// A key that was just made.
+pub struct Key {
+    pub id: String,
+    pub secret: String,
+}
