@@ -130,6 +130,13 @@ pub struct IdentityHeaders {
     pub method: HeaderName,
 }
 
+impl IdentityHeaders {
+    /// All five names.
+    pub fn all(&self) -> [&HeaderName; 5] {
+        [&self.subject, &self.credential, &self.client, &self.scopes, &self.method]
+    }
+}
+
 /// A named group of servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {

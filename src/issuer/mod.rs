@@ -24,14 +24,7 @@ pub use view::{AccountView, KeyView, List, MadeKeyView};
 use crate::auth::random::{Random, RandomFailed};
 use crate::clock::{Clock, Timestamp};
 use crate::config;
-use crate::store::{Change, Seq, SharedStore, Subject};
-
-/// Who must know of a change before it is answered: the authenticator's registry in the server.
-pub trait ChangeSink: Send + Sync {
-    /// The thing that `change` names is, from now on, as the store has it at `change.seq` or later. That one position
-    /// is no word on what stands before it in the feed.
-    fn changed(&self, change: &Change);
-}
+use crate::store::{Change, ChangeSink, Seq, SharedStore, Subject};
 
 /// For processes that judge no requests.
 #[derive(Clone, Copy, Debug, Default)]

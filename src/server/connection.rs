@@ -228,7 +228,7 @@ pub async fn serve<S, B>(
     conn: &Rc<Conn>,
     http: &http1::Builder,
     service: S,
-    slow_head: &[u8],
+    slow_head: impl FnOnce() -> Vec<u8>,
 ) where
     S: HttpService<Incoming, ResBody = B> + Unpin,
     S: hyper::service::Service<Request<Incoming>, Response = Response<B>>,
@@ -265,7 +265,7 @@ pub async fn serve<S, B>(
         End::Failed(error) => tracing::debug!(peer = %conn.peer, %error, "a client connection failed"),
         End::SlowHead => {
             // The client is slow, not waiting: what does not fit its window is not worth waiting for.
-            let _ = stream.try_write(slow_head);
+            let _ = stream.try_write(&slow_head());
             linger(&mut stream).await;
         }
     }

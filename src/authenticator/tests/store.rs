@@ -11,8 +11,8 @@ use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::store::{
-    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq,
-    Store, StoreError, Subject,
+    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, KeyUse, NewAccount, Origin, Page,
+    Seq, Store, StoreError, Subject,
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,6 +111,7 @@ impl Script {
             allowed_addresses: Vec::new(),
             created_at: Timestamp(0),
             expires_at,
+            last_used_at: None,
             revoked_at: None,
         };
         state.keys.insert(digest, key);
@@ -234,6 +235,12 @@ impl Store for Script {
         unused()
     }
     fn revoke_key<'a>(&'a self, _: &'a str, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn note_uses<'a>(&'a self, _: &'a [KeyUse]) -> Answer<'a, ()> {
+        unused()
+    }
+    fn remove_dead_keys<'a>(&'a self, _: Timestamp, _: u32, _: Timestamp, _: &'a Origin) -> Answer<'a, u32> {
         unused()
     }
     fn audit(&self, _: Seq, _: u32) -> Answer<'_, Vec<AuditEntry>> {

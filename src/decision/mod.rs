@@ -1,0 +1,186 @@
+//! The one engine that says what becomes of a request: route → credential → validation → authorization.
+//!
+//! Compiled from a configuration; knows neither sockets nor upstreams. What is cached is the principal; a route's
+//! rules are judged on every request.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, Method};
+
+use crate::auth::credential::{self, Basic, Field, Form, Malformed};
+use crate::auth::principal::Principal;
+use crate::auth::refusal::Refusal;
+use crate::auth::scope::ScopeSet;
+use crate::auth::token::{self, HashedToken, Kind, Prefix};
+use crate::authenticator::{Front, Valid};
+use crate::clock::Clock;
+use crate::config::{Auth, Config};
+use crate::message::target::Path;
+use crate::routes::{Found, Table};
+
+/// The compiled rules of a configuration.
+#[derive(Debug)]
+pub struct Decision {
+    table: Table,
+    rules: Vec<Rule>,
+    prefix: Prefix,
+    basic: Basic,
+    headers: Vec<HeaderName>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    auth: Auth,
+    /// The scopes as a challenge names them.
+    required: Arc<str>,
+}
+
+/// What the credential fields of a request hold.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Presented<'a> {
+    /// No credential; the registered scheme that was sent instead, if one was.
+    Nothing(Option<&'static str>),
+    /// One.
+    One(Cow<'a, str>),
+}
+
+impl Decision {
+    /// Compiles what `config` says of routes and credentials.
+    #[must_use]
+    pub fn compile(config: &Config) -> Self {
+        let rule = |auth: &Auth| Rule {
+            auth: auth.clone(),
+            required: scopes(auth).map_or("", ScopeSet::as_str).into(),
+        };
+        Self {
+            table: Table::compile(&config.routes),
+            rules: config.routes.iter().map(|route| rule(&route.auth)).collect(),
+            prefix: config.keys.prefix.clone(),
+            basic: config.credentials.basic,
+            headers: config.credentials.headers.clone(),
+        }
+    }
+
+    /// The table, for `explain`.
+    #[must_use]
+    pub const fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The route of a request, by index.
+    ///
+    /// # Errors
+    /// When none fits, or the path has a reading that the route does not allow.
+    pub fn route(&self, host: &str, method: &Method, path: &Path<'_>) -> Result<usize, Refusal> {
+        let index = match self.table.find(host, method, path.as_str()) {
+            Found::Route(index) => index,
+            Found::MethodNotAllowed { allow } => return Err(Refusal::MethodNotAllowed { allow }),
+            Found::NoRoute => return Err(Refusal::NoRoute),
+        };
+        match path.quirks().outside(self.table.quirks(index)) {
+            Some(ambiguity) => Err(Refusal::AmbiguousPath(ambiguity)),
+            None => Ok(index),
+        }
+    }
+
+    /// Finds and validates the credential of a request on `route`; `None` is anonymous. On a cached credential this
+    /// does not wait.
+    ///
+    /// # Errors
+    /// When the route wants a credential and there is none, or the one there is does not hold.
+    pub async fn authenticate(
+        &self,
+        route: usize,
+        headers: &HeaderMap,
+        front: &Front,
+        clock: &Clock,
+    ) -> Result<Option<Arc<Valid>>, Refusal> {
+        let optional = match self.rules.get(route).map(|rule| &rule.auth) {
+            Some(Auth::Public) => return Ok(None),
+            Some(Auth::Optional(_)) => true,
+            Some(Auth::Required(_)) | None => false,
+        };
+        match self.presented(headers).map_err(Refusal::InvalidRequest)? {
+            Presented::Nothing(_) if optional => Ok(None),
+            Presented::Nothing(scheme) => Err(Refusal::MissingCredentials { scheme }),
+            Presented::One(word) => self.validate(&word, front, clock).await.map(Some),
+        }
+    }
+
+    /// Validates one credential.
+    async fn validate(&self, word: &str, front: &Front, clock: &Clock) -> Result<Arc<Valid>, Refusal> {
+        let digest = self.digest(word)?;
+        let verdict = match front.cached(&digest, clock.tick(), clock.now()) {
+            Some(verdict) => verdict,
+            None => Box::pin(front.load(digest)).await,
+        };
+        verdict.map_err(Refusal::from)
+    }
+
+    /// What is looked up for a credential. Junk is refused here, before any look-up.
+    ///
+    /// # Errors
+    /// When its form alone says that it cannot be valid.
+    pub fn digest(&self, word: &str) -> Result<HashedToken, Refusal> {
+        match credential::form(word, &self.prefix) {
+            Form::Ours if token::is_well_formed(&self.prefix, Kind::ApiKey, word) => {
+                Ok(HashedToken::of(word.as_bytes()))
+            }
+            // No verifier of foreign credentials is configured, so none can be valid.
+            Form::Ours | Form::Jwt | Form::Opaque => Err(Refusal::InvalidCredentials),
+        }
+    }
+
+    /// The one credential of a request.
+    ///
+    /// # Errors
+    /// When there are several, or one that cannot be read.
+    pub fn presented<'a>(&self, headers: &'a HeaderMap) -> Result<Presented<'a>, Malformed> {
+        let mut found = Presented::Nothing(None);
+        let mut fields = headers.get_all(AUTHORIZATION).iter();
+        if let Some(value) = fields.next() {
+            match credential::read_authorization(value.as_bytes(), self.basic)? {
+                Field::Empty => {}
+                Field::OtherScheme(scheme) => found = Presented::Nothing(scheme),
+                Field::Word(word) => found = Presented::One(word.into()),
+                Field::Decoded(word) => found = Presented::One(word.into()),
+            }
+        }
+        if fields.next().is_some() {
+            return Err(Malformed::Several);
+        }
+        for value in self.headers.iter().flat_map(|name| headers.get_all(name)) {
+            match (credential::read_bare(value.as_bytes())?, &found) {
+                (Field::Word(word), Presented::Nothing(_)) => found = Presented::One(word.into()),
+                (Field::Word(_), Presented::One(_)) => return Err(Malformed::Several),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Judges what a validated credential may do on `route`, from `client`.
+    ///
+    /// # Errors
+    /// When a scope is missing or the address is not allowed.
+    pub fn authorize(&self, route: usize, principal: &Principal, client: IpAddr) -> Result<(), Refusal> {
+        let Some(rule) = self.rules.get(route) else { return Ok(()) };
+        if scopes(&rule.auth).is_some_and(|required| !principal.scopes.covers(required)) {
+            return Err(Refusal::InsufficientScope { required: Arc::clone(&rule.required) });
+        }
+        if !principal.allows(client) {
+            return Err(Refusal::AddressNotAllowed);
+        }
+        Ok(())
+    }
+}
+
+const fn scopes(auth: &Auth) -> Option<&ScopeSet> {
+    match auth {
+        Auth::Public => None,
+        Auth::Optional(scopes) | Auth::Required(scopes) => Some(scopes),
+    }
+}

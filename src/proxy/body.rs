@@ -1,0 +1,124 @@
+//! The body of an answer: one piece, or streamed from the upstream. It carries the request's [`Ticket`], so that the
+//! request is over exactly when its last byte was handed to the client, or the client is gone.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::request_body::RequestBody;
+use super::ticket::Ticket;
+use super::upstream::failure::Failure;
+use super::upstream::{Endpoint, Exchange};
+
+/// What the client gets after the fields.
+#[derive(Debug)]
+pub struct Body {
+    source: Source,
+    ticket: Box<Ticket>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Whole(Bytes),
+    Stream(Box<Stream>),
+    Ended,
+}
+
+/// An answer that is still coming.
+#[derive(Debug)]
+pub struct Stream {
+    pub exchange: Exchange<RequestBody>,
+    pub endpoint: Rc<Endpoint>,
+}
+
+impl Body {
+    /// One piece.
+    #[must_use]
+    pub fn whole(bytes: Bytes, ticket: Box<Ticket>) -> Self {
+        let source = if bytes.is_empty() { Source::Ended } else { Source::Whole(bytes) };
+        Self { source, ticket }
+    }
+
+    /// As the upstream sends it.
+    #[must_use]
+    pub fn stream(stream: Stream, ticket: Box<Ticket>) -> Self {
+        Self { source: Source::Stream(Box::new(stream)), ticket }
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let data = match &mut self.source {
+            Source::Ended => return Poll::Ready(None),
+            Source::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.source = Source::Ended;
+                Some(Ok(bytes))
+            }
+            Source::Stream(stream) => match stream.exchange.poll_data(cx) {
+                Poll::Pending => {
+                    ready!(self.ticket.poll_total(cx));
+                    Some(Err(Failure::TotalTimeout))
+                }
+                Poll::Ready(data) => data,
+            },
+        };
+        let frame = match data {
+            Some(Ok(bytes)) => {
+                self.ticket.moved(bytes.len());
+                if self.source.has_come_whole() {
+                    self.source.finish();
+                }
+                Some(Ok(Frame::data(bytes)))
+            }
+            Some(Err(failure)) => {
+                self.source = Source::Ended;
+                self.ticket.broken(&failure);
+                Some(Err(failure))
+            }
+            None => {
+                self.source.finish();
+                None
+            }
+        };
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.source, Source::Ended)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Ended => SizeHint::with_exact(0),
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Source::Stream(stream) => {
+                stream.exchange.remaining().map_or_else(SizeHint::new, SizeHint::with_exact)
+            }
+        }
+    }
+}
+
+impl Source {
+    fn has_come_whole(&self) -> bool {
+        matches!(self, Self::Stream(stream) if stream.exchange.remaining() == Some(0))
+    }
+
+    /// Gives the connection back, if it can carry another request.
+    fn finish(&mut self) {
+        if let Self::Stream(stream) = std::mem::replace(self, Self::Ended)
+            && let Some(wire) = stream.exchange.into_reusable()
+        {
+            stream.endpoint.give_back(wire);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The data plane: a request is accepted, judged, forwarded and answered on one worker, with no hand-off and no shared
+//! lock. [`gateway`] is the pipeline on one screen.
+
+pub mod body;
+pub mod forward;
+pub mod gateway;
+pub mod plan;
+pub mod request_body;
+pub mod state;
+pub mod ticket;
+pub mod upstream;
+pub mod worker;

@@ -1,0 +1,68 @@
+//! A configuration compiled into what the data plane runs on. Shared by all workers, replaced whole by a reload.
+
+use crate::auth::refusal::Refusal;
+use crate::config::{Config, Route};
+use crate::decision::Decision;
+use crate::message::Limits as MessageLimits;
+use crate::message::fields::FieldRules;
+use crate::server::connection::Limits as ConnectionLimits;
+use crate::web::client_address::TrustedProxies;
+use crate::web::problem::Problems;
+use crate::web::request_id::RequestId;
+
+/// What requests are handled by.
+#[derive(Debug)]
+pub struct Plan {
+    /// The configuration as checked.
+    pub config: Config,
+    /// Routes and credentials.
+    pub decision: Decision,
+    /// What becomes of each field of a request.
+    pub fields: FieldRules,
+    /// How refusals look.
+    pub problems: Problems,
+    /// Limits of size.
+    pub message: MessageLimits,
+    /// Limits of time.
+    pub connection: ConnectionLimits,
+    /// Peers whose forwarding fields count.
+    pub trusted: TrustedProxies,
+}
+
+impl Plan {
+    /// Compiles a configuration.
+    #[must_use]
+    pub fn compile(config: Config) -> Self {
+        let timeouts = &config.timeouts;
+        Self {
+            decision: Decision::compile(&config),
+            fields: FieldRules::new(config.identity_headers.all(), &config.credentials.headers),
+            problems: Problems::new(&config.errors.type_base, &config.errors.realm),
+            message: MessageLimits {
+                target: config.max.target,
+                headers: config.max.headers,
+                header_count: config.max.header_count,
+            },
+            connection: ConnectionLimits {
+                first_byte: timeouts.first_byte,
+                request_head: timeouts.request_head,
+                idle: timeouts.idle,
+                response_idle: timeouts.response_body_idle,
+            },
+            trusted: TrustedProxies::new(&config.trusted_proxies),
+            config,
+        }
+    }
+
+    /// The bytes of an answer to a connection that carries no request that could be answered.
+    #[must_use]
+    pub fn raw_answer(&self, refusal: &Refusal, request_id: &RequestId) -> Vec<u8> {
+        self.problems.raw(refusal, request_id)
+    }
+
+    /// A route by index.
+    #[must_use]
+    pub fn route(&self, index: usize) -> Option<&Route> {
+        self.config.routes.get(index)
+    }
+}

@@ -1,0 +1,64 @@
+//! What one worker makes of a [`Plan`]: its own upstreams and counters. A request keeps the state it began with.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::plan::Plan;
+use super::upstream::Upstream;
+use crate::server::deadline::Deadlines;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::worker_metrics::WorkerMetrics;
+
+/// One worker's side of a plan.
+#[derive(Debug)]
+pub struct State {
+    /// The shared side.
+    pub plan: Arc<Plan>,
+    /// In the order of the configuration.
+    pub upstreams: Vec<Rc<Upstream>>,
+    /// This worker's counters.
+    pub metrics: WorkerMetrics,
+}
+
+impl State {
+    /// Takes over the connections that `old` holds to endpoints that stay.
+    #[must_use]
+    pub fn build(
+        plan: Arc<Plan>,
+        old: &[Rc<Upstream>],
+        metrics: &Arc<Metrics>,
+        deadlines: &Rc<Deadlines>,
+    ) -> Rc<Self> {
+        let config = &plan.config;
+        let upstreams =
+            config.upstreams.iter().map(|upstream| Upstream::build(upstream, old, deadlines)).collect();
+        let routes: Vec<_> = config.routes.iter().map(|route| Arc::clone(&route.name)).collect();
+        let names: Vec<_> = config.upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect();
+        let metrics = WorkerMetrics::new(metrics, &routes, &names);
+        Rc::new(Self { upstreams, metrics, plan })
+    }
+
+    /// The name of a route.
+    #[must_use]
+    pub fn route_name(&self, route: usize) -> Option<&str> {
+        self.plan.route(route).map(|route| &*route.name)
+    }
+
+    /// The upstream of a route, by index.
+    #[must_use]
+    pub fn upstream_index(&self, route: usize) -> Option<usize> {
+        self.plan.route(route).map(|route| route.upstream)
+    }
+
+    /// The upstream of a route.
+    #[must_use]
+    pub fn upstream(&self, route: usize) -> Option<&Upstream> {
+        self.upstreams.get(self.upstream_index(route)?).map(|upstream| &**upstream)
+    }
+
+    /// The name of a route's upstream.
+    #[must_use]
+    pub fn upstream_name(&self, route: usize) -> Option<&str> {
+        self.upstream(route).map(|upstream| &*upstream.name)
+    }
+}

@@ -1,0 +1,247 @@
+//! What is known of one request from its first line to its last byte. When it is dropped the request is over: its log
+//! line is written and it is counted.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{Method, Uri};
+
+use super::state::State;
+use super::upstream::failure::Failure;
+use super::worker::Worker;
+use crate::auth::refusal::{Code, Refusal};
+use crate::authenticator::Valid;
+use crate::clock::{Tick, Timestamp};
+use crate::message::Admission;
+use crate::server::connection::Conn;
+use crate::server::deadline::Timer;
+use crate::telemetry::Door;
+use crate::telemetry::access::AccessRecord;
+use crate::telemetry::worker_metrics::Finished;
+use crate::web::client_address::Trust;
+use crate::web::forwarded::{Arrival, Scheme};
+use crate::web::request_id::RequestId;
+
+/// One request.
+pub struct Ticket {
+    worker: Rc<Worker>,
+    state: Rc<State>,
+    conn: Rc<Conn>,
+    time: Timestamp,
+    started: Tick,
+    /// Its id.
+    pub request_id: RequestId,
+    method: Method,
+    uri: Uri,
+    /// The path as matched, where it differs from the one that was sent.
+    canonical_path: Option<Box<str>>,
+    /// Where the client is, behind trusted proxies too.
+    pub client: std::net::IpAddr,
+    /// Whether its peer's forwarding fields count.
+    pub trust: Trust,
+    /// Index of its route.
+    pub route: Option<usize>,
+    /// Whom its credential speaks for.
+    pub entry: Option<Arc<Valid>>,
+    status: Option<u16>,
+    code: Option<Code>,
+    /// Bytes of its body that were read.
+    pub bytes_in: Rc<Cell<u64>>,
+    bytes_out: u64,
+    asked_at: Option<Tick>,
+    answered_at: Option<Tick>,
+    total: Option<Timer>,
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket").field("request_id", &self.request_id).finish_non_exhaustive()
+    }
+}
+
+impl Ticket {
+    /// Opens the record of a request that just arrived.
+    #[must_use]
+    pub fn open(worker: &Rc<Worker>, conn: &Rc<Conn>, parts: &Parts) -> Box<Self> {
+        let state = worker.state();
+        let time = worker.clock.now();
+        let peer = conn.peer.ip();
+        let trust = state.plan.trusted.trust(peer);
+        let sent = if trust == Trust::Trusted { RequestId::sent(&parts.headers) } else { None };
+        worker.shared.in_flight.enter();
+        Box::new(Self {
+            time,
+            started: worker.clock.tick(),
+            request_id: sent.unwrap_or_else(|| worker.request_ids.make(time)),
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            canonical_path: None,
+            client: state.plan.trusted.client(peer, &parts.headers),
+            trust,
+            route: None,
+            entry: None,
+            status: None,
+            code: None,
+            bytes_in: Rc::default(),
+            bytes_out: 0,
+            asked_at: None,
+            answered_at: None,
+            total: None,
+            worker: Rc::clone(worker),
+            state,
+            conn: Rc::clone(conn),
+        })
+    }
+
+    /// The configuration that this request is handled by, from its beginning to its end.
+    #[must_use]
+    pub fn state(&self) -> Rc<State> {
+        Rc::clone(&self.state)
+    }
+
+    /// Its head has been read.
+    pub fn admitted(&mut self, admission: &Admission<'_>) {
+        let path = admission.path.as_str();
+        if path != self.uri.path() {
+            self.canonical_path = Some(path.into());
+        }
+    }
+
+    /// The limit for all of it, if there is one.
+    pub fn limit_total(&mut self, total: Option<Duration>) {
+        self.total = total.map(|total| {
+            let timer = self.worker.deadlines.timer();
+            timer.set(total);
+            timer
+        });
+    }
+
+    /// Ready once it has taken longer than all of it may.
+    pub fn poll_total(&self, cx: &Context<'_>) -> Poll<()> {
+        self.total.as_ref().map_or(Poll::Pending, |total| total.poll_fired(cx))
+    }
+
+    /// The connection it came in on, as upstreams are told of it.
+    #[must_use]
+    pub fn arrival<'a>(&self, host: &'a str) -> Arrival<'a> {
+        let (peer, port) = (self.conn.peer.ip(), self.conn.local.port());
+        Arrival { peer, trust: self.trust, scheme: Scheme::Http, port, host }
+    }
+
+    /// It goes to its upstream.
+    pub fn asked(&mut self) {
+        self.asked_at = Some(self.worker.clock.tick());
+    }
+
+    /// The upstream's answer begins, or will not come.
+    pub fn answered(&mut self) {
+        self.answered_at = Some(self.worker.clock.tick());
+    }
+
+    /// An answer with this status goes out.
+    pub fn sends(&mut self, status: u16) {
+        self.status = Some(status);
+        self.conn.answer_started();
+    }
+
+    /// Keyward answers itself.
+    pub fn refused(&mut self, refusal: &Refusal) {
+        self.code = Some(refusal.code());
+        self.sends(refusal.code().status());
+    }
+
+    /// A piece of the answer's body was handed over.
+    pub fn moved(&mut self, bytes: usize) {
+        self.bytes_out += bytes as u64;
+        self.conn.answer_moved();
+    }
+
+    /// The answer's body broke off: too late for another status, but not for the log.
+    pub fn broken(&mut self, failure: &Failure) {
+        self.code = Some(failure.refusal().code());
+        tracing::warn!(
+            request_id = self.request_id.as_str(),
+            upstream = self.route.and_then(|route| self.state.upstream_name(route)),
+            error = %Chain(failure),
+            "an answer broke off"
+        );
+    }
+
+    /// The upstream was asked in vain.
+    pub fn undelivered(&self, failure: &Failure, endpoint: &str) {
+        if failure.is_clients() {
+            tracing::debug!(request_id = self.request_id.as_str(), error = %Chain(failure), "a client's body failed");
+            return;
+        }
+        tracing::warn!(
+            request_id = self.request_id.as_str(),
+            upstream = self.route.and_then(|route| self.state.upstream_name(route)),
+            endpoint,
+            error = %Chain(failure),
+            "a request failed at its upstream"
+        );
+    }
+
+    fn finish(&self) {
+        let total = self.worker.clock.tick().since(self.started);
+        let upstream = self.asked_at.map(|asked| self.answered_at.unwrap_or(asked).since(asked));
+        // Until the answer began, less the time for which the upstream was waited for.
+        let until_answer = self.answered_at.map_or(total, |answered| answered.since(self.started));
+        let own = until_answer.saturating_sub(upstream.unwrap_or_default());
+        let principal = self.entry.as_deref().map(Valid::principal);
+        let uri_path = self.uri.path().as_bytes();
+        self.worker.log.push(&AccessRecord {
+            time: self.time,
+            request_id: self.request_id.as_str(),
+            door: Door::Proxy,
+            route: self.route.and_then(|route| self.state.route_name(route)),
+            method: self.method.as_str(),
+            path: self.canonical_path.as_deref().map_or(uri_path, str::as_bytes),
+            status: self.status,
+            code: self.code,
+            account: principal.map(|principal| &*principal.account),
+            credential: principal.map(|principal| &*principal.credential),
+            client: Some(self.client),
+            bytes_in: self.bytes_in.get(),
+            bytes_out: self.bytes_out,
+            own,
+            upstream,
+        });
+        let asked = self.route.and_then(|route| self.state.upstream_index(route)).zip(upstream);
+        self.state.metrics.count(&Finished {
+            door: Door::Proxy,
+            route: self.route,
+            code: self.code,
+            request: total,
+            own,
+            upstream: asked,
+        });
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.finish();
+        self.worker.shared.in_flight.leave();
+        self.conn.request_ended();
+    }
+}
+
+/// An error with its causes, in one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! One server of an upstream, as one worker sees it: connecting, and the connections that wait to be used again.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::failure::Failure;
+use super::wire::Wire;
+use crate::clock::Tick;
+use crate::config;
+use crate::server::deadline::Deadlines;
+
+/// The most unused connections that one worker keeps to one endpoint.
+const IDLE_MAX: usize = 1024;
+/// How long an endpoint that could not be connected to is tried last.
+const PUT_ASIDE: Duration = Duration::from_secs(1);
+
+/// One server, with this worker's unused connections to it.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Where it is.
+    pub place: config::Endpoint,
+    /// `host:port`, as a `Host` field has it.
+    pub authority: Box<str>,
+    idle: RefCell<Vec<Wire>>,
+    aside_until: Cell<Tick>,
+    deadlines: Rc<Deadlines>,
+}
+
+impl Endpoint {
+    pub(super) fn new(place: config::Endpoint, deadlines: Rc<Deadlines>) -> Self {
+        let host =
+            if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.to_string() };
+        let authority = match place.port {
+            80 => host,
+            port => format!("{host}:{port}"),
+        };
+        Self {
+            place,
+            authority: authority.into(),
+            idle: RefCell::default(),
+            aside_until: Cell::new(Tick(0)),
+            deadlines,
+        }
+    }
+
+    /// The unused connection that was used last, if one is still good.
+    pub(super) fn checkout(&self) -> Option<Wire> {
+        loop {
+            let wire = self.idle.borrow_mut().pop()?;
+            if wire.is_quiet() {
+                return Some(wire);
+            }
+        }
+    }
+
+    /// Keeps a connection for the next request.
+    pub fn give_back(&self, mut wire: Wire) {
+        wire.used = true;
+        wire.timer.clear();
+        wire.idle_since = self.deadlines.coarse_now();
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < IDLE_MAX {
+            idle.push(wire);
+        }
+    }
+
+    /// Makes a connection.
+    pub(super) async fn connect(&self, within: Duration) -> Result<Wire, Failure> {
+        let connecting = TcpStream::connect((&*self.place.host, self.place.port));
+        let stream = match tokio::time::timeout(within, connecting).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(self.put_aside(Failure::Connect(error))),
+            Err(_) => return Err(self.put_aside(Failure::ConnectTimeout)),
+        };
+        stream.set_nodelay(true).map_err(Failure::Connect)?;
+        Ok(Wire::new(stream, self.deadlines.timer()))
+    }
+
+    fn put_aside(&self, failure: Failure) -> Failure {
+        self.aside_until.set(self.deadlines.coarse_now().after(PUT_ASIDE));
+        failure
+    }
+
+    pub(super) fn is_aside(&self) -> bool {
+        self.aside_until.get() > self.deadlines.coarse_now()
+    }
+
+    /// Closes unused connections that the other side closed, or that nobody needed for `after`.
+    pub fn sweep(&self, after: Duration) {
+        let now = self.deadlines.coarse_now();
+        self.idle.borrow_mut().retain(|wire| now.since(wire.idle_since) < after && wire.is_quiet());
+    }
+}

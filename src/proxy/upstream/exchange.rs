@@ -1,0 +1,331 @@
+//! One request and its answer on one connection: both directions are driven from one poll function, on the task of the
+//! client's connection, without a task or a channel between.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http_body::Body;
+use tokio::io::AsyncWrite;
+
+use super::chunked::{Decoder, Step};
+use super::failure::{BodyFailure, Failure};
+use super::head::{self, Head};
+use super::wire::Wire;
+use crate::message::framing::{Asked, Framing, ResponseFraming};
+
+/// The limits of time of one exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Between pieces of the client's body.
+    pub request_body: Duration,
+    /// Request sent → end of the answer's fields.
+    pub answer: Duration,
+}
+
+/// Whom the exchange waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    Client,
+    Endpoint,
+}
+
+/// What is still to come of an answer's body.
+#[derive(Debug)]
+enum Rest {
+    Length(u64),
+    Chunked(Decoder),
+    UntilClose,
+    Nothing,
+}
+
+/// A request on its way and its answer on the way back.
+#[derive(Debug)]
+pub struct Exchange<B> {
+    wire: Wire,
+    /// The client's body, until it is sent.
+    body: Option<B>,
+    chunked: bool,
+    /// A piece of the body that is being written, and what follows it on the wire.
+    data: Bytes,
+    tail: &'static [u8],
+    /// Whether anything was taken from the body: it can then not be sent again.
+    taken: bool,
+    /// Whether the endpoint stopped reading; its answer may come all the same.
+    deaf: bool,
+    begun: bool,
+    waiting: Waiting,
+    patience: Patience,
+    rest: Rest,
+    keep_alive: bool,
+}
+
+impl<B> Exchange<B>
+where
+    B: Body<Data = Bytes, Error = BodyFailure> + Unpin,
+{
+    /// Begins an exchange; the request's fields stand in the connection's `out`.
+    pub fn new(wire: Wire, body: Option<B>, framing: Framing, patience: Patience) -> Self {
+        wire.timer.set(patience.answer);
+        Self {
+            wire,
+            body,
+            chunked: framing == Framing::Chunked,
+            data: Bytes::new(),
+            tail: b"",
+            taken: false,
+            deaf: false,
+            begun: false,
+            waiting: Waiting::Endpoint,
+            patience,
+            rest: Rest::Nothing,
+            keep_alive: false,
+        }
+    }
+
+    /// The body, if nothing of it was taken; for another attempt.
+    pub fn into_untouched(self) -> Option<Option<B>> {
+        (!self.taken).then_some(self.body)
+    }
+
+    /// Whether the connection had carried a request before this one.
+    pub fn was_used(&self) -> bool {
+        self.wire.used
+    }
+
+    /// Sends the request and waits for the answer's fields.
+    pub fn poll_head(&mut self, cx: &mut Context<'_>, asked: Asked) -> Poll<Result<Head, Failure>> {
+        loop {
+            self.drive_request(cx)?;
+            match self.wire.poll_fill(cx, None) {
+                Poll::Pending => {
+                    ready!(self.wire.timer.poll_fired(cx));
+                    return Poll::Ready(Err(self.too_slow()));
+                }
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.closed(None))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.closed(Some(error)))),
+                Poll::Ready(Ok(_)) => {}
+            }
+            if let Some(head) = head::take(&mut self.wire.read, asked)? {
+                self.keep_alive = head.keep_alive;
+                self.rest = match head.framing {
+                    ResponseFraming::None => Rest::Nothing,
+                    ResponseFraming::Length(length) => Rest::Length(length),
+                    ResponseFraming::Chunked => Rest::Chunked(Decoder::Size),
+                    ResponseFraming::Close => Rest::UntilClose,
+                };
+                self.wire.timer.clear();
+                return Poll::Ready(Ok(head));
+            }
+        }
+    }
+
+    /// The next piece of the answer's body; `None` at its end.
+    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        if let Err(failure) = self.drive_request(cx) {
+            return Poll::Ready(Some(Err(failure)));
+        }
+        loop {
+            match self.take_data() {
+                Ok(Taken::Data(data)) => return Poll::Ready(Some(Ok(data))),
+                Ok(Taken::End) => return Poll::Ready(None),
+                Ok(Taken::Nothing) => {}
+                Err(failure) => return Poll::Ready(Some(Err(failure))),
+            }
+            let expected = match self.rest {
+                Rest::Length(left) => Some(left),
+                Rest::UntilClose | Rest::Chunked(_) => Some(u64::MAX),
+                Rest::Nothing => None,
+            };
+            match ready!(self.wire.poll_fill(cx, expected)) {
+                Ok(0) if matches!(self.rest, Rest::UntilClose) => self.rest = Rest::Nothing,
+                Ok(0) => return Poll::Ready(Some(Err(Failure::Truncated(None)))),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Some(Err(Failure::Truncated(Some(error))))),
+            }
+        }
+    }
+
+    /// What of the answer's body has been read already.
+    fn take_data(&mut self) -> Result<Taken, Failure> {
+        let read = &mut self.wire.read;
+        match &mut self.rest {
+            Rest::Nothing | Rest::Length(0) => Ok(Taken::End),
+            Rest::Chunked(decoder) => match decoder.step(read).map_err(|why| Failure::Malformed(why.0))? {
+                Step::Data(data) => Ok(Taken::Data(data)),
+                Step::NeedMore => Ok(Taken::Nothing),
+                Step::End => {
+                    self.rest = Rest::Nothing;
+                    Ok(Taken::End)
+                }
+            },
+            _ if read.is_empty() => Ok(Taken::Nothing),
+            Rest::UntilClose => Ok(Taken::Data(read.split().freeze())),
+            Rest::Length(left) => {
+                let count = read.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= count as u64;
+                Ok(Taken::Data(read.split_to(count).freeze()))
+            }
+        }
+    }
+
+    /// The whole body, when it has been read already: most answers are one piece. Only for one with a length.
+    pub fn take_whole(&mut self) -> Option<Bytes> {
+        match self.rest {
+            Rest::Nothing => Some(Bytes::new()),
+            Rest::Length(length) if length <= self.wire.read.len() as u64 => {
+                self.rest = Rest::Nothing;
+                Some(self.wire.read.split_to(usize::try_from(length).ok()?).freeze())
+            }
+            _ => None,
+        }
+    }
+
+    /// How many bytes of the body are still to come, if known.
+    pub fn remaining(&self) -> Option<u64> {
+        match self.rest {
+            Rest::Nothing => Some(0),
+            Rest::Length(left) => Some(left),
+            Rest::Chunked(_) | Rest::UntilClose => None,
+        }
+    }
+
+    /// The connection, if another request can follow on it: everything was sent and read, nothing stands behind it.
+    pub fn into_reusable(self) -> Option<Wire> {
+        let complete = matches!(self.rest, Rest::Nothing | Rest::Length(0));
+        let sent =
+            self.body.is_none() && self.data.is_empty() && self.tail.is_empty() && self.wire.out.is_empty();
+        (complete && sent && self.keep_alive && !self.deaf && self.wire.read.is_empty()).then_some(self.wire)
+    }
+
+    /// Writes what can be written. Only the client's faults end the exchange here: an endpoint that stops reading may
+    /// have answered.
+    fn drive_request(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        if !self.begun {
+            self.begun = true;
+            // A body that is there already goes out with the fields in one write.
+            let _ = self.poll_take(cx)?;
+        }
+        while !self.deaf {
+            match self.poll_write(cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(_)) => {
+                    self.deaf = true;
+                    self.wait_for(Waiting::Endpoint);
+                }
+                Poll::Ready(Ok(())) if self.body.is_none() => return Ok(()),
+                Poll::Ready(Ok(())) => {
+                    if self.poll_take(cx)?.is_pending() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the next piece of the client's body; ready when there is one, or its end.
+    fn poll_take(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Failure> {
+        let Some(body) = &mut self.body else { return Ok(Poll::Ready(())) };
+        match Pin::new(body).poll_frame(cx) {
+            Poll::Pending => {
+                if self.waiting == Waiting::Endpoint {
+                    self.wait_for(Waiting::Client);
+                }
+                return Ok(Poll::Pending);
+            }
+            Poll::Ready(Some(frame)) => {
+                self.taken = true;
+                self.stage(frame?.into_data().unwrap_or_default());
+            }
+            Poll::Ready(None) => {
+                self.body = None;
+                if self.chunked {
+                    self.tail = b"0\r\n\r\n";
+                }
+            }
+        }
+        self.wait_for(Waiting::Endpoint);
+        Ok(Poll::Ready(()))
+    }
+
+    fn wait_for(&mut self, whom: Waiting) {
+        self.waiting = whom;
+        self.wire.timer.set(match whom {
+            Waiting::Client => self.patience.request_body,
+            Waiting::Endpoint => self.patience.answer,
+        });
+    }
+
+    /// Puts a piece of the body in line.
+    fn stage(&mut self, data: Bytes) {
+        if self.chunked && !data.is_empty() {
+            push_chunk_size(&mut self.wire.out, data.len());
+            self.tail = b"\r\n";
+        }
+        self.data = data;
+    }
+
+    /// Writes the fields, the piece of body and its tail; ready when all of it is written.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let parts = [&*self.wire.out, &*self.data, self.tail];
+            let stream = Pin::new(&mut self.wire.stream);
+            let written = match parts.map(<[u8]>::is_empty) {
+                [true, true, true] => return Poll::Ready(Ok(())),
+                [false, true, true] => ready!(stream.poll_write(cx, &self.wire.out))?,
+                _ => ready!(stream.poll_write_vectored(cx, &parts.map(io::IoSlice::new)))?,
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written(written);
+            self.wait_for(Waiting::Endpoint);
+        }
+    }
+
+    fn written(&mut self, mut count: usize) {
+        let out = count.min(self.wire.out.len());
+        self.wire.out.advance(out);
+        count -= out;
+        let data = count.min(self.data.len());
+        self.data.advance(data);
+        count -= data;
+        self.tail = self.tail.get(count..).unwrap_or_default();
+    }
+
+    fn too_slow(&self) -> Failure {
+        match self.waiting {
+            Waiting::Client => Failure::SlowClient,
+            Waiting::Endpoint => Failure::Timeout,
+        }
+    }
+
+    fn closed(&self, source: Option<io::Error>) -> Failure {
+        Failure::Closed { answered: !self.wire.read.is_empty(), source }
+    }
+}
+
+enum Taken {
+    Data(Bytes),
+    Nothing,
+    End,
+}
+
+fn push_chunk_size(out: &mut BytesMut, size: usize) {
+    let mut digits = [0_u8; 16];
+    let mut rest = size;
+    let mut used = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef".get(rest & 15).copied().unwrap_or(b'0');
+        rest >>= 4;
+        used += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.put_slice(digits.get(16 - used..).unwrap_or_default());
+    out.put_slice(b"\r\n");
+}

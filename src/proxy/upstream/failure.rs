@@ -1,0 +1,92 @@
+//! What can go wrong between a request and its upstream's answer, and whose fault it is.
+
+use std::io;
+
+use crate::auth::refusal::Refusal;
+
+/// Why the client's body could not be passed on.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyFailure {
+    /// It is over the limit.
+    #[error("the body is over the limit of {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The client broke it off or framed it wrongly.
+    #[error("the client's body broke off")]
+    Broken(#[source] hyper::Error),
+}
+
+/// Why an exchange with an endpoint gave no answer, or no whole one.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No connection could be made.
+    #[error("cannot connect")]
+    Connect(#[source] io::Error),
+    /// No connection was made in time.
+    #[error("no connection within timeouts.connect")]
+    ConnectTimeout,
+    /// The endpoint ended the connection before its answer's fields were complete.
+    #[error("the connection ended before the answer")]
+    Closed {
+        /// Whether any byte of an answer had come.
+        answered: bool,
+        #[source]
+        /// What the socket said, if not a plain end.
+        source: Option<io::Error>,
+    },
+    /// The endpoint's bytes are no answer that can be passed on.
+    #[error("the answer is malformed: {0}")]
+    Malformed(&'static str),
+    /// The answer's body ended before it was complete.
+    #[error("the answer's body broke off")]
+    Truncated(#[source] Option<io::Error>),
+    /// The endpoint took too long.
+    #[error("no answer within timeouts.response_head")]
+    Timeout,
+    /// The whole request took too long.
+    #[error("not done within timeouts.total")]
+    TotalTimeout,
+    /// The client sent its body too slowly.
+    #[error("the client's body stood still for timeouts.request_body_idle")]
+    SlowClient,
+    /// The client's body is at fault.
+    #[error(transparent)]
+    Body(#[from] BodyFailure),
+}
+
+impl Failure {
+    /// Whether the request cannot have been acted upon, because its connection was closed before a byte of the answer.
+    #[must_use]
+    pub const fn is_silent_close(&self) -> bool {
+        matches!(self, Self::Closed { answered: false, .. })
+    }
+
+    /// Whether no connection came about, so that nothing was sent.
+    #[must_use]
+    pub const fn is_unsent(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::ConnectTimeout)
+    }
+
+    /// Whether the client, not the endpoint, is at fault.
+    #[must_use]
+    pub const fn is_clients(&self) -> bool {
+        matches!(self, Self::SlowClient | Self::Body(_))
+    }
+
+    /// What the client is told.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::Connect(_) => Refusal::UpstreamUnreachable,
+            Self::ConnectTimeout | Self::Timeout | Self::TotalTimeout => Refusal::UpstreamTimeout,
+            Self::Closed { .. } | Self::Malformed(_) | Self::Truncated(_) => Refusal::UpstreamProtocolError,
+            Self::SlowClient => Refusal::RequestTimeout,
+            Self::Body(BodyFailure::TooLarge { limit }) => Refusal::BodyTooLarge { limit: *limit },
+            Self::Body(BodyFailure::Broken(_)) => {
+                Refusal::BadRequest("The body broke off or is framed wrongly. Send the request again.")
+            }
+        }
+    }
+}

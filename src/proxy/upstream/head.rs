@@ -1,0 +1,145 @@
+//! Reading the fields of an answer, strictly.
+
+use std::mem::MaybeUninit;
+
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use super::failure::Failure;
+use crate::message::fields::{self, ResponseFate};
+use crate::message::framing::{self, Asked, Protocol, ResponseFraming};
+
+/// The most bytes of an answer's fields.
+const HEAD_MAX: usize = 64 * 1024;
+/// The most fields of an answer.
+const FIELDS_MAX: usize = 128;
+
+/// The fields of an answer, with what they say of its body and its connection.
+#[derive(Debug)]
+pub struct Head {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub framing: ResponseFraming,
+    pub keep_alive: bool,
+}
+
+/// Takes the fields of a final answer from the front of `buf`; `None` while they are incomplete. Interim answers are
+/// dropped.
+pub fn take(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
+    loop {
+        match take_one(buf, asked)? {
+            None => return Ok(None),
+            Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                return Err(Failure::Malformed("it switches protocols unasked"));
+            }
+            Some(head) if head.status.is_informational() => {}
+            Some(head) => return Ok(Some(head)),
+        }
+    }
+}
+
+fn take_one(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+    let mut answer = httparse::Response::new(&mut []);
+    let parsed =
+        httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut answer, buf, &mut fields);
+    let length = match parsed {
+        Ok(httparse::Status::Complete(length)) if length <= HEAD_MAX => length,
+        Ok(httparse::Status::Partial) if buf.len() < HEAD_MAX => return Ok(None),
+        Ok(_) => return Err(Failure::Malformed("its fields are too large")),
+        Err(httparse::Error::TooManyHeaders) => return Err(Failure::Malformed("it has too many fields")),
+        Err(_) => return Err(Failure::Malformed("it is not HTTP/1.1")),
+    };
+    let Some(status) = answer.code.and_then(|code| StatusCode::from_u16(code).ok()) else {
+        return Err(Failure::Malformed("its status is not a number from 100 to 999"));
+    };
+    // The parser takes a bare LF for the end of a line; another one may not. Status line, fields, empty line.
+    let lines = answer.headers.len() + 2;
+    if buf.iter().take(length).filter(|byte| **byte == b'\r').count() != lines {
+        return Err(Failure::Malformed("a line of its fields ends without CR"));
+    }
+    let protocol = if answer.version == Some(1) { Protocol::Http11 } else { Protocol::Http10 };
+    let pairs = answer.headers.iter().map(|field| (field.name.as_bytes(), field.value));
+    let framing = framing::response(asked, status.as_u16(), protocol, pairs)
+        .map_err(|why| Failure::Malformed(why.0))?;
+    let mut spans = [Span::default(); FIELDS_MAX];
+    let origin = buf.as_ptr().addr();
+    for (span, field) in spans.iter_mut().zip(answer.headers.iter()) {
+        *span = Span::of(origin, field);
+    }
+    let count = answer.headers.len();
+    let block = buf.split_to(length).freeze();
+    let (headers, persistence) = collect(&block, spans.iter().take(count))?;
+    let keep_alive = persistence.unwrap_or(protocol == Protocol::Http11);
+    Ok(Some(Head { status, headers, framing, keep_alive: keep_alive && framing != ResponseFraming::Close }))
+}
+
+/// Where a field lies in the block of fields; offsets fit because the block is bounded by [`HEAD_MAX`].
+#[derive(Clone, Copy, Default)]
+struct Span {
+    name: (u32, u32),
+    value: (u32, u32),
+}
+
+impl Span {
+    fn of(origin: usize, field: &httparse::Header<'_>) -> Self {
+        let within = |part: &[u8]| {
+            let start = part.as_ptr().addr().saturating_sub(origin);
+            (start as u32, (start + part.len()) as u32)
+        };
+        Self { name: within(field.name.as_bytes()), value: within(field.value) }
+    }
+}
+
+fn cut(block: &Bytes, (start, end): (u32, u32)) -> Bytes {
+    block.slice(start as usize..end as usize)
+}
+
+/// The end-to-end fields, their values sharing the block, and what `Connection` says of keeping the connection.
+fn collect<'a>(
+    block: &Bytes,
+    spans: impl ExactSizeIterator<Item = &'a Span> + Clone,
+) -> Result<(HeaderMap, Option<bool>), Failure> {
+    let mut headers = HeaderMap::with_capacity(spans.len() + 4);
+    let mut connection = Vec::new();
+    for span in spans {
+        let value = cut(block, span.value);
+        let name = block.get(span.name.0 as usize..span.name.1 as usize).unwrap_or_default();
+        let name = match fields::response_fate(name) {
+            ResponseFate::HopByHop if name.eq_ignore_ascii_case(b"connection") => {
+                connection.push(value);
+                continue;
+            }
+            ResponseFate::HopByHop | ResponseFate::RequestId => continue,
+            ResponseFate::Framing if !name.eq_ignore_ascii_case(b"content-length") => continue,
+            ResponseFate::Framing | ResponseFate::RateLimit | ResponseFate::Pass => {
+                HeaderName::from_bytes(name)
+            }
+        };
+        let name = name.map_err(|_| Failure::Malformed("it has a field without a proper name"))?;
+        let value = HeaderValue::from_maybe_shared(value)
+            .map_err(|_| Failure::Malformed("it has a field with control bytes"))?;
+        if name == CONTENT_LENGTH {
+            // Equal repetitions are one.
+            headers.insert(name, value);
+        } else {
+            headers.append(name, value);
+        }
+    }
+    let mut persistence = None;
+    for option in
+        connection.iter().flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+    {
+        match option {
+            close if close.eq_ignore_ascii_case(b"close") => persistence = Some(false),
+            keep if keep.eq_ignore_ascii_case(b"keep-alive") => persistence = persistence.or(Some(true)),
+            named => {
+                if let Ok(name) = HeaderName::from_bytes(named) {
+                    headers.remove(name);
+                }
+            }
+        }
+    }
+    Ok((headers, persistence))
+}

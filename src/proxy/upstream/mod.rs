@@ -1,0 +1,150 @@
+//! The servers behind: choosing one, sending a request, trying again where that is safe.
+//!
+//! Everything here belongs to one worker; nothing is shared, nothing locked.
+
+mod chunked;
+mod endpoint;
+mod exchange;
+pub mod failure;
+mod head;
+mod wire;
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::Method;
+use http_body::Body;
+
+pub use endpoint::Endpoint;
+pub use exchange::{Exchange, Patience};
+use failure::{BodyFailure, Failure};
+pub use head::Head;
+
+use crate::config;
+use crate::message::framing::{Asked, Framing};
+use crate::server::deadline::Deadlines;
+
+/// What is to be sent. The fields are written anew for each attempt, since they can name the endpoint.
+pub struct Outgoing<'a, B, W> {
+    pub method: &'a Method,
+    pub framing: Framing,
+    pub body: Option<B>,
+    pub write_head: W,
+    pub patience: Patience,
+    /// Limit for making a connection.
+    pub connect: Duration,
+}
+
+/// An answer whose fields have come.
+#[derive(Debug)]
+pub struct Answer<B> {
+    pub head: Head,
+    pub exchange: Exchange<B>,
+    pub endpoint: Rc<Endpoint>,
+}
+
+/// An attempt that failed for good.
+#[derive(Debug)]
+pub struct Undelivered {
+    pub failure: Failure,
+    pub endpoint: Rc<Endpoint>,
+}
+
+/// A named group of servers, as one worker sees it.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Its name in logs and metrics.
+    pub name: std::sync::Arc<str>,
+    endpoints: Vec<Rc<Endpoint>>,
+    next: Cell<usize>,
+}
+
+impl Upstream {
+    /// Makes what `config` names, taking over the endpoints, with their connections, that `old` has already.
+    #[must_use]
+    pub fn build(config: &config::Upstream, old: &[Rc<Self>], deadlines: &Rc<Deadlines>) -> Rc<Self> {
+        let known = |place: &config::Endpoint| {
+            old.iter().flat_map(|upstream| &upstream.endpoints).find(|endpoint| endpoint.place == *place)
+        };
+        let endpoint = |place: &config::Endpoint| {
+            known(place)
+                .map_or_else(|| Rc::new(Endpoint::new(place.clone(), Rc::clone(deadlines))), Rc::clone)
+        };
+        Rc::new(Self {
+            name: config.name.clone(),
+            endpoints: config.endpoints.iter().map(endpoint).collect(),
+            next: Cell::new(0),
+        })
+    }
+
+    /// Sends a request and waits for its answer's fields.
+    ///
+    /// A failed connect goes on to the next endpoint, since nothing was sent. A request on a connection that turns
+    /// out to have been closed meanwhile is sent once more, on a new one, if it is idempotent (RFC 9110 §9.2.2) and
+    /// nothing of its body was taken.
+    pub async fn send<B, W>(&self, mut outgoing: Outgoing<'_, B, W>) -> Result<Answer<B>, Undelivered>
+    where
+        B: Body<Data = Bytes, Error = BodyFailure> + Unpin,
+        W: Fn(&mut BytesMut, &Endpoint),
+    {
+        let asked = if outgoing.method == Method::HEAD { Asked::Head } else { Asked::Other };
+        let first = self.next.get();
+        self.next.set(first.wrapping_add(1));
+        let mut failed = 0;
+        let mut again = false;
+        loop {
+            let endpoint = self.choose(first, failed);
+            let pooled = if again { None } else { endpoint.checkout() };
+            let connected = match pooled {
+                Some(wire) => Ok(wire),
+                None => Box::pin(endpoint.connect(outgoing.connect)).await,
+            };
+            let mut wire = match connected {
+                Ok(wire) => wire,
+                Err(failure) => {
+                    failed += 1;
+                    if failed >= self.endpoints.len() {
+                        return Err(Undelivered { failure, endpoint });
+                    }
+                    continue;
+                }
+            };
+            wire.out.clear();
+            (outgoing.write_head)(&mut wire.out, &endpoint);
+            let mut exchange = Exchange::new(wire, outgoing.body.take(), outgoing.framing, outgoing.patience);
+            let failure = match poll_fn(|cx| exchange.poll_head(cx, asked)).await {
+                Ok(head) => return Ok(Answer { head, exchange, endpoint }),
+                Err(failure) => failure,
+            };
+            let stale = failure.is_silent_close() && exchange.was_used() && !again;
+            match exchange.into_untouched() {
+                Some(body) if stale && outgoing.method.is_idempotent() => {
+                    outgoing.body = body;
+                    again = true;
+                }
+                _ => return Err(Undelivered { failure, endpoint }),
+            }
+        }
+    }
+
+    /// The endpoint for the attempt after `failed` others: in turn, those that could not be connected to lately last.
+    fn choose(&self, first: usize, failed: usize) -> Rc<Endpoint> {
+        let count = self.endpoints.len();
+        let turn = |step: usize| self.endpoints.get(first.wrapping_add(step) % count.max(1));
+        let steps = failed..failed + count;
+        let ready = steps.clone().filter_map(turn).find(|endpoint| !endpoint.is_aside());
+        let any = ready.or_else(|| turn(failed)).or_else(|| self.endpoints.first());
+        #[expect(clippy::expect_used, reason = "the configuration refuses an upstream without endpoints")]
+        Rc::clone(any.expect("an upstream has an endpoint"))
+    }
+
+    /// Closes unused connections that are of no more use.
+    pub fn sweep(&self, after: Duration) {
+        for endpoint in &self.endpoints {
+            endpoint.sweep(after);
+        }
+    }
+}

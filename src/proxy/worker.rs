@@ -1,0 +1,127 @@
+//! One worker of the data plane: a thread's own caches, pools, buffers and counters, and what it shares with the others.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::plan::Plan;
+use super::state::State;
+use crate::authenticator::Front;
+use crate::clock::Clock;
+use crate::server::connection::Drain;
+use crate::server::deadline::Deadlines;
+use crate::telemetry::log_sink::WorkerLog;
+use crate::telemetry::metrics::Metrics;
+use crate::web::request_id::RequestIds;
+
+/// How many of something there are now, over all workers.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct Gauge(AtomicUsize);
+
+impl Gauge {
+    /// One more.
+    pub fn enter(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One less.
+    pub fn leave(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What all workers share.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// Requests.
+    pub in_flight: Gauge,
+    /// Client connections.
+    pub connections: Gauge,
+}
+
+/// One worker.
+pub struct Worker {
+    /// The time.
+    pub clock: Clock,
+    /// This worker's limits of time.
+    pub deadlines: Rc<Deadlines>,
+    /// Whether it is ending.
+    pub drain: Rc<Drain>,
+    /// Its side of the validation cache.
+    pub front: Front,
+    /// Its access log.
+    pub log: WorkerLog,
+    /// Its request ids.
+    pub request_ids: RequestIds,
+    /// What all workers share.
+    pub shared: Arc<Shared>,
+    metrics: Arc<Metrics>,
+    state: RefCell<Rc<State>>,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// A worker that handles requests by `plan`.
+    #[must_use]
+    pub fn new(
+        plan: Arc<Plan>,
+        clock: Clock,
+        front: Front,
+        log: WorkerLog,
+        metrics: Arc<Metrics>,
+        request_ids: RequestIds,
+        shared: Arc<Shared>,
+    ) -> Rc<Self> {
+        let deadlines = Deadlines::new(clock.clone());
+        let state = RefCell::new(State::build(plan, &[], &metrics, &deadlines));
+        Rc::new(Self {
+            clock,
+            deadlines,
+            drain: Rc::default(),
+            front,
+            log,
+            request_ids,
+            shared,
+            metrics,
+            state,
+        })
+    }
+
+    /// What a request that begins now is handled by.
+    #[must_use]
+    pub fn state(&self) -> Rc<State> {
+        Rc::clone(&self.state.borrow())
+    }
+
+    /// Handles requests that begin from now on by `plan`.
+    pub fn adopt(&self, plan: Arc<Plan>) {
+        let old = self.state();
+        let new = State::build(plan, &old.upstreams, &self.metrics, &self.deadlines);
+        *self.state.borrow_mut() = new;
+    }
+
+    /// What a worker does every [`PERIOD`](crate::server::deadline::PERIOD).
+    pub fn tick(&self) {
+        self.deadlines.tick();
+        self.front.flush();
+        self.log.flush();
+        let state = self.state();
+        state.metrics.flush();
+        for upstream in &state.upstreams {
+            upstream.sweep(state.plan.config.timeouts.upstream_idle);
+        }
+    }
+}
