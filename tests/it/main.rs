@@ -1,0 +1,3 @@
+//! Keyward from outside, in one binary.
+
+mod config;
