@@ -12,3 +12,6 @@ mod architecture;
 mod harness;
 mod licences;
 mod support;
+//! Keyward from outside, in one binary.
+
+mod config;
