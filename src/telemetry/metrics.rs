@@ -104,11 +104,13 @@ impl Metrics {
 
     /// Series that are there from the start, so that a rate over them has a beginning.
     fn start(&self) -> Result<(), Broken> {
-        for cached in Cached::ALL {
-            self.cache_entries.with_label_values(&[cached.as_str()]).set(0);
-            for lookup in Lookup::ALL {
-                self.cache_lookups(cached, lookup).inc_by(0);
-            }
+        for cached in [Cached::Positive, Cached::Negative] {
+            self.set_cache_entries(cached, 0);
+        }
+        for (cached, lookup) in
+            Cached::ALL.into_iter().flat_map(|cached| Lookup::ALL.map(|lookup| (cached, lookup)))
+        {
+            self.set_cache_lookups(cached, lookup, 0);
         }
         for result in ["loaded", "refused"] {
             self.reloads.with_label_values(&[result]).inc_by(0);
@@ -142,6 +144,12 @@ impl Metrics {
     pub fn set_cache_entries(&self, cached: Cached, entries: u64) {
         let entries = i64::try_from(entries).unwrap_or(i64::MAX);
         self.cache_entries.with_label_values(&[cached.as_str()]).set(entries);
+    }
+
+    /// Look-ups in a part of the validation cache since the start. The cache counts them itself.
+    pub fn set_cache_lookups(&self, cached: Cached, lookup: Lookup, total: u64) {
+        let counter = self.cache_lookups.with_label_values(&[cached.as_str(), lookup.as_str()]);
+        counter.inc_by(total.saturating_sub(counter.get()));
     }
 
     /// Whether the store answers.
@@ -199,15 +207,6 @@ impl Metrics {
     pub(super) fn upstream_seconds(&self, upstream: &str) -> Histogram {
         self.upstream_seconds.with_label_values(&[upstream])
     }
-
-    pub(super) fn cache_lookups(&self, cached: Cached, lookup: Lookup) -> IntCounter {
-        self.cache_lookups.with_label_values(&[cached.as_str(), lookup.as_str()])
-    }
-
-    /// Counts one look-up on a thread that is no worker.
-    pub fn looked_up(&self, cached: Cached, lookup: Lookup) {
-        self.cache_lookups(cached, lookup).inc();
-    }
 }
 
 impl std::fmt::Debug for Metrics {
@@ -236,8 +235,8 @@ mod tests {
             r#"keyward_request_seconds_count{door="proxy",route="orders"} 1"#,
             r#"keyward_own_seconds_count{door="proxy"} 1"#,
             r#"keyward_upstream_seconds_count{upstream="api"} 1"#,
-            r#"keyward_cache_lookups_total{cache="principals",result="joined"} 0"#,
-            r#"keyward_cache_entries{cache="refusals"} 0"#,
+            r#"keyward_cache_lookups_total{cache="positive",result="joined"} 0"#,
+            r#"keyward_cache_entries{cache="negative"} 0"#,
             "keyward_store_up 0",
             "keyward_feed_age_seconds 0",
             r#"keyward_connections{listener="public"} 1"#,
@@ -258,13 +257,15 @@ mod tests {
         let scrapes = AtomicU64::new(0);
         metrics.on_scrape(move |metrics| {
             let count = scrapes.fetch_add(1, Ordering::SeqCst) + 1;
-            metrics.set_cache_entries(Cached::Principals, count);
+            metrics.set_cache_entries(Cached::Positive, count);
+            metrics.set_cache_lookups(Cached::Front, Lookup::Stale, 7 * count);
             metrics.set_store_up(true);
             metrics.set_feed_age(Duration::from_millis(250));
         });
         metrics.render().unwrap();
         let text = metrics.render().unwrap();
-        assert!(text.contains(r#"keyward_cache_entries{cache="principals"} 2"#), "{text}");
+        assert!(text.contains(r#"keyward_cache_entries{cache="positive"} 2"#), "{text}");
+        assert!(text.contains(r#"keyward_cache_lookups_total{cache="front",result="stale"} 14"#), "{text}");
         assert!(text.contains("keyward_feed_age_seconds 0.25"));
         assert!(text.contains("keyward_store_up 1"));
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use prometheus::local::{LocalHistogram, LocalIntCounter};
 
 use super::Door;
-use super::metrics::{Cached, Lookup, Metrics};
+use super::metrics::Metrics;
 use crate::auth::refusal::Code;
 
 /// One for every code, and one for what was allowed.
@@ -44,7 +44,6 @@ pub struct WorkerMetrics {
     touched: RefCell<Vec<usize>>,
     own: Vec<LocalHistogram>,
     upstreams: Vec<LocalHistogram>,
-    lookups: Vec<(Cached, Lookup, LocalIntCounter)>,
 }
 
 struct Series {
@@ -63,7 +62,6 @@ impl WorkerMetrics {
         // What found no route has the empty name, which no route can have.
         let names = || routes.iter().cloned().chain([Arc::from("")]);
         let doors = Door::ALL.into_iter();
-        let lookups = Cached::ALL.into_iter().flat_map(|cached| Lookup::ALL.map(|lookup| (cached, lookup)));
         Self {
             series: doors
                 .clone()
@@ -73,9 +71,6 @@ impl WorkerMetrics {
             touched: RefCell::default(),
             own: doors.map(|door| metrics.own_seconds(door).local()).collect(),
             upstreams: upstreams.iter().map(|name| metrics.upstream_seconds(name).local()).collect(),
-            lookups: lookups
-                .map(|(cached, lookup)| (cached, lookup, metrics.cache_lookups(cached, lookup).local()))
-                .collect(),
             metrics: Arc::clone(metrics),
         }
     }
@@ -100,13 +95,6 @@ impl WorkerMetrics {
         }
     }
 
-    /// Counts one look-up in the validation cache.
-    pub fn looked_up(&self, cached: Cached, lookup: Lookup) {
-        if let Some((.., counter)) = self.lookups.get(cached as usize * Lookup::ALL.len() + lookup as usize) {
-            counter.inc();
-        }
-    }
-
     /// Hands over what was counted since the last time. Costs nothing for routes without requests.
     pub fn flush(&self) {
         for index in self.touched.borrow_mut().drain(..) {
@@ -115,7 +103,6 @@ impl WorkerMetrics {
             }
         }
         self.own.iter().chain(&self.upstreams).for_each(LocalHistogram::flush);
-        self.lookups.iter().for_each(|(.., counter)| counter.flush());
     }
 }
 
@@ -197,7 +184,6 @@ mod tests {
         let worker = WorkerMetrics::new(&metrics, &names(&["orders"]), &names(&["api"]));
         worker.count(&ALLOWED_REQUEST);
         worker.count(&Finished { route: None, code: Some(Code::NoRoute), upstream: None, ..ALLOWED_REQUEST });
-        worker.looked_up(Cached::Refusals, Lookup::Stale);
         assert_eq!(value(&metrics, ORDERS_ALLOWED).as_deref(), Some("0"));
         worker.flush();
         for (series, expected) in [
@@ -208,7 +194,6 @@ mod tests {
             (r#"keyward_own_seconds_count{door="proxy"}"#, "2"),
             (r#"keyward_own_seconds_bucket{door="proxy",le="0.00005"}"#, "2"),
             (r#"keyward_upstream_seconds_count{upstream="api"}"#, "1"),
-            (r#"keyward_cache_lookups_total{cache="refusals",result="stale"}"#, "1"),
         ] {
             assert_eq!(value(&metrics, series).as_deref(), Some(expected), "{series}");
         }

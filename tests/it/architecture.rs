@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["auth", "clock", "message"]),
     ("web", &["auth", "clock", "message"]),
     ("server", &["auth", "clock", "web"]),
-    ("telemetry", &["auth", "clock"]),
+    ("telemetry", &["auth", "clock", "config"]),
     ("store", &["auth", "clock"]),
     // L2
     ("routes", &["auth", "clock", "config", "message"]),

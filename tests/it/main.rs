@@ -9,9 +9,7 @@
 )]
 
 mod architecture;
+mod config;
 mod harness;
 mod licences;
 mod support;
-//! Keyward from outside, in one binary.
-
-mod config;

@@ -5,20 +5,23 @@ use crate::clock::Timestamp;
 /// A part of the validation cache: a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cached {
-    /// Credentials that are good.
-    Principals,
+    /// A worker's own table of credentials that are good.
+    Front,
+    /// Credentials that are good, shared by all workers.
+    Positive,
     /// Credentials that are not.
-    Refusals,
+    Negative,
 }
 
 impl Cached {
-    /// Both parts.
-    pub const ALL: [Self; 2] = [Self::Principals, Self::Refusals];
+    /// Every part.
+    pub const ALL: [Self; 3] = [Self::Front, Self::Positive, Self::Negative];
 
     pub(in crate::telemetry) const fn as_str(self) -> &'static str {
         match self {
-            Self::Principals => "principals",
-            Self::Refusals => "refusals",
+            Self::Front => "front",
+            Self::Positive => "positive",
+            Self::Negative => "negative",
         }
     }
 }
