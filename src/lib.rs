@@ -12,6 +12,7 @@
 
 pub mod auth;
 pub mod authenticator;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod decision;

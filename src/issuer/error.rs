@@ -56,7 +56,7 @@ pub enum Problem {
         known: ScopeSet,
     },
     /// In the catalogue, and not for this account.
-    #[error("this account cannot have {denied}; {}", grantable_scopes(.grantable))]
+    #[error("this account cannot have {}; {}", text::list(.denied), grantable_scopes(.grantable))]
     ScopesNotGrantable {
         /// Those asked for in excess.
         denied: ScopeSet,
@@ -125,10 +125,17 @@ fn sentences(problems: &[Problem]) -> String {
 fn unknown_scopes(unknown: &[String], known: &ScopeSet) -> String {
     let many = if unknown.len() == 1 { "" } else { "s" };
     let unknown = unknown.iter().map(|scope| text::quoted(scope)).collect::<Vec<_>>().join(", ");
-    let known = if known.is_empty() { "there are none".to_owned() } else { format!("there are {known}") };
+    let known = if known.is_empty() {
+        "there are none".to_owned()
+    } else {
+        format!("there are {}", text::list(known))
+    };
     format!("unknown scope{many} {unknown}; {known}")
 }
 
 fn grantable_scopes(grantable: &ScopeSet) -> String {
-    if grantable.is_empty() { "it can have none".to_owned() } else { format!("it can have {grantable}") }
+    if grantable.is_empty() {
+        return "it can have none".to_owned();
+    }
+    format!("it can have {}", text::list(grantable))
 }

@@ -146,7 +146,7 @@ async fn all_that_is_wrong_is_told_at_once() {
     let told: Vec<_> = problems.iter().map(|p| (p.member(), p.to_string())).collect();
     let expected = [
         ("name", "a key needs a name"),
-        ("scopes", "unknown scopes \"orders:wite\", \"x y\"; there are orders:read orders:write"),
+        ("scopes", "unknown scopes \"orders:wite\", \"x y\"; there are orders:read, orders:write"),
         ("expires_at", "the expiry 1970-01-01T00:00:00Z is in the past"),
         ("allowed_addresses", "\"office\" is neither an IP address nor a network such as 10.0.0.0/8"),
     ];
@@ -230,6 +230,6 @@ async fn one_address_has_one_account() {
     let refused = desk.issuer.create_account(&bad, &desk.origin).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "\"nobody\" is not an email address; unknown scope \"x\"; there are orders:read orders:write"
+        "\"nobody\" is not an email address; unknown scope \"x\"; there are orders:read, orders:write"
     );
 }

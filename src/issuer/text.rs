@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::error::Problem;
+use crate::auth::scope::{Scope, ScopeSet};
 
 /// Most characters of a name.
 pub(super) const NAME_MAX: usize = 200;
@@ -65,6 +66,11 @@ pub(super) fn quoted(text: &str) -> String {
     let more = if shown.len() < text.len() { "…" } else { "" };
     let safe: String = shown.chars().map(|c| if misleads(c) { '\u{FFFD}' } else { c }).collect();
     format!("\"{safe}{more}\"")
+}
+
+/// Scopes as part of a sentence.
+pub(super) fn list(scopes: &ScopeSet) -> String {
+    scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// A duration in its largest whole unit, as the configuration writes it.

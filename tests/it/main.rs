@@ -1,4 +1,5 @@
 //! The integration tests: one binary, so that the gateway is linked once.
+//! The integration tests, one binary.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,3 +14,8 @@ mod config;
 mod harness;
 mod licences;
 mod support;
+    clippy::print_stdout,
+    reason = "this is test code throughout"
+)]
+
+mod store;

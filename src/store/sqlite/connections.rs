@@ -152,3 +152,53 @@ impl From<sqlx::Error> for StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Open, Opening, SqliteStore, accounts, audit};
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::store::{NewAccount, Origin, Seq};
+
+    async fn create(store: &SqliteStore, number: usize) -> Result<Seq, StoreError> {
+        let account = NewAccount {
+            id: format!("{number}"),
+            email: format!("{number}@{}", "x".repeat(200)),
+            scopes: None,
+            created_at: Timestamp(0),
+        };
+        let origin = Origin { actor: String::new(), via: String::new() };
+        accounts::create(&store.connections, &account, &origin).await
+    }
+
+    /// SQLite rolls back by itself when the disk is full; a connection that does not know would never write again.
+    #[tokio::test]
+    async fn a_full_store_refuses_what_does_not_fit_and_goes_on_when_there_is_space() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a.db");
+        let mut store = Opening::new(&path, Synchronous::Normal, Open::Create).open().await.unwrap();
+        let roomy = store.connections.writing.clone();
+        store.connections.writing = roomy.clone().pragma("max_page_count", "40");
+        *store.connections.writer.lock().await = None;
+
+        let mut kept = 0;
+        let refusal = loop {
+            match create(&store, kept).await {
+                Ok(_) => kept += 1,
+                Err(refusal) => break refusal,
+            }
+        };
+        let StoreError::Unavailable(cause) = refusal else { panic!("{refusal:?}") };
+        assert!(cause.to_string().contains("(code: 13)"), "{cause}");
+        for _ in 0..3 {
+            create(&store, kept).await.unwrap_err();
+        }
+        let count = i64::try_from(kept).unwrap();
+        assert_eq!(audit::latest(&store.connections).await.unwrap(), Seq(count));
+
+        store.connections.writing = roomy;
+        create(&store, kept).await.unwrap();
+        assert_eq!(audit::latest(&store.connections).await.unwrap(), Seq(count + 1));
+        store.verify().await.unwrap();
+    }
+}

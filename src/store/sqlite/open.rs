@@ -107,7 +107,7 @@ impl Opening {
         };
         let refused = |error| OpenError::from_sqlite(&self.path, &error);
         let options =
-            connections::writing(connections::options(draft.path(), self.busy_timeout()), Synchronous::Full);
+            connections::writing(connections::options(draft.file(), self.busy_timeout()), Synchronous::Full);
         let mut conn = options.connect().await.map_err(refused)?;
         migrate::claim(&mut conn).await.map_err(refused)?;
         migrate::run(&mut conn, MIGRATIONS).await.map_err(refused)?;
@@ -126,6 +126,7 @@ impl Opening {
         if std::fs::metadata(&self.path).is_ok_and(|file| file.len() <= READ_THROUGH) {
             read_through(&mut conn, &self.path).await?;
         }
+        self.check_writable().await.map_err(refused)?;
         if found == known {
             return Ok(Opened::AsItWas);
         }
@@ -134,6 +135,18 @@ impl Opening {
         }
         migrate::run(&mut conn, MIGRATIONS).await.map_err(refused)?;
         Ok(Opened::Migrated { from: found, to: known })
+    }
+
+    /// SQLite opens what it may only read without a word, and would fail at the first change. Waits for no lock: who is
+    /// refused for another's lock could write.
+    async fn check_writable(&self) -> Result<(), sqlx::Error> {
+        const BUSY: &str = "5";
+        const PROBE: &str = "BEGIN IMMEDIATE; PRAGMA user_version = 0; ROLLBACK;";
+        let mut conn = connections::options(&self.path, Duration::ZERO).connect().await?;
+        match sqlx::raw_sql(PROBE).execute(&mut conn).await {
+            Err(sqlx::Error::Database(refusal)) if refusal.code().as_deref() == Some(BUSY) => Ok(()),
+            other => other.map(|_| ()),
+        }
     }
 }
 

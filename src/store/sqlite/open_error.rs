@@ -1,7 +1,10 @@
 //! Why a store was not opened: one line for each case, and what to do about it.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use super::place::OWNER_WRITES;
 
 /// Why a store was not opened. `Display` is one line that names the file; [`hint`](Self::hint) says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -69,10 +72,12 @@ impl OpenError {
             }
             Self::NotAFile { .. } => "let `store.sqlite.path` name a file".to_owned(),
             Self::NotReadable { .. } | Self::ReadOnly { .. } => {
-                "its user needs to read and write the file (mode 0600), on a file system mounted for writing".to_owned()
+                "its user must be able to read and write the file (mode 0600)".to_owned()
             }
             Self::DirectoryNotWritable { .. } => {
-                "the directory must be writable too (mode 0700): the journal lies beside the store".to_owned()
+                "the journal lies beside the store: its directory must be writable (mode 0700), the file system mounted \
+                 for writing"
+                    .to_owned()
             }
             Self::NotMade { .. } => "check `store.sqlite.path` and who may write in its directory".to_owned(),
             Self::NotADatabase { .. } | Self::Damaged { .. } => {
@@ -99,15 +104,22 @@ impl OpenError {
         let code = refusal.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
         let detail = one_line(refusal.message());
         // https://www.sqlite.org/rescode.html: the low byte is the primary code.
-        match (code & 0xff, code) {
-            (5 | 6, _) => Self::Locked { path },
-            (8, 1544) => Self::DirectoryNotWritable { path },
-            (8, _) => Self::ReadOnly { path },
-            (11, _) => Self::Damaged { path, detail },
-            (13, _) => Self::Full { path },
-            (14, _) => Self::not_opened(path, detail),
-            (26, _) => Self::NotADatabase { path },
+        match code & 0xff {
+            5 | 6 => Self::Locked { path },
+            8 => Self::not_written(path),
+            11 => Self::Damaged { path, detail },
+            13 => Self::Full { path },
+            14 => Self::not_opened(path, detail),
+            26 => Self::NotADatabase { path },
             _ => Self::Failed { path, detail },
+        }
+    }
+
+    /// SQLite means the file or the place of the journal beside it; the file's mode tells which.
+    fn not_written(path: PathBuf) -> Self {
+        match std::fs::metadata(&path) {
+            Ok(file) if file.mode() & OWNER_WRITES != 0 => Self::DirectoryNotWritable { path },
+            _ => Self::ReadOnly { path },
         }
     }
 

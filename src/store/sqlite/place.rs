@@ -13,6 +13,8 @@ use std::time::Duration;
 use super::open_error::OpenError;
 
 const ROOT: u32 = 0;
+pub(super) const OWNER_READS: u32 = 0o400;
+pub(super) const OWNER_WRITES: u32 = 0o200;
 /// How often a locked directory is tried again.
 const LOCK_RETRY: Duration = Duration::from_millis(20);
 
@@ -48,7 +50,22 @@ pub(super) fn inspect(path: &Path, user: Option<u32>) -> Result<Presence, OpenEr
     if found.len() == 0 {
         return Err(OpenError::Damaged { path: owned(), detail: "the file is empty".to_owned() });
     }
+    if Some(found.uid()) == user && user != Some(ROOT) {
+        check_modes(path, found.mode())?;
+    }
     Ok(Presence::File)
+}
+
+/// SQLite would open a file that it may only read, and leave a journal of the same mode behind.
+fn check_modes(path: &Path, mode: u32) -> Result<(), OpenError> {
+    if mode & OWNER_READS == 0 {
+        let source = io::ErrorKind::PermissionDenied.into();
+        return Err(OpenError::NotReadable { path: path.to_owned(), source });
+    }
+    if mode & OWNER_WRITES == 0 {
+        return Err(OpenError::ReadOnly { path: path.to_owned() });
+    }
+    Ok(())
 }
 
 fn nothing_at(path: &Path, user: Option<u32>) -> Result<Presence, OpenError> {
@@ -105,7 +122,7 @@ impl Draft {
     }
 
     /// Where to write meanwhile.
-    pub(super) fn path(&self) -> &Path {
+    pub(super) fn file(&self) -> &Path {
         &self.draft
     }
 

@@ -1,0 +1,97 @@
+//! How a command fails: one line, hints under it, an exit code.
+
+use std::fmt;
+use std::io;
+
+use crate::issuer::IssueError;
+use crate::store::StoreError;
+use crate::store::sqlite::OpenError;
+
+/// Exit codes of failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Refused, or the input is invalid.
+    Refused = 1,
+    /// The words of the command are wrong.
+    Usage = 2,
+    /// The store or the server cannot be reached.
+    Unreachable = 3,
+}
+
+/// Why a command did not do what it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// How the process ends.
+    pub exit: Exit,
+    /// One line.
+    pub line: String,
+    /// What to do about it, a line each.
+    pub hints: Vec<String>,
+}
+
+impl Failure {
+    /// A failure without hints.
+    #[must_use]
+    pub fn new(exit: Exit, line: impl Into<String>) -> Self {
+        Self { exit, line: line.into(), hints: Vec::new() }
+    }
+
+    /// The same with one more hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    pub(super) fn output(error: &io::Error) -> Self {
+        Self::new(Exit::Refused, format!("the output could not be written: {error}"))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.line)?;
+        self.hints.iter().try_for_each(|hint| write!(f, "\n  {hint}"))
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::new(Exit::Unreachable, error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<IssueError> for Failure {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::Invalid(problems) => several(problems.iter().map(ToString::to_string).collect()),
+            IssueError::NotFound("account") => {
+                Self::new(Exit::Refused, error.to_string()).hint("`keyward accounts list` shows them")
+            }
+            IssueError::NotFound(_) => {
+                Self::new(Exit::Refused, error.to_string()).hint("`keyward keys list` shows them")
+            }
+            IssueError::AccountDisabled => Self::new(Exit::Refused, "the account is disabled")
+                .hint("`keyward accounts enable` comes first"),
+            IssueError::Conflict(_) | IssueError::NoRandomness => Self::new(Exit::Refused, error.to_string()),
+            IssueError::Store(error) => unreachable_store(&error),
+        }
+    }
+}
+
+/// The first problem on the line, the others under it.
+fn several(mut problems: Vec<String>) -> Failure {
+    let rest = problems.split_off(problems.len().min(1));
+    Failure { exit: Exit::Refused, line: problems.concat(), hints: rest }
+}
+
+fn unreachable_store(error: &StoreError) -> Failure {
+    let failure = Failure::new(Exit::Unreachable, error.to_string());
+    match error {
+        StoreError::Unavailable(cause) => failure.hint(cause.to_string()),
+        _ => failure,
+    }
+}

@@ -1,0 +1,167 @@
+//! `keyward keys …`
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::accounts::{Output, words};
+use super::backend::{Backend, PAGE};
+use super::{Exit, Failure, Streams, duration, render};
+use crate::config::Config;
+use crate::issuer::{Expiry, KeyView, List, MadeKey, MadeKeyView, NewKey};
+use crate::store::Key;
+use crate::store::sqlite::Open;
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make a key and print it, once
+    Create(Create),
+    /// List the keys of one account, or all
+    List(ListKeys),
+    /// Show one key, without its secret
+    Show(Named),
+    /// Revoke a key for good
+    Revoke(Named),
+}
+
+/// A new key.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// The id or the email of the account that owns it
+    #[arg(long, value_name = "ID-OR-EMAIL")]
+    account: String,
+    /// What to call it
+    #[arg(long)]
+    name: String,
+    /// What it may do: scopes parted by commas [default: nothing]
+    #[arg(long, default_value = "", hide_default_value = true)]
+    scopes: String,
+    /// How long it lives: 12h, 30d, … [default: keys.default_lifetime]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    expires_in: Option<Duration>,
+    /// A network or an address that it may be used from, repeatable [default: anywhere]
+    #[arg(long = "allow", value_name = "CIDR")]
+    allow: Vec<String>,
+    /// Print the key alone: key=$(keyward keys create --quiet …)
+    #[arg(long, short, conflicts_with = "json")]
+    quiet: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Which keys.
+#[derive(Debug, Args)]
+pub struct ListKeys {
+    /// The id or the email of the account that owns them
+    #[arg(long, value_name = "ID-OR-EMAIL")]
+    account: Option<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// One key.
+#[derive(Debug, Args)]
+pub struct Named {
+    /// The id of the key
+    id: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Does what `command` says.
+///
+/// # Errors
+/// What to print and how to exit.
+pub async fn run(command: Keys, config: &Config, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let backend = Backend::open(config, Open::Existing, streams).await?;
+    let outcome = match command {
+        Keys::Create(new) => create(&backend, new, streams).await,
+        Keys::List(which) => streams.print_outcome(list(&backend, &which).await),
+        Keys::Show(named) => streams.print_outcome(show(&backend, &named).await),
+        Keys::Revoke(named) => streams.print_outcome(revoke(&backend, &named).await),
+    };
+    backend.close().await;
+    outcome
+}
+
+async fn create(backend: &Backend, new: Create, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let asked = NewKey {
+        account: new.account,
+        name: new.name,
+        scopes: words(&new.scopes),
+        expiry: new.expires_in.map_or(Expiry::Default, Expiry::In),
+        allowed_addresses: new.allow,
+    };
+    let made = backend.issuer.create_key(&asked, &backend.origin).await?;
+    let text = if new.quiet {
+        format!("{}\n", made.token.expose())
+    } else if new.output.json {
+        render::json(&MadeKeyView::new(&made, backend.clock.now()))?
+    } else {
+        in_words(backend, &made).await?
+    };
+    // Here a closed pipe is a loss: nobody will ever see this key.
+    streams.write(&text).map_err(|error| {
+        let line = format!("the key {} was made, but it could not be printed: {error}", made.key.id);
+        Failure::new(Exit::Refused, line)
+            .hint(format!("revoke it and make another: keyward keys revoke {}", made.key.id))
+    })
+}
+
+async fn in_words(backend: &Backend, made: &MadeKey) -> Result<String, Failure> {
+    let account = backend.issuer.account(&made.key.account_id).await?;
+    Ok(render::made_key(&backend.issuer.key_view(&made.key), &account.email, made.token.expose()))
+}
+
+async fn show(backend: &Backend, named: &Named) -> Result<String, Failure> {
+    let key = backend.issuer.key(&named.id).await?;
+    one(backend, &key, named.output).await
+}
+
+async fn revoke(backend: &Backend, named: &Named) -> Result<String, Failure> {
+    let key = backend.issuer.revoke_key(&named.id, &backend.origin).await?;
+    one(backend, &key, named.output).await
+}
+
+async fn one(backend: &Backend, key: &Key, output: Output) -> Result<String, Failure> {
+    let view = backend.issuer.key_view(key);
+    if output.json {
+        return render::json(&view);
+    }
+    let account = backend.issuer.account(&key.account_id).await?;
+    Ok(render::key(&view, &account.email))
+}
+
+async fn list(backend: &Backend, which: &ListKeys) -> Result<String, Failure> {
+    let mut items = Vec::new();
+    let mut after = None;
+    loop {
+        let page = backend.issuer.keys(which.account.as_deref(), after.as_deref(), PAGE).await?;
+        items.extend(page.items.iter().map(|key| backend.issuer.key_view(key)));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    if which.output.json {
+        return render::json(&List { items, next_cursor: None });
+    }
+    Ok(render::keys(&with_addresses(backend, items).await?))
+}
+
+/// Each key with its account's address, asked for once per account.
+async fn with_addresses(backend: &Backend, keys: Vec<KeyView>) -> Result<Vec<(KeyView, String)>, Failure> {
+    let mut known: HashMap<String, String> = HashMap::new();
+    let mut rows = Vec::with_capacity(keys.len());
+    for key in keys {
+        let email = match known.get(&key.account_id) {
+            Some(email) => email.clone(),
+            None => backend.issuer.account(&key.account_id).await?.email,
+        };
+        known.insert(key.account_id.clone(), email.clone());
+        rows.push((key, email));
+    }
+    Ok(rows)
+}

@@ -1,0 +1,155 @@
+//! What is no whole store of ours is refused, each with its own line, and stays as it is.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use keyward::store::sqlite::{Open, OpenError};
+use keyward::store::{Store, StoreError};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+
+use super::{Place, sample};
+
+async fn raw(path: &Path) -> SqliteConnection {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    options.connect().await.unwrap()
+}
+
+async fn sql(path: &Path, statements: &'static str) {
+    let mut conn = raw(path).await;
+    sqlx::raw_sql(statements).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+}
+
+/// Refused in both ways of opening, with the file as it was and nothing beside it.
+async fn refused_untouched(place: &Place) -> OpenError {
+    let before = fs::read(place.path()).unwrap();
+    place.refused(Open::Existing).await;
+    let error = place.refused(Open::Create).await;
+    assert_eq!(fs::read(place.path()).unwrap(), before);
+    assert!(error.to_string().contains(place.path().to_str().unwrap()), "{error}");
+    error
+}
+
+#[tokio::test]
+async fn a_newer_store_is_refused_naming_both_versions() {
+    let place = Place::filled(1).await;
+    sql(&place.path(), "PRAGMA user_version = 99").await;
+    let error = refused_untouched(&place).await;
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 1, .. }), "{error}");
+    assert!(
+        error.to_string().contains("schema version 99, and this Keyward knows versions up to 1"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_older_store_is_migrated_only_where_that_is_meant() {
+    let place = Place::new();
+    // KWRD, and no schema yet.
+    sql(&place.path(), "PRAGMA journal_mode = WAL; PRAGMA application_id = 1264013892;").await;
+    let error = place.refused(Open::Existing).await;
+    assert!(matches!(error, OpenError::Older { found: 0, needed: 1, .. }), "{error}");
+    let store = place.open().await;
+    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 0, to: 1 });
+    sample::fill(&store, 1).await;
+}
+
+#[tokio::test]
+async fn an_interrupted_migration_runs_again() {
+    let place = Place::new();
+    sql(&place.path(), "PRAGMA application_id = 1264013892").await;
+    let mut conn = raw(&place.path()).await;
+    sqlx::raw_sql("BEGIN IMMEDIATE; CREATE TABLE accounts (half TEXT); PRAGMA user_version = 1;")
+        .execute(&mut conn)
+        .await
+        .unwrap();
+    drop(conn);
+    let store = place.open().await;
+    sample::fill(&store, 1).await;
+}
+
+#[tokio::test]
+async fn the_database_of_another_program_is_left_alone() {
+    let place = Place::new();
+    sql(&place.path(), "CREATE TABLE accounts (theirs TEXT); PRAGMA user_version = 1;").await;
+    let error = refused_untouched(&place).await;
+    assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn garbage_is_no_store() {
+    let place = Place::new();
+    for garbage in [&b"store: { sqlite: ... }\n"[..], &[0x5a; 8192], b"SQLite format 3\0 and no more"] {
+        fs::write(place.path(), garbage).unwrap();
+        let error = refused_untouched(&place).await;
+        assert!(matches!(error, OpenError::NotADatabase { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_emptied_file_is_damaged_not_new() {
+    let place = Place::filled(1).await;
+    fs::write(place.path(), b"").unwrap();
+    let error = refused_untouched(&place).await;
+    assert!(error.to_string().ends_with("is damaged: the file is empty"), "{error}");
+}
+
+#[tokio::test]
+async fn a_truncated_store_is_damaged() {
+    let place = Place::filled(200).await;
+    let whole = fs::read(place.path()).unwrap();
+    for keep in [whole.len() / 2, whole.len() - 4096, 4096 * 2, 4096] {
+        fs::write(place.path(), &whole[..keep]).unwrap();
+        let error = refused_untouched(&place).await;
+        assert!(matches!(error, OpenError::Damaged { .. }), "{keep} bytes: {error}");
+    }
+}
+
+#[tokio::test]
+async fn flipped_bytes_are_found() {
+    let place = Place::filled(200).await;
+    let pages = fs::metadata(place.path()).unwrap().len() / 4096;
+    let whole = fs::read(place.path()).unwrap();
+    for page in 1..pages {
+        fs::write(place.path(), &whole).unwrap();
+        let file = OpenOptions::new().write(true).open(place.path()).unwrap();
+        file.write_all_at(&[0xa5; 64], page * 4096).unwrap();
+        let error = refused_untouched(&place).await;
+        assert!(matches!(error, OpenError::Damaged { .. }), "page {page}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn something_else_than_a_file_is_refused() {
+    let place = Place::new();
+    fs::create_dir(place.path()).unwrap();
+    let error = place.refused(Open::Create).await;
+    assert!(matches!(error, OpenError::NotAFile { .. }), "{error}");
+    assert_eq!(place.files(), ["keyward.db"]);
+}
+
+#[tokio::test]
+async fn a_store_that_is_removed_under_way_takes_no_more_and_is_not_made_anew() {
+    let place = Place::new();
+    let store = place.open().await;
+    sample::fill(&store, 1).await;
+    fs::remove_file(place.path()).unwrap();
+    let written = store.create_key(&sample::key("lost", "account-001"), &sample::origin()).await;
+    assert!(matches!(written, Err(StoreError::Unavailable(_))), "{written:?}");
+    let read = store.latest().await;
+    assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
+    let error = place.refused(Open::Create).await;
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("its journal"), "{error}");
+    assert!(!place.path().exists());
+}
+
+#[tokio::test]
+async fn a_store_that_is_exchanged_under_way_takes_no_more() {
+    let (place, other) = (Place::filled(1).await, Place::filled(2).await);
+    let store = place.open().await;
+    fs::rename(other.path(), place.path()).unwrap();
+    let read = store.latest().await;
+    assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
+}

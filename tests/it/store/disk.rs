@@ -1,0 +1,62 @@
+//! A disk that takes no more: a child of this binary meets the limit on the size of files that its shell has set.
+
+use std::path::Path;
+use std::process::Command;
+
+use keyward::store::sqlite::Open;
+use keyward::store::{Seq, Store, StoreError};
+
+use super::{Place, opening, sample};
+
+const CHILD_PLACE: &str = "KEYWARD_TEST_FULL_PLACE";
+/// Of 512 bytes each: enough for the schema, too little for many keys.
+const LIMIT: &str = "400";
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_and_halves_nothing() {
+    let place = Place::filled(0).await;
+    // The signal ignored, writing fails as it does when no space is left.
+    let script = format!("trap '' XFSZ; ulimit -f {LIMIT}; exec \"$0\" \"$@\"");
+    let child = Command::new("sh")
+        .args(["-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "store::disk::filler", "--ignored", "--nocapture"])
+        .env(CHILD_PLACE, place.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout).into_owned() + &String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+    let acknowledged = said.lines().find_map(|line| line.strip_prefix("acknowledged ")).expect("a count");
+    let acknowledged: usize = acknowledged.parse().unwrap();
+    assert!(acknowledged > 0, "{said}");
+
+    let store = place.open().await;
+    store.verify().await.unwrap();
+    let keys = store.keys(None, None, 100_000).await.unwrap().items;
+    assert_eq!(keys.len(), acknowledged);
+    assert_eq!(store.latest().await.unwrap(), Seq(i64::try_from(acknowledged).unwrap() + 1));
+    sample::create_key(&store, "now there is space", "account-001").await;
+}
+
+#[test]
+#[ignore = "the child of a_full_disk_loses_nothing_and_halves_nothing"]
+fn filler() {
+    fill(Path::new(&std::env::var(CHILD_PLACE).unwrap()));
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn fill(path: &Path) {
+    let store = opening(path, Open::Existing).open().await.unwrap();
+    let (mut acknowledged, mut refused_in_a_row) = (0, 0);
+    // The first refusals may make room: they fold the journal into the database.
+    while refused_in_a_row < 5 {
+        let key = sample::key(&format!("{acknowledged}"), "account-001");
+        match store.create_key(&key, &sample::origin()).await {
+            Ok(_) => (acknowledged, refused_in_a_row) = (acknowledged + 1, 0),
+            Err(StoreError::Unavailable(_)) => refused_in_a_row += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+        assert!(store.find_key(sample::digest("0")).await.unwrap().key.is_some() || acknowledged == 0);
+    }
+    println!("\nacknowledged {acknowledged}");
+}

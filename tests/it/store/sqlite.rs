@@ -1,0 +1,82 @@
+//! The SQLite store passes the suite, and opens as it should when all is well.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, join_all};
+use keyward::config::Synchronous;
+use keyward::store::sqlite::{Open, OpenError, Opened, SqliteStore};
+use keyward::store::{Seq, SharedStore, Store};
+
+use super::conformance::{self, House};
+use super::{Place, opening, sample};
+
+impl House for Place {
+    fn open(&self) -> BoxFuture<'_, SharedStore> {
+        Box::pin(async { Arc::new(self.open().await) as SharedStore })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn does_what_every_store_does() {
+    conformance::passes(|| Box::new(Place::new())).await;
+}
+
+#[tokio::test]
+async fn a_new_store_is_made_whole_with_its_directories_for_its_owner_alone() {
+    let place = Place::new();
+    let path = place.directory.path().join("var/lib/keyward.db");
+    let store = opening(&path, Open::Create).open().await.unwrap();
+    assert_eq!((store.opened(), store.path()), (Opened::Made, &*path));
+    sample::fill(&store, 1).await;
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    assert_eq!(mode(path.parent().unwrap().parent().unwrap()), 0o700);
+    for name in ["keyward.db", "keyward.db-wal", "keyward.db-shm"] {
+        assert_eq!(mode(&path.with_file_name(name)), 0o600, "{name}");
+    }
+    store.close().await;
+    let again = SqliteStore::open(&path, Synchronous::Full, Open::Existing).await.unwrap();
+    assert_eq!((again.opened(), again.latest().await.unwrap()), (Opened::AsItWas, Seq(2)));
+    again.verify().await.unwrap();
+}
+
+#[tokio::test]
+async fn closing_leaves_one_file() {
+    let place = Place::filled(3).await;
+    assert_eq!(place.files(), ["keyward.db"]);
+}
+
+#[tokio::test]
+async fn an_absent_store_is_told_and_nothing_is_made() {
+    let place = Place::new();
+    let error = place.refused(Open::Existing).await;
+    assert!(matches!(error, OpenError::Absent { .. }), "{error}");
+    assert_eq!(error.to_string(), format!("there is no store at {}", place.path().display()));
+    assert!(place.files().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_that_start_at_once_one_makes_the_store() {
+    let place = Place::new();
+    let at_once = (0..8).map(|_| tokio::spawn(place.opening(Open::Create).open()));
+    let stores: Vec<_> = join_all(at_once).await.into_iter().map(|opened| opened.unwrap().unwrap()).collect();
+    let made = stores.iter().filter(|store| store.opened() == Opened::Made).count();
+    assert_eq!(made, 1);
+    sample::fill(&stores[0], 2).await;
+    for store in &stores {
+        assert_eq!(store.latest().await.unwrap(), Seq(3));
+    }
+}
+
+#[tokio::test]
+async fn what_an_interrupted_maker_left_is_swept_away() {
+    let place = Place::new();
+    for leftover in ["keyward.db.new", "keyward.db.new-wal", "keyward.db.new-journal"] {
+        std::fs::write(place.path().with_file_name(leftover), b"half").unwrap();
+    }
+    let store = place.open().await;
+    sample::fill(&store, 1).await;
+    store.close().await;
+    assert_eq!(place.files(), ["keyward.db"]);
+}
