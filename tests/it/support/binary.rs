@@ -246,7 +246,8 @@ fn collect(from: impl Read + Send + 'static, output: Arc<Mutex<String>>) -> std:
 async fn is_ready(admin: SocketAddr) -> bool {
     // Between the probe and the request it may end; the next look tells.
     let listening = tokio::net::TcpStream::connect(admin).await.is_ok();
-    listening && matches!(Client::new(admin).request("GET", "/readyz").try_send().await, Ok(ready) if ready.status == 200)
+    listening
+        && matches!(Client::new(admin).request("GET", "/readyz").try_send().await, Ok(ready) if ready.status == 200)
 }
 
 /// A port that was free a moment ago.

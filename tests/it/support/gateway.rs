@@ -92,7 +92,8 @@ impl Builder {
         let folder = TempDir::new().unwrap();
         let config = self.config(&folder);
         let options = Options { clock: self.clock.clone(), workers: Some(self.workers), config_file: None };
-        let running = within("the gateway's start", app::start(config, options)).await.expect("the gateway starts");
+        let running =
+            within("the gateway's start", app::start(config, options)).await.expect("the gateway starts");
         Gateway { running, builder: self, folder, account: tokio::sync::OnceCell::new() }
     }
 
@@ -182,7 +183,10 @@ impl Gateway {
 
     /// The head of a request with a fresh key, up to where more fields or the empty line follow.
     pub async fn head(&self, line: &str) -> String {
-        format!("{line} HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer {}\r\n", self.key().await.secret)
+        format!(
+            "{line} HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer {}\r\n",
+            self.key().await.secret
+        )
     }
 
     /// Loads these sections in place of the first ones.

@@ -1,5 +1,6 @@
 //! The one place of the tests that makes accounts and keys through the issuer.
 
+use keyward::auth::scope::Scope;
 use keyward::issuer::Issuer;
 
 use super::gateway::Key;
@@ -11,7 +12,7 @@ pub async fn account(issuer: &Issuer, email: &str) -> String {
 
 /// Makes a key of this account with these scopes and the default life.
 pub async fn key(issuer: &Issuer, account: &str, scopes: &[&str]) -> Key {
-    let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
+    let scopes = scopes.iter().map(|scope| Scope::parse(scope).unwrap()).collect();
     let made = issuer.create_key(account, "test", scopes, &origin()).await.expect("a key is made");
     Key { id: made.key.id, secret: made.secret.expose().to_owned() }
 }

@@ -1,0 +1,20 @@
+//! The data plane over real sockets: what goes through, what is refused, and what each party is spared.
+
+mod connections;
+mod credentials;
+mod faults;
+mod framing;
+mod limits;
+mod reload;
+mod retries;
+mod streaming;
+mod timeouts;
+mod upstream_view;
+
+/// One route that anybody may use, for tests that are not about credentials.
+pub const PUBLIC: &str = "routes:
+  - name: all
+    match: { path_prefix: / }
+    auth: public
+    upstream: api
+";
