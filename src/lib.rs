@@ -11,7 +11,9 @@
 //! ```
 
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod store;
 pub mod telemetry;

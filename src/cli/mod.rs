@@ -1,0 +1,4 @@
+//! The commands: words → what they do → text and an exit code.
+
+pub mod failure;
+pub mod reload;
