@@ -10,6 +10,7 @@
 //! L0  auth   clock                             pure: no tokio, no hyper, no SQL, no files
 //! ```
 
+pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod clock;
