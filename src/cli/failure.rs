@@ -1,12 +1,24 @@
-//! How a command fails: an exit code, one line, and hints under it.
+//! How a command fails: one line, hints under it, an exit code.
 
-/// Why a command did not do what was asked.
+/// Exit codes of failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Refused, or the input is invalid.
+    Refused = 1,
+    /// The words of the command are wrong.
+    Usage = 2,
+    /// The store or the server cannot be reached.
+    Unreachable = 3,
+}
+
+/// Why a command did not do what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// 1 refused or invalid input, 2 wrong usage, 3 store or server not reachable.
-    pub exit: u8,
-    /// What is wrong.
+    /// How the process ends.
+    pub exit: Exit,
+    /// One line.
     pub line: String,
-    /// What to do about it, and further text.
+    /// What to do about it, a line each.
     pub hints: Vec<String>,
 }

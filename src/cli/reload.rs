@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::UnixStream;
 
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
 use crate::config::Config;
 use crate::control::socket;
 
@@ -51,8 +51,8 @@ async fn ask(path: &Path) -> Result<Vec<String>, Failure> {
     match status {
         StatusCode::OK => Ok(answer.warnings),
         StatusCode::UNPROCESSABLE_ENTITY => Err(Failure {
-            exit: 1,
-            line: "The new configuration was refused; the old one stays in force.".to_owned(),
+            exit: Exit::Refused,
+            line: "the new configuration was refused; the old one stays in force".to_owned(),
             hints: answer.problems.lines().map(str::to_owned).collect(),
         }),
         other => Err(unreachable(path, &io::Error::other(format!("it answered with status {other}")))),
@@ -84,8 +84,8 @@ fn unreachable(path: &Path, error: &io::Error) -> Failure {
         _ => "The server's log may say more. It hears only its own user and root.",
     };
     Failure {
-        exit: 3,
-        line: format!("No server could be asked at {}: {error}.", path.display()),
+        exit: Exit::Unreachable,
+        line: format!("no server could be asked at {}: {error}", path.display()),
         hints: vec![hint.to_owned(), "SIGHUP reloads too: kill -HUP PID".to_owned()],
     }
 }
@@ -127,7 +127,7 @@ mod tests {
     async fn a_refusal_is_exit_1_with_the_problems_under_it() {
         let problems = "error: unknown field\n  --> keyward.yaml:3:1".to_owned();
         let failure = against(ReloadOutcome::Refused { problems }).await.unwrap_err();
-        assert_eq!(failure.exit, 1);
+        assert_eq!(failure.exit, Exit::Refused);
         assert_eq!(failure.hints, ["error: unknown field", "  --> keyward.yaml:3:1"]);
     }
 
@@ -135,7 +135,7 @@ mod tests {
     async fn no_server_is_exit_3_with_a_hint() {
         let directory = tempfile::tempdir().unwrap();
         let failure = ask(&directory.path().join("keyward.sock")).await.unwrap_err();
-        assert_eq!(failure.exit, 3);
+        assert_eq!(failure.exit, Exit::Unreachable);
         assert!(failure.hints.iter().any(|hint| hint.contains("SIGHUP")), "{failure:?}");
     }
 }
