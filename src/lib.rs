@@ -10,6 +10,7 @@
 //! L0  auth   clock                             pure: no tokio, no hyper, no SQL, no files
 //! ```
 
+pub mod app;
 pub mod auth;
 pub mod authenticator;
 pub mod cli;
@@ -21,6 +22,10 @@ pub mod message;
 pub mod proxy;
 pub mod routes;
 pub mod server;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod control;
 pub mod store;
 pub mod telemetry;
 pub mod web;

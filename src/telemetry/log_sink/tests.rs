@@ -8,6 +8,7 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::config::{Level, Log, LogFormat};
 use crate::telemetry::access::tests::SAMPLE;
+use crate::telemetry::log::tests::logged;
 use crate::telemetry::metrics::Metrics;
 
 const BOUND: Duration = Duration::from_secs(20);
@@ -173,4 +174,30 @@ fn the_format_follows_a_reload() {
     let text = fs::read_to_string(&path).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with('{') && lines[1].starts_with("2026-11-01T00:00:00.042Z 203.0.113.9 GET "));
+}
+
+#[test]
+fn lost_lines_are_told_at_once_and_then_once_a_minute() {
+    let text = logged(Level::Info, LogFormat::Human, |_| {
+        let clock = Clock::manual(Timestamp(0));
+        let access = config::AccessLog::File("/dev/full".into());
+        let mut writer = Writer {
+            destination: Destination::open(&access).unwrap().unwrap(),
+            inbox: sync_channel(1).1,
+            flags: Arc::default(),
+            dropped: Metrics::new().unwrap().log_dropped(),
+            clock: clock.clone(),
+            told: 0,
+            told_at: None,
+            _running: sync_channel(0).0,
+        };
+        let mut lose = || writer.handle(Message::Lines(b"one\ntwo\n".as_slice().into()));
+        (0..3).for_each(|_| lose());
+        clock.advance(COMPLAIN_EVERY);
+        lose();
+    });
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].contains("cannot be written lines=2 error=\"No space left on device"), "{text}");
+    assert!(lines[1].contains("cannot be written lines=6 error="), "{text}");
 }

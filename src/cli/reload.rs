@@ -1,0 +1,141 @@
+//! `keyward reload`: asks the running server, over the socket beside its store, to load its configuration anew.
+
+use std::io::{self, ErrorKind, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::net::UnixStream;
+
+use super::failure::{Exit, Failure};
+use crate::config::Config;
+use crate::control::socket;
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+const ANSWER_MAX: usize = 4 << 20;
+
+/// What the server answers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Answer {
+    warnings: Vec<String>,
+    problems: String,
+}
+
+/// Reloads the server of the configured store and says how it went.
+///
+/// # Errors
+/// Exit 1 when the server refuses its new configuration, with the problems; 3 when no server answers.
+pub async fn run(config: &Config) -> Result<(), Failure> {
+    let warnings = ask(&socket::path(&config.store.path)).await?;
+    // Nobody is left to tell when these are closed.
+    for warning in warnings {
+        let _ = writeln!(io::stderr(), "warning: {warning}");
+    }
+    let _ = writeln!(io::stdout(), "The configuration was reloaded.");
+    Ok(())
+}
+
+/// The warnings that came with the new configuration.
+async fn ask(path: &Path) -> Result<Vec<String>, Failure> {
+    let exchange = tokio::time::timeout(ANSWER_WITHIN, exchange(path)).await;
+    let answered = exchange.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
+    let (status, body) = answered.map_err(|error| unreachable(path, &error))?;
+    let answer: Answer =
+        serde_json::from_slice(&body).map_err(|error| unreachable(path, &io::Error::other(error)))?;
+    match status {
+        StatusCode::OK => Ok(answer.warnings),
+        StatusCode::UNPROCESSABLE_ENTITY => Err(Failure {
+            exit: Exit::Refused,
+            line: "the new configuration was refused; the old one stays in force".to_owned(),
+            hints: answer.problems.lines().map(str::to_owned).collect(),
+        }),
+        other => Err(unreachable(path, &io::Error::other(format!("it answered with status {other}")))),
+    }
+}
+
+async fn exchange(path: &Path) -> io::Result<(StatusCode, Bytes)> {
+    let stream = UnixStream::connect(path).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let request = Request::post("/reload").header("host", "keyward").body(Empty::<Bytes>::new());
+    let request = request.map_err(io::Error::other)?;
+    // The sender goes with the block, or the connection would wait for a second request.
+    let answer = async move {
+        let response = sender.send_request(request).await.map_err(io::Error::other)?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
+        Ok((status, body.map_err(io::Error::other)?.to_bytes()))
+    };
+    let (answer, _) = futures_util::future::join(answer, connection).await;
+    answer
+}
+
+fn unreachable(path: &Path, error: &io::Error) -> Failure {
+    let hint = match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+            "Is it running, and with the store that this configuration names?"
+        }
+        ErrorKind::PermissionDenied => "Run this as the server's own user, or as root.",
+        _ => "The server's log may say more. It hears only its own user and root.",
+    };
+    Failure {
+        exit: Exit::Unreachable,
+        line: format!("no server could be asked at {}: {error}", path.display()),
+        hints: vec![hint.to_owned(), "SIGHUP reloads too: kill -HUP PID".to_owned()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::control::serve::{Limits, serve};
+    use crate::control::socket::ControlSocket;
+    use crate::control::tests::control;
+    use crate::control::{ReloadOutcome, router};
+
+    /// What the command gets from a server whose reload goes so.
+    async fn against(outcome: ReloadOutcome) -> Result<Vec<String>, Failure> {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = ControlSocket::bind(&directory.path().join("keyward.db")).await.unwrap();
+        let path = socket.path().to_owned();
+        let stop = CancellationToken::new();
+        let router = router::socket(Arc::new(control(outcome)));
+        let server = tokio::spawn(serve(socket, router, stop.clone(), Limits::default()));
+        let answer = tokio::time::timeout(Duration::from_secs(20), ask(&path)).await;
+        stop.cancel();
+        server.await.unwrap();
+        assert!(!path.exists(), "the socket goes with the server");
+        answer.expect("the command does not wait for the connection's end")
+    }
+
+    #[tokio::test]
+    async fn a_reload_brings_its_warnings() {
+        let warnings = vec!["listeners: waits for a restart".to_owned()];
+        assert_eq!(against(ReloadOutcome::Loaded { warnings: warnings.clone() }).await, Ok(warnings));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_exit_1_with_the_problems_under_it() {
+        let problems = "error: unknown field\n  --> keyward.yaml:3:1".to_owned();
+        let failure = against(ReloadOutcome::Refused { problems }).await.unwrap_err();
+        assert_eq!(failure.exit, Exit::Refused);
+        assert_eq!(failure.hints, ["error: unknown field", "  --> keyward.yaml:3:1"]);
+    }
+
+    #[tokio::test]
+    async fn no_server_is_exit_3_with_a_hint() {
+        let directory = tempfile::tempdir().unwrap();
+        let failure = ask(&directory.path().join("keyward.sock")).await.unwrap_err();
+        assert_eq!(failure.exit, Exit::Unreachable);
+        assert!(failure.hints.iter().any(|hint| hint.contains("SIGHUP")), "{failure:?}");
+    }
+}
