@@ -37,6 +37,12 @@ impl Failure {
         Self { exit, line: line.into(), hints: Vec::new() }
     }
 
+    /// A failure whose reason the output has told already.
+    #[must_use]
+    pub const fn told() -> Self {
+        Self { exit: Exit::Refused, line: String::new(), hints: Vec::new() }
+    }
+
     /// The same with one more hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

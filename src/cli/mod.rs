@@ -3,21 +3,30 @@
 
 pub mod accounts;
 mod backend;
+pub mod check;
+pub mod dev;
 mod duration;
+pub mod explain;
 pub mod failure;
 pub mod keys;
 pub mod migrate;
+pub mod reload;
 mod render;
+pub mod serve;
 mod table;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 pub use failure::{Exit, Failure};
 
-use crate::config::Config;
+use crate::config;
+
+/// What is read when no file is named.
+const DEFAULT_FILE: &str = "keyward.yaml";
 
 /// An authenticating reverse-proxy gateway.
 #[derive(Debug, Parser)]
@@ -33,6 +42,14 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the gateway
+    Serve,
+    /// Try the gateway: no configuration, a backend and keys of its own
+    Dev(dev::Dev),
+    /// Check the configuration: every problem at once, each with its place
+    Check,
+    /// Tell what would become of a request, and why; the credential is read from standard input
+    Explain(explain::Explain),
     /// Make, list and change accounts
     #[command(subcommand)]
     Accounts(accounts::Accounts),
@@ -41,6 +58,15 @@ pub enum Command {
     Keys(keys::Keys),
     /// Make the store, or bring it to the schema of this version
     Migrate(migrate::Migrate),
+    /// Have the running server load its configuration anew
+    Reload,
+    /// Print the JSON Schema of the configuration
+    Schema,
+    /// Print the completions of a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
 }
 
 /// Where output goes.
@@ -75,14 +101,27 @@ impl Streams<'_> {
     }
 }
 
-/// Does what `command` says.
+/// Does what the words say.
 ///
 /// # Errors
 /// What to print and how to exit.
-pub async fn run(command: Command, config: &Config, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    match command {
-        Command::Accounts(command) => accounts::run(command, config, streams).await,
-        Command::Keys(command) => keys::run(command, config, streams).await,
-        Command::Migrate(command) => migrate::run(command, config, streams).await,
+pub async fn run(cli: Cli, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let file = cli.config.or_else(|| Path::new(DEFAULT_FILE).exists().then(|| DEFAULT_FILE.into()));
+    let settings = || check::load(file.as_deref());
+    match cli.command {
+        Command::Serve => serve::run(settings()?, file).await,
+        Command::Dev(dev) => dev::run(dev, streams).await,
+        Command::Check => check::run(file.as_deref(), streams),
+        Command::Explain(explain) => explain::run(explain, &settings()?.config, streams).await,
+        Command::Accounts(command) => accounts::run(command, &settings()?.config, streams).await,
+        Command::Keys(command) => keys::run(command, &settings()?.config, streams).await,
+        Command::Migrate(command) => migrate::run(command, &settings()?.config, streams).await,
+        Command::Reload => reload::run(&settings()?.config, streams).await,
+        Command::Schema => streams.print(&config::schema()),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "keyward", &mut text);
+            streams.print(&String::from_utf8_lossy(&text))
+        }
     }
 }

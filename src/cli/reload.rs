@@ -1,6 +1,6 @@
 //! `keyward reload`: asks the running server, over the socket beside its store, to load its configuration anew.
 
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::UnixStream;
 
-use super::failure::{Exit, Failure};
+use super::{Exit, Failure, Streams};
 use crate::config::Config;
 use crate::control::socket;
 
@@ -31,14 +31,12 @@ struct Answer {
 ///
 /// # Errors
 /// Exit 1 when the server refuses its new configuration, with the problems; 3 when no server answers.
-pub async fn run(config: &Config) -> Result<(), Failure> {
+pub async fn run(config: &Config, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let warnings = ask(&socket::path(&config.store.path)).await?;
-    // Nobody is left to tell when these are closed.
     for warning in warnings {
-        let _ = writeln!(io::stderr(), "warning: {warning}");
+        streams.say(&format!("warning: {warning}"));
     }
-    let _ = writeln!(io::stdout(), "The configuration was reloaded.");
-    Ok(())
+    streams.print("The configuration was reloaded.\n")
 }
 
 /// The warnings that came with the new configuration.

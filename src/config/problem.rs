@@ -85,7 +85,7 @@ impl Problem {
 }
 
 /// Everything that is wrong with one file, in the order of the file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Problems {
     source: Source,
     list: Vec<Problem>,
@@ -112,6 +112,12 @@ impl Problems {
     pub(super) fn new(source: Source, mut list: Vec<Problem>) -> Self {
         list.sort_by_key(|problem| problem.at.map_or(0, |at| at.start));
         Self { source, list }
+    }
+
+    /// How many of them keep the configuration from running.
+    #[must_use]
+    pub fn error_count(&self) -> usize {
+        self.list.iter().filter(|problem| problem.is_error()).count()
     }
 
     /// How many there are.

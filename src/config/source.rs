@@ -11,7 +11,7 @@ pub(super) struct Span {
 }
 
 /// A file's text with the name it goes by in messages.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Source {
     name: Arc<str>,
     text: Arc<str>,

@@ -132,7 +132,6 @@ fn pass_on(answer: Answer<RequestBody>, mut ticket: Box<Ticket>) -> Response<Bod
             if let Some(wire) = exchange.into_reusable() {
                 endpoint.give_back(wire);
             }
-            ticket.moved(bytes.len());
             Body::whole(bytes, ticket)
         }
         None => Body::stream(Stream { exchange, endpoint }, ticket),
@@ -151,7 +150,6 @@ fn refuse(state: &State, parts: &Parts, refusal: &Refusal, mut ticket: Box<Ticke
     if leaves_framing_in_doubt(refusal) {
         head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    ticket.moved(bytes.len());
     Response::from_parts(head, Body::whole(bytes, ticket))
 }
 

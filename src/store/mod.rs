@@ -117,6 +117,11 @@ pub trait Store: Send + Sync + 'static {
         origin: &'a Origin,
     ) -> Answer<'a, u32>;
 
+    /// Lets go of files and connections; whatever is asked afterwards is unavailable.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// The audit log after `after`, oldest first, at most `limit`.
     fn audit(&self, after: Seq, limit: u32) -> Answer<'_, Vec<AuditEntry>>;
 }

@@ -1,11 +1,11 @@
 //! The integration tests: one binary, so that the gateway is linked once.
-//! The integration tests, one binary.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "tests"
 )]
 
@@ -13,9 +13,5 @@ mod architecture;
 mod config;
 mod harness;
 mod licences;
-mod support;
-    clippy::print_stdout,
-    reason = "this is test code throughout"
-)]
-
 mod store;
+mod support;

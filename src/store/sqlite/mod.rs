@@ -13,6 +13,7 @@ mod open_error;
 mod place;
 mod rows;
 
+use futures_util::future::BoxFuture;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -92,6 +93,10 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(Self::close(self))
+    }
+
     fn find_key(&self, digest: HashedToken) -> Answer<'_, Found> {
         self.within(keys::find(&self.connections, digest))
     }

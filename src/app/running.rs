@@ -1,0 +1,297 @@
+//! A running Keyward: what can be asked of it, reloading, ending.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Options;
+use super::watch::{self, InForce};
+use super::workers::Handle;
+use crate::auth::random;
+use crate::authenticator::{self, Authenticator, Catalogue, Layer, Outcome, Tasks};
+use crate::clock::{Clock, Timestamp};
+use crate::config::{self, Config};
+use crate::control::{AskHealth, AskReload, Checks, Health, ReloadOutcome, Status};
+use crate::issuer::Issuer;
+use crate::proxy::plan::Plan;
+use crate::store::{ChangeSink, SharedStore};
+use crate::telemetry::log_sink::AccessLog;
+use crate::telemetry::metrics::{Cached, Lookup, Metrics, Reload};
+
+/// What every part of the composition needs of the others.
+pub struct Core {
+    pub(super) workers: Vec<Handle>,
+    pub(super) config: ArcSwap<Config>,
+    pub(super) issuer: ArcSwap<Issuer>,
+    pub(super) options: Options,
+    pub(super) clock: Clock,
+    pub(super) store: SharedStore,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) authenticator: Arc<Authenticator>,
+    pub(super) log: AccessLog,
+    pub(super) draining: CancellationToken,
+    pub(super) loaded_at: ArcSwap<Timestamp>,
+    pub(super) reloading: tokio::sync::Mutex<()>,
+    /// The content of the configuration's file that is in force.
+    pub(super) in_force: InForce,
+}
+
+/// A running Keyward.
+pub struct Running {
+    core: Arc<Core>,
+    listeners: Vec<(Arc<str>, SocketAddr)>,
+    admin: SocketAddr,
+    stop_control: CancellationToken,
+    control: Mutex<JoinSet<()>>,
+    _validation: Tasks,
+}
+
+/// How ending went: the connections that were cut because they did not finish in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Cut(pub usize);
+
+impl Running {
+    pub(super) fn new(
+        core: Arc<Core>,
+        listeners: Vec<(Arc<str>, SocketAddr)>,
+        admin: SocketAddr,
+        validation: Tasks,
+    ) -> Self {
+        Self {
+            core,
+            listeners,
+            admin,
+            stop_control: CancellationToken::new(),
+            control: Mutex::default(),
+            _validation: validation,
+        }
+    }
+
+    pub(super) fn core(&self) -> Arc<Core> {
+        Arc::clone(&self.core)
+    }
+
+    pub(super) fn stop_control(&self) -> CancellationToken {
+        self.stop_control.clone()
+    }
+
+    /// Runs `task` on the control runtime for as long as this is running.
+    pub(super) fn keep(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
+    }
+
+    /// Where the first public listener listens.
+    #[must_use]
+    pub fn public(&self) -> SocketAddr {
+        self.listeners.first().map_or(self.admin, |(_, address)| *address)
+    }
+
+    /// Every public listener by name.
+    #[must_use]
+    pub fn listeners(&self) -> &[(Arc<str>, SocketAddr)] {
+        &self.listeners
+    }
+
+    /// Where the admin listener listens.
+    #[must_use]
+    pub const fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The use cases of this process: what they change holds for every request that starts after their answer.
+    #[must_use]
+    pub fn issuer(&self) -> Arc<Issuer> {
+        self.core.issuer.load_full()
+    }
+
+    /// The store that this process judges by.
+    #[must_use]
+    pub fn store(&self) -> SharedStore {
+        Arc::clone(&self.core.store)
+    }
+
+    /// Takes over a configuration; gives what waits for a restart.
+    pub async fn reload(&self, config: Config) -> Vec<String> {
+        self.core.reload(config).await
+    }
+
+    /// Reads the configuration's file again.
+    pub async fn reload_file(&self) -> ReloadOutcome {
+        self.core.reload_file().await
+    }
+
+    /// Closes the access log's file and opens it by its name, as log rotation wants it.
+    pub fn reopen_log(&self) {
+        self.core.log.reopen();
+    }
+
+    /// Ends: first `/readyz` says so while listeners go on for `shutdown.delay`, then requests in flight finish within
+    /// `shutdown.grace`, the admin listener closes last.
+    pub async fn stop(self) -> Cut {
+        let shutdown = self.core.config.load().shutdown.clone();
+        self.core.draining.cancel();
+        tokio::time::sleep(shutdown.delay).await;
+        let draining = self.core.workers.iter().map(|worker| worker.drain(shutdown.grace));
+        let cut = futures_util::future::join_all(draining).await.into_iter().sum();
+        let core = self.core();
+        let closed = tokio::task::spawn_blocking(move || core.log.close(LOG_CLOSING)).await;
+        if !closed.unwrap_or(false) {
+            tracing::warn!("the last lines of the access log could not be written in time");
+        }
+        self.stop_control.cancel();
+        let mut control = std::mem::take(&mut *self.control.lock().unwrap_or_else(PoisonError::into_inner));
+        let ended = async { while control.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(CONTROL_CLOSING, ended).await;
+        self.core.store.close().await;
+        Cut(cut)
+    }
+}
+
+/// How long the last log lines may take.
+const LOG_CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
+/// How long the last answers of the control plane may take.
+const CONTROL_CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
+
+impl Core {
+    async fn reload(&self, config: Config) -> Vec<String> {
+        let warnings = waiting_for_restart(&self.config.load(), &config);
+        self.authenticator.reload(&config.cache, Catalogue::of(&config.scopes));
+        let plan = Arc::new(Plan::compile(config.clone()));
+        let adopting = self.workers.iter().map(|worker| worker.adopt(Arc::clone(&plan)));
+        futures_util::future::join_all(adopting).await;
+        if let Some(log) = &self.options.log {
+            log.set_level(config.log.level);
+            log.set_format(config.log.format);
+        }
+        self.log.set_format(config.log.format);
+        let sink: Arc<dyn ChangeSink> = self.authenticator.clone();
+        let random = Arc::new(random::System::default());
+        let issuer = Issuer::new(Arc::clone(&self.store), self.clock.clone(), random, &config, sink);
+        self.issuer.store(Arc::new(issuer));
+        self.config.store(Arc::new(config));
+        self.loaded_at.store(Arc::new(self.clock.now()));
+        self.metrics.config_loaded(self.clock.now());
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        tracing::info!("the configuration was loaded anew");
+        warnings
+    }
+
+    async fn reload_file(&self) -> ReloadOutcome {
+        let Some(file) = &self.options.config_file else {
+            let problems = "this process runs on built-in defaults; there is no file to load".to_owned();
+            return ReloadOutcome::Refused { problems };
+        };
+        let _one_at_a_time = self.reloading.lock().await;
+        let content = std::fs::read(file).unwrap_or_default();
+        match config::load(file, &|name| std::env::var(name).ok()) {
+            Ok(loaded) => {
+                self.in_force.record(&content);
+                let warnings = self.reload(loaded.config).await;
+                self.metrics.reloaded(Reload::Loaded(self.clock.now()));
+                ReloadOutcome::Loaded { warnings }
+            }
+            Err(problems) => {
+                let problems = problems.render(config::Style::Plain);
+                tracing::error!("the new configuration is refused, the old one stays in force:\n{problems}");
+                self.metrics.reloaded(Reload::Refused);
+                ReloadOutcome::Refused { problems }
+            }
+        }
+    }
+
+    pub(super) fn ask_reload(self: &Arc<Self>) -> AskReload {
+        let core = Arc::clone(self);
+        Arc::new(move || {
+            let core = Arc::clone(&core);
+            Box::pin(async move { core.reload_file().await })
+        })
+    }
+
+    /// Loads the configuration's file whenever it changes.
+    pub(super) async fn watch(self: Arc<Self>) {
+        let Some(file) = self.options.config_file.clone() else { return };
+        let core = Arc::clone(&self);
+        let changed = move || {
+            let core = Arc::clone(&core);
+            async move {
+                let _ = core.reload_file().await;
+            }
+        };
+        watch::watch(file, self.in_force.clone(), self.draining.clone(), changed).await;
+    }
+
+    pub(super) fn ask_health(self: &Arc<Self>) -> AskHealth {
+        let core = Arc::clone(self);
+        Arc::new(move || core.health())
+    }
+
+    fn health(&self) -> Health {
+        let stats = self.authenticator.stats();
+        let running = self.workers.iter().filter(|worker| worker.is_running()).count();
+        let status = match self.authenticator.health() {
+            _ if self.draining.is_cancelled() => Status::Draining,
+            _ if running < self.workers.len() => Status::Unavailable,
+            authenticator::Health::Starting => Status::Starting,
+            authenticator::Health::Ready => Status::Ready,
+            authenticator::Health::Degraded => Status::Degraded,
+            authenticator::Health::Lost => Status::Unavailable,
+        };
+        let checks = Checks {
+            store_up: stats.store_up,
+            feed_age: stats.feed_age,
+            config_loaded: Some(**self.loaded_at.load()),
+            workers_running: running,
+            workers: self.workers.len(),
+        };
+        Health { status, checks }
+    }
+
+    /// Puts the validation cache's numbers into every scrape.
+    pub(super) fn show_cache(self: &Arc<Self>) {
+        let (authenticator, clock) = (Arc::clone(&self.authenticator), self.clock.clone());
+        let started = clock.tick();
+        self.metrics.on_scrape(move |metrics| {
+            let stats = authenticator.stats();
+            metrics.set_store_up(stats.store_up);
+            metrics.set_feed_age(stats.feed_age.unwrap_or_else(|| clock.tick().since(started)));
+            metrics.set_cache_entries(Cached::Positive, stats.positive_entries);
+            metrics.set_cache_entries(Cached::Negative, stats.negative_entries);
+            for (layer, cached) in CACHES {
+                for (outcome, lookup) in LOOKUPS {
+                    metrics.set_cache_lookups(cached, lookup, stats.lookups.get(layer, outcome));
+                }
+            }
+        });
+    }
+}
+
+/// The validation cache's names for its parts, and the metrics'.
+const CACHES: [(Layer, Cached); 3] =
+    [(Layer::Front, Cached::Front), (Layer::Positive, Cached::Positive), (Layer::Negative, Cached::Negative)];
+const LOOKUPS: [(Outcome, Lookup); 4] = [
+    (Outcome::Hit, Lookup::Hit),
+    (Outcome::Miss, Lookup::Miss),
+    (Outcome::Stale, Lookup::Stale),
+    (Outcome::Joined, Lookup::Joined),
+];
+
+/// What of `new` holds only from the next start on.
+fn waiting_for_restart(old: &Config, new: &Config) -> Vec<String> {
+    [
+        ("listeners", old.listeners != new.listeners),
+        ("admin", old.admin != new.admin),
+        ("store", old.store != new.store),
+        ("log.access", old.log.access != new.log.access),
+    ]
+    .into_iter()
+    .filter(|(_, changed)| *changed)
+    .map(|(name, _)| format!("{name} changed; that takes effect with the next start"))
+    .collect()
+}

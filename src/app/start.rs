@@ -1,0 +1,205 @@
+//! Starting: what can fail for the operator's reasons first (ports, store), then what serves, the admin listener last.
+
+use std::num::NonZero;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+
+use super::Options;
+use super::cleaning;
+use super::running::{Core, Running};
+use super::watch::InForce;
+use super::workers::{Handle, Socket};
+use crate::auth::random::{self, RandomFailed};
+use crate::authenticator::{Authenticator, Catalogue, Health};
+use crate::config::Config;
+use crate::control::Control;
+use crate::control::router;
+use crate::control::serve;
+use crate::control::socket::ControlSocket;
+use crate::issuer::Issuer;
+use crate::proxy::plan::Plan;
+use crate::proxy::worker::{Shared, Worker};
+use crate::server::listener::{self, BindError};
+use crate::store::sqlite::{Open, OpenError, Opened, SqliteStore};
+use crate::store::{ChangeSink, SharedStore};
+use crate::telemetry::log_sink::{AccessLog, CannotOpen};
+use crate::telemetry::metrics::{self, Metrics};
+use crate::web::request_id::RequestIds;
+
+/// How long the start waits for the store's first answer before it serves without.
+const FIRST_CONTACT: Duration = Duration::from_secs(5);
+
+/// Why Keyward did not start. `Display` is one line; [`hint`](Self::hint) says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address is not to be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The access log cannot be written.
+    #[error(transparent)]
+    AccessLog(#[from] CannotOpen),
+    /// A metric cannot be made.
+    #[error("the metrics cannot be set up")]
+    Metrics(#[from] metrics::Broken),
+    /// Nothing unpredictable can be made.
+    #[error(transparent)]
+    Random(#[from] RandomFailed),
+    /// The system gives no thread or socket.
+    #[error("the operating system refuses a thread or a socket")]
+    System(#[from] std::io::Error),
+}
+
+impl StartError {
+    /// What to do about it, in one line.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Bind(error) => error.hint().to_owned(),
+            Self::Store(error) => error.hint(),
+            Self::AccessLog(_) => "check log.access in the configuration, and who may write there".to_owned(),
+            Self::Random(_) => "check that this process may read the system's random generator".to_owned(),
+            Self::Metrics(_) => "this is a defect of Keyward; please report it".to_owned(),
+            Self::System(_) => "check the limits of this process (ulimit -n, ulimit -u)".to_owned(),
+        }
+    }
+}
+
+/// Starts everything that `config` names. Listeners accept when this returns.
+///
+/// # Errors
+/// [`StartError`]; whatever had been started has ended then.
+pub async fn start(config: Config, options: Options) -> Result<Running, StartError> {
+    let clock = options.clock.clone();
+    let count =
+        options.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
+    let bound = bind(&config, count)?;
+    let admin = listener::bind_alone(config.admin.address)?;
+    let store = SqliteStore::open(&config.store.path, config.store.synchronous, Open::Create).await?;
+    report(&store);
+    let store: SharedStore = Arc::new(store);
+    let metrics = Arc::new(Metrics::new()?);
+    let log = AccessLog::start(&config.log, metrics.log_dropped(), clock.clone())?;
+    let catalogue = Catalogue::of(&config.scopes);
+    let (authenticator, tasks) =
+        Authenticator::start(Arc::clone(&store), clock.clone(), &config.cache, catalogue);
+    let authenticator = Arc::new(authenticator);
+    first_contact(&authenticator).await;
+    let plan = Arc::new(Plan::compile(config.clone()));
+    let sink: Arc<dyn ChangeSink> = authenticator.clone();
+    let issuer =
+        Issuer::new(Arc::clone(&store), clock.clone(), Arc::new(random::System::default()), &config, sink);
+    let addresses = bound.iter().map(|(name, sockets)| (Arc::clone(name), sockets.address)).collect();
+    let loaded_at = clock.now();
+    let content = options.config_file.as_ref().and_then(|file| std::fs::read(file).ok());
+    let core = Arc::new(Core {
+        workers: start_workers(bound, count, &plan, &clock, &authenticator, &log, &metrics)?,
+        config: ArcSwap::from_pointee(config),
+        issuer: ArcSwap::from_pointee(issuer),
+        options,
+        clock,
+        store,
+        metrics,
+        authenticator,
+        log,
+        loaded_at: ArcSwap::from_pointee(loaded_at),
+        in_force: InForce::new(&content.unwrap_or_default()),
+        reloading: tokio::sync::Mutex::default(),
+        draining: CancellationToken::new(),
+    });
+    core.metrics.config_loaded(loaded_at);
+    let running = Running::new(core, addresses, admin.local_addr()?, tasks);
+    serve_control(&running, admin).await?;
+    running.keep(cleaning::run(running.core()));
+    running.keep(running.core().watch());
+    Ok(running)
+}
+
+/// One listener's sockets, one for each worker.
+struct Bound {
+    address: std::net::SocketAddr,
+    sockets: Vec<std::net::TcpListener>,
+}
+
+fn bind(config: &Config, workers: usize) -> Result<Vec<(Arc<str>, Bound)>, StartError> {
+    let mut bound = Vec::new();
+    for listener in &config.listeners {
+        let sockets = listener::bind(listener.address, workers)?;
+        let address = sockets.first().map_or(Ok(listener.address), std::net::TcpListener::local_addr)?;
+        bound.push((Arc::clone(&listener.name), Bound { address, sockets }));
+    }
+    Ok(bound)
+}
+
+fn report(store: &SqliteStore) {
+    let path = store.path().display();
+    match store.opened() {
+        Opened::AsItWas => {}
+        Opened::Made => tracing::info!(%path, "made a new store"),
+        Opened::Migrated { from, to } => tracing::info!(%path, from, to, "migrated the store"),
+    }
+}
+
+async fn first_contact(authenticator: &Authenticator) {
+    let contact = async {
+        while authenticator.health() == Health::Starting {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    if tokio::time::timeout(FIRST_CONTACT, contact).await.is_err() {
+        tracing::warn!("the store does not answer; credentials are refused as not checkable until it does");
+    }
+}
+
+fn start_workers(
+    mut bound: Vec<(Arc<str>, Bound)>,
+    count: usize,
+    plan: &Arc<Plan>,
+    clock: &crate::clock::Clock,
+    authenticator: &Arc<Authenticator>,
+    log: &AccessLog,
+    metrics: &Arc<Metrics>,
+) -> Result<Vec<Handle>, StartError> {
+    let shared = Arc::new(Shared::default());
+    let mut workers = Vec::new();
+    for number in 0..count {
+        let sockets = bound.iter_mut().filter_map(|(name, bound)| {
+            Some(Socket { listener: bound.sockets.pop()?, connections: metrics.connections(name) })
+        });
+        let sockets: Vec<_> = sockets.collect();
+        let (plan, clock, metrics, shared) = (plan.clone(), clock.clone(), metrics.clone(), shared.clone());
+        let request_ids = RequestIds::new(&random::System::default())?;
+        let (authenticator, log) = (Arc::clone(authenticator), log.worker());
+        let make = move || Worker::new(plan, clock, authenticator.front(), log, metrics, request_ids, shared);
+        workers.push(Handle::start(number, sockets, make)?);
+    }
+    Ok(workers)
+}
+
+/// The admin listener, and the control socket beside the store.
+async fn serve_control(running: &Running, admin: std::net::TcpListener) -> Result<(), StartError> {
+    let core = running.core();
+    let control = Arc::new(Control {
+        metrics: Arc::clone(&core.metrics),
+        health: core.ask_health(),
+        reload: core.ask_reload(),
+        type_base: ArcSwap::from_pointee(core.config.load().errors.type_base.clone()),
+    });
+    core.show_cache();
+    let (stop, limits) = (running.stop_control(), serve::Limits::default());
+    let listener = serve::tcp(admin)?;
+    running.keep(serve::serve(listener, router::admin(Arc::clone(&control)), stop.clone(), limits));
+    match ControlSocket::bind(&core.config.load().store.path).await {
+        Ok(socket) => running.keep(serve::serve(socket, router::socket(control), stop, limits)),
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "`keyward reload` will not reach this process; SIGHUP does");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! `keyward dev`: a gateway to try, with no configuration: it brings a store, a backend and keys of its own.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Exit, Failure, Streams};
+use crate::app::{self, Options, Running, demo};
+use crate::auth::random;
+use crate::clock::{Clock, Timestamp};
+use crate::config::{self, Config};
+use crate::issuer::{Expiry, IssueError, Issuer, MadeKey, NewAccount, NewKey, NobodyToTell, ScopesChoice};
+use crate::store::Origin;
+use crate::telemetry::log;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const ACCOUNT: &str = "developer@example.com";
+const KEY: &str = "keyward dev";
+const EXPIRED_KEY: &str = "keyward dev, expired";
+
+/// Runs a gateway to try out.
+#[derive(Clone, Debug, Args)]
+pub struct Dev {
+    /// The backend [default: one that answers with what it received]
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+}
+
+/// Starts, prints what to paste, and runs until it is told to end.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(dev: Dev, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let signals = super::serve::hear()?;
+    let system = |error: std::io::Error| Failure::new(Exit::Refused, error.to_string());
+    let (upstream, _demo) = match &dev.upstream {
+        Some(url) => (url.clone(), None),
+        None => {
+            let (address, tasks) = demo::start().await.map_err(system)?;
+            (format!("http://{address}"), Some(tasks))
+        }
+    };
+    let config = configuration(&upstream)?;
+    let clock = Clock::system();
+    let log = log::init(&config.log, clock.clone())
+        .map_err(|error| Failure::new(Exit::Refused, format!("the log cannot be set up: {error}")))?;
+    let store = std::path::absolute(&config.store.path).map_err(system)?;
+    let running = app::start(config.clone(), Options { clock, log: Some(log), ..Options::default() }).await?;
+    let keys = keys(&running, &config).await?;
+    streams.print(&welcome(&running, &store, dev.upstream.as_deref(), &keys))?;
+    super::serve::until_told(running, signals).await
+}
+
+/// What `dev` runs on, as a file would have it.
+fn configuration(upstream: &str) -> Result<Config, Failure> {
+    let text = format!(
+        "listeners: [{{ name: public, address: 127.0.0.1:8080 }}]\n\
+         scopes: {{ \"demo:read\": {{ description: Read from the demo, default: true }}, \"demo:write\": {{ description: Write to the demo }} }}\n\
+         upstreams: [{{ name: demo, endpoints: [{{ url: {upstream:?} }}] }}]\n\
+         routes:\n\
+         - {{ name: demo, match: {{ path_prefix: / }}, auth: required, upstream: demo }}\n\
+         - {{ name: demo-admin, match: {{ path_prefix: /admin }}, auth: {{ required: {{ scopes: [\"demo:write\"] }} }}, upstream: demo }}\n\
+         log: {{ level: warn }}\n"
+    );
+    config::parse(&text, "keyward dev", Path::new(""), &|_| None).map(|loaded| loaded.config).map_err(
+        |problems| {
+            let first = problems.entries().into_iter().next();
+            let reason = first
+                .map(|entry| format!("{}; expected {}", entry.message, entry.expected.unwrap_or_default()));
+            Failure::new(Exit::Refused, format!("--upstream {upstream}: {}", reason.unwrap_or_default()))
+        },
+    )
+}
+
+struct Keys {
+    good: MadeKey,
+    expired: MadeKey,
+}
+
+/// A fresh key and one that has expired; those of earlier starts are revoked.
+async fn keys(running: &Running, config: &Config) -> Result<Keys, Failure> {
+    let issuer = running.issuer();
+    let origin = Origin { actor: "keyward dev".to_owned(), via: "cli".to_owned() };
+    let account = match issuer.account(ACCOUNT).await {
+        Ok(account) => account,
+        Err(IssueError::NotFound(_)) => {
+            let new = NewAccount { email: ACCOUNT.to_owned(), scopes: ScopesChoice::Defaults };
+            issuer.create_account(&new, &origin).await?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    revoke_earlier(&issuer, &account.id, &origin).await?;
+    let key = |name: &str, life| NewKey {
+        account: account.id.clone(),
+        name: name.to_owned(),
+        scopes: vec!["demo:read".to_owned()],
+        expiry: Expiry::In(life),
+        allowed_addresses: Vec::new(),
+    };
+    let good = issuer.create_key(&key(KEY, DAY), &origin).await?;
+    // Made as if it were two days ago, by the same rules as any key.
+    let past = Clock::manual(Timestamp(Clock::system().now().millis() - 2 * 24 * 60 * 60 * 1000));
+    let random = Arc::new(random::System::default());
+    let then = Issuer::new(running.store(), past, random, config, Arc::new(NobodyToTell));
+    let expired = then.create_key(&key(EXPIRED_KEY, DAY), &origin).await?;
+    Ok(Keys { good, expired })
+}
+
+async fn revoke_earlier(issuer: &Issuer, account: &str, origin: &Origin) -> Result<(), Failure> {
+    let mut after = None;
+    loop {
+        let page = issuer.keys(Some(account), after.as_deref(), 100).await?;
+        for key in page.items.iter().filter(|key| key.revoked_at.is_none()) {
+            if key.name == KEY || key.name == EXPIRED_KEY {
+                issuer.revoke_key(&key.id, origin).await?;
+            }
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// What a newcomer reads first.
+fn welcome(running: &Running, store: &Path, upstream: Option<&str>, keys: &Keys) -> String {
+    let url = format!("http://{}", running.public());
+    let (good, expired) = (keys.good.token.expose(), keys.expired.token.expose());
+    let mut text = String::new();
+    let _ = write!(
+        text,
+        "\nKeyward {version} is running at {url}\n\
+         \x20 backend  {backend}\n\
+         \x20 store    {store}\n\
+         \x20 admin    http://{admin}/readyz and /metrics\n\n\
+         Paste these into another terminal:\n\n\
+         # it works: a good key (it lasts for 24 hours)\n\
+         curl -i {url}/hello -H 'Authorization: Bearer {good}'\n\n\
+         # missing: no key at all\n\
+         curl -i {url}/hello\n\n\
+         # invalid: a key with a typing error\n\
+         curl -i {url}/hello -H 'Authorization: Bearer {mistyped}'\n\n\
+         # expired: a key that ended yesterday\n\
+         curl -i {url}/hello -H 'Authorization: Bearer {expired}'\n\n\
+         # not enough: a good key without the scope that /admin wants\n\
+         curl -i {url}/admin -H 'Authorization: Bearer {good}'\n\n\
+         Ctrl-C ends it. What follows is one line for each request.\n\n",
+        version = env!("CARGO_PKG_VERSION"),
+        backend = upstream.unwrap_or("built in: it answers with what it received"),
+        store = store.display(),
+        admin = running.admin(),
+        mistyped = mistyped(good),
+    );
+    text
+}
+
+/// The key with its last character changed.
+fn mistyped(key: &str) -> String {
+    let mut text = key.to_owned();
+    let last = text.pop();
+    text.push(if last == Some('x') { 'y' } else { 'x' });
+    text
+}

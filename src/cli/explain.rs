@@ -1,0 +1,279 @@
+//! `keyward explain`: what would become of a request, and why. Sends nothing, counts nothing.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Read as _};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use http::header::{AUTHORIZATION, HOST};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request};
+use serde_json::{Value, json};
+
+use super::{Exit, Failure, Streams};
+use crate::auth::refusal::Refusal;
+use crate::authenticator::{Authenticator, Catalogue, Front, Health, Valid};
+use crate::clock::Clock;
+use crate::config::{Auth, Config};
+use crate::decision::Presented;
+use crate::message;
+use crate::proxy::plan::Plan;
+use crate::store::SharedStore;
+use crate::store::sqlite::{Open, SqliteStore};
+
+/// How long the store may take to answer the first time.
+const FIRST_CONTACT: Duration = Duration::from_secs(5);
+/// The longest credential that is read from standard input, in bytes.
+const INPUT_MAX: u64 = 64 * 1024;
+
+/// Tells what would become of a request, and why. The credential is read from standard input.
+#[derive(Clone, Debug, Args)]
+pub struct Explain {
+    /// The request's method
+    #[arg(long, default_value = "GET")]
+    method: Method,
+    /// The request's URL, as the client writes it
+    #[arg(long)]
+    url: http::Uri,
+    /// A further header field, as `Name: value`; may be repeated
+    #[arg(long = "header", value_name = "FIELD", value_parser = field)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Where the request comes from
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    client_address: IpAddr,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn field(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("a header field is written as `Name: value`")?;
+    let name = name.trim().parse().map_err(|_| format!("{name:?} is no name of a header field"))?;
+    let value =
+        value.trim().parse().map_err(|_| "the value has characters that no header field has".to_owned())?;
+    Ok((name, value))
+}
+
+/// What was found, step by step.
+#[derive(Default)]
+struct Story {
+    steps: Vec<(&'static str, String)>,
+    route: Option<String>,
+    caller: Option<Arc<Valid>>,
+}
+
+impl Story {
+    fn tell(&mut self, step: &'static str, what: impl Into<String>) {
+        self.steps.push((step, what.into()));
+    }
+}
+
+/// Explains; exit 0 would pass, 1 would be refused.
+///
+/// # Errors
+/// When the request would be refused, or nobody can tell.
+pub async fn run(explain: Explain, config: &Config, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let credential = read_credential()?;
+    let parts = explain.parts(credential.as_deref())?;
+    let clock = Clock::system();
+    let plan = Plan::compile(config.clone());
+    let store = SqliteStore::open(&config.store.path, config.store.synchronous, Open::Existing).await?;
+    let store: SharedStore = Arc::new(store);
+    let catalogue = Catalogue::of(&config.scopes);
+    let (authenticator, _tasks) =
+        Authenticator::start(Arc::clone(&store), clock.clone(), &config.cache, catalogue);
+    contact(&authenticator).await?;
+    let mut story = Story::default();
+    let verdict = judge(&explain, &plan, &parts, &authenticator.front(), &clock, &mut story).await;
+    store.close().await;
+    let text = if explain.json {
+        as_json(&story, verdict.as_ref().err())
+    } else {
+        as_text(&story, verdict.as_ref().err())
+    };
+    streams.print(&text)?;
+    match verdict {
+        Ok(()) => Ok(()),
+        Err(Refusal::ValidationUnavailable) => {
+            Err(Failure::new(Exit::Unreachable, "the store does not answer"))
+        }
+        Err(_) => Err(Failure::told()),
+    }
+}
+
+/// The credential on standard input: one line, as it would stand behind `Authorization:`.
+fn read_credential() -> Result<Option<String>, Failure> {
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    input
+        .lock()
+        .take(INPUT_MAX)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::new(Exit::Refused, format!("the credential cannot be read: {error}")))?;
+    let text = text.trim();
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+impl Explain {
+    fn parts(&self, credential: Option<&str>) -> Result<Parts, Failure> {
+        let authority = self.url.authority().ok_or_else(|| {
+            Failure::new(Exit::Usage, "--url wants a whole URL")
+                .hint("such as http://api.example.com/v1/orders")
+        })?;
+        let target = self.url.path_and_query().map_or("/", |target| target.as_str());
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.method = self.method.clone();
+        parts.uri = target.parse().map_err(|_| Failure::new(Exit::Usage, "--url has no usable path"))?;
+        let host = HeaderValue::from_str(authority.as_str());
+        parts.headers.insert(HOST, host.map_err(|_| Failure::new(Exit::Usage, "--url has no usable host"))?);
+        for (name, value) in &self.headers {
+            if *name == HOST {
+                parts.headers.insert(name, value.clone());
+            } else {
+                parts.headers.append(name, value.clone());
+            }
+        }
+        if let Some(credential) = credential {
+            let value = HeaderValue::from_str(credential).map_err(|_| {
+                Failure::new(Exit::Refused, "the credential has characters that no header field has")
+            })?;
+            parts.headers.append(AUTHORIZATION, value);
+        }
+        Ok(parts)
+    }
+}
+
+async fn contact(authenticator: &Authenticator) -> Result<(), Failure> {
+    let answered = tokio::time::timeout(FIRST_CONTACT, async {
+        while authenticator.health() == Health::Starting {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
+    answered.await.map_err(|_| Failure::new(Exit::Unreachable, "the store does not answer"))
+}
+
+/// The same steps, by the same functions, as a request takes in the gateway.
+async fn judge(
+    explain: &Explain,
+    plan: &Plan,
+    parts: &Parts,
+    front: &Front,
+    clock: &Clock,
+    story: &mut Story,
+) -> Result<(), Refusal> {
+    let client = plan.trusted.client(explain.client_address, &parts.headers);
+    story.tell("client", client.to_string());
+    let admission = message::admit(parts, &plan.message)?;
+    story.tell(
+        "request",
+        format!("{} {} for {}", parts.method, admission.path.as_str(), admission.host.name()),
+    );
+    let trace = plan.decision.table().trace(admission.host.name(), &parts.method, admission.path.as_str());
+    for line in trace.lines {
+        story.tell("route", line);
+    }
+    let index = plan.decision.route(admission.host.name(), &parts.method, &admission.path)?;
+    let Some(route) = plan.route(index) else { return Err(Refusal::NoRoute) };
+    story.route = Some(route.name.to_string());
+    story.tell("auth", wants(&route.auth));
+    story.tell("credential", presented(plan, parts));
+    let entry = plan.decision.authenticate(index, &parts.headers, front, clock).await?;
+    match &entry {
+        None => story.tell("caller", "anonymous"),
+        Some(entry) => {
+            let principal = entry.principal();
+            story.tell(
+                "caller",
+                format!("account {}, credential {}", principal.account, principal.credential),
+            );
+            story.tell("scopes", or_none(principal.scopes.as_str()));
+            story.tell("expires", principal.expires_at.to_string());
+        }
+    }
+    story.caller.clone_from(&entry);
+    if let Some(entry) = &entry {
+        plan.decision.authorize(index, entry.principal(), client)?;
+    }
+    let upstream = plan.config.upstreams.get(route.upstream).map_or("", |upstream| &*upstream.name);
+    story.tell("limits", "none apply");
+    story.tell("upstream", upstream);
+    Ok(())
+}
+
+fn wants(auth: &Auth) -> String {
+    match auth {
+        Auth::Public => "public: credentials are not looked at".to_owned(),
+        Auth::Optional(scopes) if scopes.is_empty() => {
+            "optional: no credential passes, one that is sent must hold".to_owned()
+        }
+        Auth::Optional(scopes) => format!("optional: no credential passes, one that is sent needs {scopes}"),
+        Auth::Required(scopes) if scopes.is_empty() => "required: any credential that holds".to_owned(),
+        Auth::Required(scopes) => format!("required: a credential with {scopes}"),
+    }
+}
+
+fn presented(plan: &Plan, parts: &Parts) -> String {
+    match plan.decision.presented(&parts.headers) {
+        Ok(Presented::Nothing(None)) => "none was sent".to_owned(),
+        Ok(Presented::Nothing(Some(scheme))) => format!("none was sent; the scheme {scheme} is not read"),
+        Ok(Presented::One(word)) => match plan.decision.digest(&word) {
+            Ok(_) => "one, with the form and the checksum of an API key made here".to_owned(),
+            Err(_) => "one, which by its form or checksum cannot be valid".to_owned(),
+        },
+        Err(why) => why.detail().to_owned(),
+    }
+}
+
+fn or_none(text: &str) -> &str {
+    if text.is_empty() { "none" } else { text }
+}
+
+fn as_text(story: &Story, refusal: Option<&Refusal>) -> String {
+    let mut text = String::new();
+    let mut last = "";
+    for (step, what) in &story.steps {
+        let label = if *step == last { "" } else { step };
+        let _ = writeln!(text, "{label:<10}  {what}");
+        last = step;
+    }
+    let _ = match refusal {
+        None => writeln!(text, "{:<10}  passes", "verdict"),
+        Some(refusal) => {
+            let code = refusal.code();
+            writeln!(
+                text,
+                "{:<10}  refused: {} {}\n{:<10}  {}",
+                "verdict",
+                code.status(),
+                code.as_str(),
+                "",
+                refusal.detail()
+            )
+        }
+    };
+    text
+}
+
+fn as_json(story: &Story, refusal: Option<&Refusal>) -> String {
+    let steps: Vec<Value> =
+        story.steps.iter().map(|(step, what)| json!({ "step": step, "found": what })).collect();
+    let principal = story.caller.as_deref().map(Valid::principal);
+    let body = json!({
+        "verdict": if refusal.is_none() { "passes" } else { "refused" },
+        "status": refusal.map(|refusal| refusal.code().status()),
+        "code": refusal.map(|refusal| refusal.code().as_str()),
+        "detail": refusal.map(super::super::auth::refusal::Refusal::detail),
+        "route": story.route,
+        "account": principal.map(|principal| &principal.account),
+        "credential": principal.map(|principal| &principal.credential),
+        "scopes": principal.map(|principal| principal.scopes.iter().map(super::super::auth::scope::Scope::as_str).collect::<Vec<_>>()),
+        "expires_at": principal.map(|principal| principal.expires_at.rfc3339()),
+        "steps": steps,
+    });
+    format!("{body:#}\n")
+}

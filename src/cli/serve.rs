@@ -1,0 +1,82 @@
+//! `keyward serve`: runs until it is told to end.
+
+use std::path::PathBuf;
+
+use super::{Exit, Failure};
+use crate::app::signals::{Signal, Signals};
+use crate::app::{self, Options, Running, StartError};
+use crate::clock::Clock;
+use crate::config::Loaded;
+use crate::telemetry::log;
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        let exit = match error {
+            StartError::Store(_) => Exit::Unreachable,
+            _ => Exit::Refused,
+        };
+        let failure = Self::new(exit, error.to_string());
+        let failure = match std::error::Error::source(&error) {
+            Some(cause) if !error.to_string().contains(&cause.to_string()) => failure.hint(cause.to_string()),
+            _ => failure,
+        };
+        failure.hint(error.hint())
+    }
+}
+
+/// Serves by what `file` held.
+///
+/// # Errors
+/// When it cannot start, or when ending cut requests.
+pub async fn run(loaded: Loaded, file: Option<PathBuf>) -> Result<(), Failure> {
+    let signals = hear()?;
+    let config = loaded.config;
+    let clock = Clock::system();
+    let log = log::init(&config.log, clock.clone())
+        .map_err(|error| Failure::new(Exit::Refused, format!("the log cannot be set up: {error}")))?;
+    for warning in loaded.warnings.entries() {
+        tracing::warn!(file = warning.file, line = warning.line, "{}", warning.message);
+    }
+    if config.routes.is_empty() {
+        tracing::warn!("there are no routes: every request is answered with 404");
+    }
+    let options = Options { clock, config_file: file, log: Some(log), ..Options::default() };
+    let running = app::start(config, options).await?;
+    for (name, address) in running.listeners() {
+        tracing::info!(listener = %name, %address, "listening");
+    }
+    tracing::info!(address = %running.admin(), "the admin listener is up: /livez, /readyz, /metrics");
+    until_told(running, signals).await
+}
+
+/// From now on signals are heard.
+///
+/// # Errors
+/// When the system refuses.
+pub fn hear() -> Result<Signals, Failure> {
+    Signals::install()
+        .map_err(|error| Failure::new(Exit::Refused, format!("signals cannot be heard: {error}")))
+}
+
+/// Reloads and ends as signals say.
+///
+/// # Errors
+/// When ending cut requests.
+pub async fn until_told(running: Running, mut signals: Signals) -> Result<(), Failure> {
+    while signals.next().await == Signal::Reload {
+        running.reopen_log();
+        let _ = running.reload_file().await;
+    }
+    tracing::info!("ending: requests in flight may finish; a second signal ends at once");
+    tokio::select! {
+        cut = running.stop() => match cut.0 {
+            0 => Ok(()),
+            cut => Err(Failure::new(Exit::Refused, format!("{cut} connections were cut after shutdown.grace"))),
+        },
+        () = quit(&mut signals) => Err(Failure::new(Exit::Refused, "ended at once by a second signal")),
+    }
+}
+
+async fn quit(signals: &mut Signals) {
+    while signals.next().await != Signal::Quit {}
+}
