@@ -61,7 +61,8 @@ async fn sigterm_lets_requests_finish() {
 
 #[tokio::test]
 async fn what_was_acknowledged_survives_kill_9() {
-    let home = Home::new(&one_route(&Upstream::echo().await));
+    let upstream = Upstream::echo().await;
+    let home = Home::new(&one_route(&upstream));
     home.account(EMAIL);
     let (_, key) = home.key(EMAIL, &[]);
     let serving = home.serve().await;
