@@ -50,7 +50,10 @@ async fn sigterm_lets_requests_finish() {
         upstream.until_requests(1).await;
         serving.signal("TERM");
         // Still there, and no longer ready.
-        within("a 503 from /readyz", async { while Client::new(home.admin()).get("/readyz").await.status != 503 {} }).await;
+        within("a 503 from /readyz", async {
+            while Client::new(home.admin()).get("/readyz").await.status != 503 {}
+        })
+        .await;
         gate.open();
         serving.ended().await
     };
@@ -61,7 +64,8 @@ async fn sigterm_lets_requests_finish() {
 
 #[tokio::test]
 async fn what_was_acknowledged_survives_kill_9() {
-    let home = Home::new(&one_route(&Upstream::echo().await));
+    let upstream = Upstream::echo().await;
+    let home = Home::new(&one_route(&upstream));
     home.account(EMAIL);
     let (_, key) = home.key(EMAIL, &[]);
     let serving = home.serve().await;
@@ -109,7 +113,9 @@ fn exit_codes_tell_what_went_wrong() {
 
 #[test]
 fn explain_reads_the_credential_from_its_input() {
-    let home = Home::new("upstreams: [{ name: api, endpoints: [{ url: \"http://127.0.0.1:9\" }] }]\nroutes: [{ name: all, match: { path_prefix: / }, upstream: api }]\n");
+    let home = Home::new(
+        "upstreams: [{ name: api, endpoints: [{ url: \"http://127.0.0.1:9\" }] }]\nroutes: [{ name: all, match: { path_prefix: / }, upstream: api }]\n",
+    );
     home.account(EMAIL);
     let (_, key) = home.key(EMAIL, &[]);
     let words = ["explain", "--method", "GET", "--url", "http://a/x", "--json"];

@@ -75,7 +75,8 @@ class Services:
         return process.returncode
 
     def log(self, name):
-        return (self.folder / f"{name}.log").read_text(errors="replace")
+        path = self.folder / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else "(nothing)"
 
     # The backends
 

@@ -78,7 +78,8 @@ async fn every_other_form_is_refused_for_what_it_is() {
 
 #[tokio::test]
 async fn another_scheme_is_named() {
-    let gateway = Gateway::before(&Upstream::echo().await).await;
+    let upstream = Upstream::echo().await;
+    let gateway = Gateway::before(&upstream).await;
     let detail =
         with_fields(&gateway, "Authorization: Basic eDo=\r\n").await.refused(Code::MissingCredentials);
     assert!(detail.contains("Basic"), "{detail}");
@@ -100,7 +101,8 @@ async fn control_bytes_and_a_megabyte_are_refused_before_they_are_looked_at() {
 
 #[tokio::test]
 async fn a_credential_in_the_query_is_none() {
-    let gateway = Gateway::before(&Upstream::echo().await).await;
+    let upstream = Upstream::echo().await;
+    let gateway = Gateway::before(&upstream).await;
     let key = gateway.key().await.secret;
     for query in ["access_token", "token", "key", "api_key", "Authorization"] {
         gateway.anonymous().get(&format!("/?{query}={key}")).await.refused(Code::MissingCredentials);

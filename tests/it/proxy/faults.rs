@@ -130,6 +130,8 @@ async fn breaks_off(name: &str, fault: Answer, expected: &str) {
             assert!(expected.as_bytes().starts_with(&response.body), "{name}: {response:?}");
             assert_eq!(response.status, 200, "{name}");
         }
+        // The fault may overtake the head on its way out.
+        Err(Broken::Nothing(_) | Broken::Head(..)) => {}
         other => panic!("{name}: {other:?}"),
     }
     assert_eq!(client.get("/").await.text(), "well", "after {name}");

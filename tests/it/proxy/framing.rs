@@ -8,8 +8,8 @@ use crate::support::gateway::Gateway;
 use crate::support::raw::Broken;
 use crate::support::upstream::Upstream;
 
-/// Sends the bytes; fails unless the first answer is a 400 (bare or whole), the connection then ends, and the upstream
-/// received no request.
+/// Sends the bytes; fails unless the answer is a 400, bare with the end of the connection or a whole problem, and the
+/// upstream received no request.
 async fn refused_as_400(upstream: &Upstream, gateway: &Gateway, bytes: &[u8]) {
     let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
     let mut raw = gateway.raw().await;
@@ -270,7 +270,7 @@ async fn a_refusal_with_a_body_unread_hides_no_request_in_it() {
 }
 
 #[tokio::test]
-async fn connect_and_trace_open_nothing() {
+async fn connect_opens_nothing() {
     let upstream = Upstream::echo().await;
     let gateway = Gateway::with(&upstream, PUBLIC).await;
     let mut raw = gateway.raw().await;

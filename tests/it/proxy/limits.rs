@@ -102,7 +102,8 @@ async fn fields_over_the_limit_are_a_431() {
 
 #[tokio::test]
 async fn a_head_without_end_is_cut_off() {
-    let gateway = with(&Upstream::echo().await, "headers: 8KiB").await;
+    let upstream = Upstream::echo().await;
+    let gateway = with(&upstream, "headers: 8KiB").await;
     let mut raw = gateway.raw().await;
     raw.send("GET / HTTP/1.1\r\nHost: a\r\nX: ").await;
     let piece = "v".repeat(64 << 10);

@@ -18,7 +18,8 @@ async fn with(upstream: &Upstream, timeouts: &str) -> Gateway {
 
 #[tokio::test]
 async fn a_client_that_says_nothing_is_let_go() {
-    let gateway = with(&Upstream::echo().await, "first_byte: 300ms").await;
+    let upstream = Upstream::echo().await;
+    let gateway = with(&upstream, "first_byte: 300ms").await;
     let mut raw = gateway.raw().await;
     let began = Instant::now();
     raw.ends().await;
@@ -27,7 +28,8 @@ async fn a_client_that_says_nothing_is_let_go() {
 
 #[tokio::test]
 async fn a_head_that_never_ends_is_a_408() {
-    let gateway = with(&Upstream::echo().await, "request_head: 300ms").await;
+    let upstream = Upstream::echo().await;
+    let gateway = with(&upstream, "request_head: 300ms").await;
     for head in ["G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX: "] {
         let mut raw = gateway.raw().await;
         raw.send(head).await;
@@ -39,7 +41,8 @@ async fn a_head_that_never_ends_is_a_408() {
 
 #[tokio::test]
 async fn a_head_in_drops_does_not_outlive_its_time() {
-    let gateway = with(&Upstream::echo().await, "request_head: 300ms").await;
+    let upstream = Upstream::echo().await;
+    let gateway = with(&upstream, "request_head: 300ms").await;
     let mut raw = gateway.raw().await;
     raw.send("GET / HTTP/1.1\r\nHost: a\r\n").await;
     // Each drop comes well within the time, all of them do not.
@@ -58,7 +61,8 @@ async fn a_head_in_drops_does_not_outlive_its_time() {
 
 #[tokio::test]
 async fn an_idle_connection_is_let_go_between_requests() {
-    let gateway = with(&Upstream::echo().await, "idle: 300ms").await;
+    let upstream = Upstream::echo().await;
+    let gateway = with(&upstream, "idle: 300ms").await;
     let mut raw = gateway.raw().await;
     assert_eq!(raw.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.status, 200);
     let began = Instant::now();

@@ -33,7 +33,8 @@ pub(super) async fn serve(stream: TcpStream, number: usize, record: Record, scri
     let stream = Arc::new(stream);
     let (pieces, input) = mpsc::channel(1);
     let reader = tokio::spawn(read(stream.clone(), number, record.clone(), pieces));
-    let mut connection = Connection { stream, number, record, input, buffer: Vec::new(), reader };
+    let mut connection =
+        Connection { stream, number, record, input, buffer: Vec::new(), outgoing: Vec::new(), reader };
     let mut on_connection = 0;
     while let Ok(Then::KeepAlive) = connection.exchange(on_connection, &script).await {
         on_connection += 1;
@@ -73,6 +74,8 @@ struct Connection {
     record: Record,
     input: mpsc::Receiver<Vec<u8>>,
     buffer: Vec<u8>,
+    /// Of steps that follow each other without a wait, to be sent in one piece.
+    outgoing: Vec<u8>,
     reader: JoinHandle<()>,
 }
 
@@ -97,8 +100,12 @@ impl Connection {
             self.read_body(&request).await?;
         }
         for step in &answer.steps {
+            if !matches!(step, Step::Send(_) | Step::Body(_) | Step::Echo) {
+                self.flush().await?;
+            }
             self.take(step, &request, answer.reading).await?;
         }
+        self.flush().await?;
         if answer.reading == Reading::AfterAnswering && answer.then == Then::KeepAlive {
             self.read_body(&request).await?;
         }
@@ -110,7 +117,10 @@ impl Connection {
         let to_head = request.method == "HEAD";
         match step {
             Step::Body(_) | Step::Fill(_) if to_head => Ok(()),
-            Step::Send(bytes) | Step::Body(bytes) => self.write(bytes).await,
+            Step::Send(bytes) | Step::Body(bytes) => {
+                self.outgoing.extend(bytes);
+                Ok(())
+            }
             Step::Fill(len) => {
                 let piece = vec![0; 64 * 1024];
                 let mut left = *len;
@@ -134,8 +144,11 @@ impl Connection {
                     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
                     body.len()
                 );
-                self.write(head.as_bytes()).await?;
-                if to_head { Ok(()) } else { self.write(&body).await }
+                self.outgoing.extend(head.bytes());
+                if !to_head {
+                    self.outgoing.extend(body);
+                }
+                Ok(())
             }
             Step::Wait(gate) => {
                 let gate = gate.clone();
@@ -255,6 +268,11 @@ impl Connection {
         let piece = self.input.recv().await.ok_or(Gone)?;
         self.buffer.extend(piece);
         Ok(())
+    }
+
+    async fn flush(&mut self) -> Alive {
+        let outgoing = std::mem::take(&mut self.outgoing);
+        self.write(&outgoing).await
     }
 
     async fn write(&self, mut bytes: &[u8]) -> Alive {
