@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::footing::Footing;
+use super::contact::Reach;
+use super::marks::{Footing, Marks};
 use crate::auth::principal::Principal;
 use crate::auth::refusal::Refusal;
 use crate::auth::token::HashedToken;
@@ -63,6 +64,15 @@ pub(super) enum Loaded {
     Refused(Arc<Denial>),
 }
 
+/// What one request sees: all that an entry is held against but its marks, which are read after.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    pub(super) now: Tick,
+    pub(super) wall: Timestamp,
+    pub(super) reach: Reach,
+    pub(super) epoch: u64,
+}
+
 /// One cached validation. What a hit reads comes first, so that it lies on few cache lines.
 #[derive(Debug)]
 #[repr(C)]
@@ -119,26 +129,26 @@ impl<T> Entry<T> {
         &self.digest
     }
 
-    /// Whether it holds at `now` and `wall`. `epoch` must have been read after contact was checked.
+    /// Whether it holds at `now` and `wall`.
     #[inline]
-    pub(super) fn standing(&self, epoch: u64, now: Tick, wall: Timestamp) -> Standing {
-        if !self.footing.holds(epoch) {
+    pub(super) fn standing(&self, marks: &Marks, view: &View) -> Standing {
+        if !marks.hold(&self.footing, view.epoch) {
             return Standing::Changed;
         }
-        let old = now >= self.fresh_until;
-        if wall >= self.ends {
+        let old = view.now >= self.fresh_until;
+        if view.wall >= self.ends {
             return Standing::Expired { old };
         }
         match old {
             true => Standing::Old,
-            false if now >= self.refresh_from => Standing::Ageing,
+            false if view.now >= self.refresh_from => Standing::Ageing,
             false => Standing::Fresh,
         }
     }
 
     /// Whether nothing can make it good again: changed, or `kept` past its end.
-    pub(super) fn is_waste(&self, epoch: u64, now: Tick, kept: Duration) -> bool {
-        !self.footing.holds(epoch) || now >= self.fresh_until.after(kept)
+    pub(super) fn is_waste(&self, marks: &Marks, view: &View, kept: Duration) -> bool {
+        !marks.hold(&self.footing, view.epoch) || view.now >= self.fresh_until.after(kept)
     }
 }
 
@@ -163,14 +173,14 @@ impl Valid {
 
 impl Denial {
     /// The reason, while it holds.
-    pub(super) fn refused(&self, epoch: u64, now: Tick, wall: Timestamp) -> Option<Refused> {
-        let fresh = matches!(self.standing(epoch, now, wall), Standing::Fresh | Standing::Ageing);
-        (fresh && self.still_true(wall)).then_some(self.fact)
+    pub(super) fn refused(&self, marks: &Marks, view: &View) -> Option<Refused> {
+        let fresh = matches!(self.standing(marks, view), Standing::Fresh | Standing::Ageing);
+        (fresh && self.still_true(view.wall)).then_some(self.fact)
     }
 
     /// The reason, however old, unless a change contradicts it.
-    pub(super) fn refused_just_now(&self, epoch: u64, wall: Timestamp) -> Option<Refused> {
-        (self.footing.holds(epoch) && self.still_true(wall)).then_some(self.fact)
+    pub(super) fn refused_just_now(&self, marks: &Marks, view: &View) -> Option<Refused> {
+        (marks.hold(&self.footing, view.epoch) && self.still_true(view.wall)).then_some(self.fact)
     }
 
     /// A wall clock that was set back takes an expiry back.

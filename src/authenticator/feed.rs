@@ -74,7 +74,7 @@ impl Feed {
             let before = self.shared.clock.tick();
             let changes = in_time(self.store.changes(position, PAGE)).await?;
             for change in &changes {
-                self.shared.registry.changed(change);
+                self.shared.marks.changed(change);
                 position = position.max(change.seq);
             }
             self.position = Some(position);
@@ -107,7 +107,7 @@ impl Feed {
     async fn start_over(&mut self) -> Result<Tick, StoreError> {
         let before = self.shared.clock.tick();
         let latest = in_time(self.store.latest()).await?;
-        self.shared.registry.start_over(latest);
+        self.shared.marks.start_over(latest);
         self.position = Some(latest);
         self.quiet = 0;
         Ok(before)

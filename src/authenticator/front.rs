@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::contact::Reach;
-use super::entry::{Denied, Loaded, Refused, Standing, Valid, Verdict};
+use super::entry::{Denied, Loaded, Refused, Standing, Valid, Verdict, View};
 use super::loader::Ask;
 use super::lookup::{Landed, Unanswered};
 use super::shared::Shared;
@@ -31,15 +31,6 @@ pub struct Front {
     tally: Tally,
     asks: mpsc::Sender<Ask>,
     shared: Arc<Shared>,
-}
-
-/// What one request sees: everything an entry is held against, read before the entry is.
-#[derive(Clone, Copy)]
-struct View {
-    now: Tick,
-    wall: Timestamp,
-    reach: Reach,
-    epoch: u64,
 }
 
 impl Front {
@@ -74,15 +65,15 @@ impl Front {
     /// Adds this worker's counts up and drops a few entries that can serve no more. For the worker's tick.
     pub fn flush(&self) {
         self.tally.flush(&self.shared.totals);
-        let (epoch, now) = (self.shared.registry.epoch(), self.shared.clock.tick());
+        let view = self.view(self.shared.clock.tick(), self.shared.clock.now());
         let kept = self.shared.caches.load().terms.stale_while_unavailable;
-        self.table.borrow_mut().clean_some(|entry| entry.is_waste(epoch, now, kept));
+        self.table.borrow_mut().clean_some(|entry| entry.is_waste(&self.shared.marks, &view, kept));
     }
 
     #[inline]
     fn view(&self, now: Tick, wall: Timestamp) -> View {
         let reach = self.shared.contact.reach(now);
-        View { now, wall, reach, epoch: self.shared.registry.epoch() }
+        View { now, wall, reach, epoch: self.shared.marks.epoch() }
     }
 
     #[inline]
@@ -106,7 +97,7 @@ impl Front {
         }
         self.tally.count(Layer::Positive, Outcome::Miss);
         let denial = caches.refused(digest);
-        if let Some(refused) = denial.and_then(|entry| entry.refused(view.epoch, view.now, view.wall)) {
+        if let Some(refused) = denial.and_then(|entry| entry.refused(&self.shared.marks, &view)) {
             self.tally.count(Layer::Negative, Outcome::Hit);
             return Some(Err(Denied::Refused(refused)));
         }
@@ -119,7 +110,7 @@ impl Front {
     #[inline]
     fn rule(&self, entry: &Arc<Valid>, view: View, layer: Layer) -> Option<Verdict> {
         let store_answers = view.reach.store_answers();
-        let (verdict, outcome) = match entry.standing(view.epoch, view.now, view.wall) {
+        let (verdict, outcome) = match entry.standing(&self.shared.marks, &view) {
             Standing::Fresh => (Ok(Arc::clone(entry)), Outcome::Hit),
             Standing::Ageing => {
                 if store_answers && entry.claim_refresh() {
@@ -165,11 +156,11 @@ impl Front {
         }
         match loaded {
             Loaded::Refused(entry) => {
-                let refused = entry.refused_just_now(view.epoch, view.wall)?;
+                let refused = entry.refused_just_now(&self.shared.marks, &view)?;
                 self.table.borrow_mut().remove(entry.digest());
                 Some(Err(Denied::Refused(refused)))
             }
-            Loaded::Valid(entry) => match entry.standing(view.epoch, view.now, view.wall) {
+            Loaded::Valid(entry) => match entry.standing(&self.shared.marks, &view) {
                 Standing::Changed => None,
                 Standing::Expired { .. } => {
                     Some(Err(Denied::Refused(Refused::Expired { at: entry.principal().expires_at })))

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::entry::{Entry, Loaded, Refused};
-use super::recent::Id;
-use super::registry::{About, Overtaken};
+use super::marks::{About, Overtaken};
 use super::shared::Shared;
 use crate::auth::principal::{Method, Principal};
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
-use crate::store::{AccountStatus, Found, SharedStore, StoreError, Subject};
+use crate::store::{AccountStatus, Found, SharedStore, StoreError};
 
 /// How long the store may take, all tries together.
 pub(super) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(4);
@@ -69,11 +68,10 @@ impl Lookup {
     async fn once(&self, digest: HashedToken) -> Result<Result<Loaded, Overtaken>, StoreError> {
         let shared = &*self.shared;
         // Before anything is read, the epoch first: what is read must not be older than they say.
-        let epoch = shared.registry.epoch();
+        let epoch = shared.marks.epoch();
         let read_at = shared.clock.tick();
         let found = self.store.find_key(digest).await?;
-        let about = about(&found);
-        let attached = shared.registry.attach(epoch, found.as_of, &about);
+        let attached = shared.marks.attach(epoch, found.as_of, about(&found));
         Ok(attached.map(|footing| {
             let terms = &shared.caches.load().terms;
             match self.judge(&found, shared.clock.now()) {
@@ -83,9 +81,7 @@ impl Lookup {
                     Loaded::Valid(Arc::new(entry))
                 }
                 Err(refused) => {
-                    if let About::Credential { credential, .. } = &about {
-                        shared.registry.refused(credential, found.as_of);
-                    }
+                    shared.marks.end_older(&footing);
                     let fact = (refused, Timestamp(i64::MAX));
                     Loaded::Refused(Arc::new(Entry::new(digest, footing, read_at, terms.negative_ttl, fact)))
                 }
@@ -132,12 +128,9 @@ impl Lookup {
     }
 }
 
-fn about(found: &Found) -> About {
+fn about(found: &Found) -> About<'_> {
     match &found.key {
         None => About::Nothing,
-        Some((key, account)) => About::Credential {
-            credential: Id::new(Subject::ApiKey, &key.id),
-            account: Id::new(Subject::Account, &account.id),
-        },
+        Some((key, account)) => About::ApiKey { key: &key.id, account: &account.id },
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! request → Front (a worker's own table) → shared caches → Loader (single flight) → store
 //!              ↑ every hit is held against marks             ↑ what it brings must stand on the newest marks
-//! issuer, Feed → Registry (touches the marks of what changed)
+//! issuer, Feed → Marks (touched by what changed)
 //! ```
 //!
 //! A validation stands on marks that a change touches before its writer is answered, so a revocation holds for every
@@ -16,12 +16,10 @@ mod catalogue;
 mod contact;
 mod entry;
 mod feed;
-mod footing;
 mod front;
 mod loader;
 mod lookup;
-mod recent;
-mod registry;
+mod marks;
 mod shared;
 mod stats;
 mod table;
@@ -73,8 +71,7 @@ impl Authenticator {
         terms: &config::Cache,
         catalogue: Catalogue,
     ) -> (Self, Tasks) {
-        let (authenticator, loader, feed) =
-            Self::assemble(store, clock, terms, catalogue, registry::REMEMBERED);
+        let (authenticator, loader, feed) = Self::assemble(store, clock, terms, catalogue);
         let mut tasks = JoinSet::new();
         tasks.spawn(loader.run());
         tasks.spawn(feed.run(feed::PERIOD));
@@ -86,9 +83,8 @@ impl Authenticator {
         clock: Clock,
         terms: &config::Cache,
         catalogue: Catalogue,
-        remembered: usize,
     ) -> (Self, Loader, Feed) {
-        let shared = Arc::new(Shared::new(clock, terms, catalogue, remembered));
+        let shared = Arc::new(Shared::new(clock, terms, catalogue));
         let (asks, asked) = mpsc::channel(loader::ASKS);
         let loader = Loader::new(asked, Arc::clone(&store), Arc::clone(&shared));
         let feed = Feed::new(store, Arc::clone(&shared));
@@ -121,6 +117,6 @@ impl Authenticator {
 
 impl ChangeSink for Authenticator {
     fn changed(&self, change: &Change) {
-        self.shared.registry.changed(change);
+        self.shared.marks.changed(change);
     }
 }

@@ -5,7 +5,7 @@ use arc_swap::ArcSwap;
 use super::cache::Caches;
 use super::catalogue::Catalogue;
 use super::contact::Contact;
-use super::registry::Registry;
+use super::marks::Marks;
 use super::stats::{Stats, Totals};
 use crate::clock::Clock;
 use crate::config;
@@ -14,7 +14,7 @@ use crate::config;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) clock: Clock,
-    pub(super) registry: Registry,
+    pub(super) marks: Marks,
     pub(super) contact: Contact,
     pub(super) caches: ArcSwap<Caches>,
     pub(super) catalogue: ArcSwap<Catalogue>,
@@ -22,10 +22,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(clock: Clock, terms: &config::Cache, catalogue: Catalogue, remembered: usize) -> Self {
+    pub(super) fn new(clock: Clock, terms: &config::Cache, catalogue: Catalogue) -> Self {
         Self {
             clock,
-            registry: Registry::new(remembered),
+            marks: Marks::new(terms.capacity),
             contact: Contact::new(terms.stale_while_unavailable),
             caches: ArcSwap::from_pointee(Caches::new(terms)),
             catalogue: ArcSwap::from_pointee(catalogue),
@@ -45,7 +45,7 @@ impl Shared {
         }
         self.catalogue.store(catalogue.into());
         // Last: a look-up that reads the new epoch must read the new catalogue after it.
-        self.registry.end_all();
+        self.marks.end_all();
     }
 
     pub(super) fn stats(&self) -> Stats {

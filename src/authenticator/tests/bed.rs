@@ -21,7 +21,6 @@ pub const START: Timestamp = Timestamp(1_000_000);
 pub const NEVER: Timestamp = Timestamp(1_000_000_000_000);
 pub const TTL: Duration = Duration::from_secs(60);
 pub const STALE: Duration = Duration::from_secs(300);
-pub const REMEMBERED: usize = 8;
 
 pub fn terms() -> Cache {
     Cache {
@@ -82,7 +81,7 @@ impl Bed {
         let clock = Clock::manual(START);
         let shared: Arc<Script> = Arc::clone(&store);
         let (authenticator, loader, feed) =
-            Authenticator::assemble(shared, clock.clone(), terms, catalogue("orders:read"), REMEMBERED);
+            Authenticator::assemble(shared, clock.clone(), terms, catalogue("orders:read"));
         let front = Rc::new(authenticator.front());
         let authenticator = Arc::new(authenticator);
         Self { store, clock, authenticator, feed, front, _loader: tokio::spawn(loader.run()) }

@@ -4,7 +4,7 @@ mod bed;
 mod changes;
 mod flight;
 mod lifetimes;
+mod marks;
 mod outage;
 mod race;
-mod registry;
 mod store;

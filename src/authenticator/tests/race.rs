@@ -75,7 +75,7 @@ fn no_hit_that_starts_after_a_revocation_was_answered_is_served() {
     let store = Arc::new(Script::default());
     let clock = Clock::manual(START);
     let (authenticator, _loader, _feed) =
-        Authenticator::assemble(store.clone(), clock.clone(), &terms(), catalogue("orders:read"), 64);
+        Authenticator::assemble(store.clone(), clock.clone(), &terms(), catalogue("orders:read"));
     authenticator.shared.contact.confirmed(clock.tick());
     store.put_account("a", None);
     let race = Race::default();
@@ -96,7 +96,7 @@ fn no_hit_is_served_on_contact_that_returned_after_a_revocation() {
     let store = Arc::new(Script::default());
     let clock = Clock::manual(START);
     let (authenticator, _loader, _feed) =
-        Authenticator::assemble(store.clone(), clock.clone(), &terms(), catalogue("orders:read"), 64);
+        Authenticator::assemble(store.clone(), clock.clone(), &terms(), catalogue("orders:read"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     store.put_account("a", None);
     let now = clock.tick();
@@ -105,7 +105,7 @@ fn no_hit_is_served_on_contact_that_returned_after_a_revocation() {
     terms.ttl = super::bed::STALE * 10;
     for round in 0..ROUNDS as i64 / 10 {
         let id = round.to_string();
-        let shared = Arc::new(Shared::new(clock.clone(), &terms, catalogue("orders:read"), 64));
+        let shared = Arc::new(Shared::new(clock.clone(), &terms, catalogue("orders:read")));
         store.put_key(digest(&id), &id, "a", NEVER);
         shared.contact.confirmed(now);
         let lookup = Lookup::new(store.clone(), Arc::clone(&shared));
@@ -113,7 +113,7 @@ fn no_hit_is_served_on_contact_that_returned_after_a_revocation() {
         let change = Change { seq: Seq(i64::MAX), subject: Subject::ApiKey, id: id.clone(), created: false };
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                shared.registry.changed(&change);
+                shared.marks.changed(&change);
                 shared.contact.confirmed(later);
             });
             let front = Front::new(Arc::clone(&shared), authenticator.asks.clone());

@@ -1,0 +1,152 @@
+//! What deciding on a presented key costs when its validation is cached: checksum, digest, look-up, all checks.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use keyward::auth::random::System;
+use keyward::auth::scope::ScopeSet;
+use keyward::auth::token::{HashedToken, Kind, PlainToken, Prefix, is_well_formed};
+use keyward::authenticator::{Authenticator, Catalogue, Front, Health};
+use keyward::clock::{Clock, Timestamp};
+use keyward::config::Cache;
+use keyward::store::{
+    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq,
+    Store, StoreError,
+};
+
+/// Keys by digest, ten to an account; nothing ever changes.
+struct Fixed(HashMap<HashedToken, usize>);
+
+fn account(of: usize) -> Account {
+    Account {
+        id: format!("01890000-0000-7000-8000-{:012}", of / 10),
+        email: String::new(),
+        status: AccountStatus::Active,
+        scopes: Some(ScopeSet::parse("orders:read orders:write").unwrap_or_default()),
+        created_at: Timestamp(0),
+    }
+}
+
+fn key(index: usize) -> Key {
+    Key {
+        id: format!("01890000-0000-7000-9000-{index:012}"),
+        account_id: account(index).id,
+        name: String::new(),
+        prefix: String::new(),
+        last4: String::new(),
+        scopes: ScopeSet::parse("orders:read").unwrap_or_default(),
+        allowed_addresses: Vec::new(),
+        created_at: Timestamp(0),
+        expires_at: Timestamp(i64::MAX),
+        revoked_at: None,
+    }
+}
+
+fn unused<'a, T: Send + 'a>() -> Answer<'a, T> {
+    Box::pin(async { Err(StoreError::NotFound("thing in this bench")) })
+}
+
+#[rustfmt::skip]
+impl Store for Fixed {
+    fn find_key(&self, digest: HashedToken) -> Answer<'_, Found> {
+        let key = self.0.get(&digest).map(|index| (key(*index), account(*index)));
+        Box::pin(async { Ok(Found { as_of: Seq(0), key }) })
+    }
+    fn changes(&self, _: Seq, _: u32) -> Answer<'_, Vec<Change>> { Box::pin(async { Ok(Vec::new()) }) }
+    fn latest(&self) -> Answer<'_, Seq> { Box::pin(async { Ok(Seq(0)) }) }
+    fn create_account<'a>(&'a self, _: &'a NewAccount, _: &'a Origin) -> Answer<'a, Seq> { unused() }
+    fn account<'a>(&'a self, _: &'a str) -> Answer<'a, Account> { unused() }
+    fn accounts<'a>(&'a self, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Account>> { unused() }
+    fn set_account_status<'a>(&'a self, _: &'a str, _: AccountStatus, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
+    fn set_account_scopes<'a>(&'a self, _: &'a str, _: Option<&'a ScopeSet>, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
+    fn create_key<'a>(&'a self, _: &'a ApiKey, _: &'a Origin) -> Answer<'a, Seq> { unused() }
+    fn key<'a>(&'a self, _: &'a str) -> Answer<'a, Key> { unused() }
+    fn keys<'a>(&'a self, _: Option<&'a str>, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Key>> { unused() }
+    fn revoke_key<'a>(&'a self, _: &'a str, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
+    fn audit(&self, _: Seq, _: u32) -> Answer<'_, Vec<AuditEntry>> { unused() }
+}
+
+/// Random tokens, in the order they were made in.
+fn tokens(count: usize) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let (prefix, random) = (Prefix::default(), System::default());
+    let make = |_| Ok(PlainToken::generate(&prefix, Kind::ApiKey, &random)?.expose().to_owned());
+    (0..count).map(make).collect()
+}
+
+fn judge(front: &Front, prefix: &Prefix, clock: &Clock, token: &str) -> bool {
+    if !is_well_formed(prefix, Kind::ApiKey, token) {
+        return false;
+    }
+    let digest = HashedToken::of(token.as_bytes());
+    let verdict = front.cached(&digest, clock.tick(), clock.now());
+    verdict.is_some_and(|verdict| verdict.is_ok_and(|entry| !entry.principal().scopes.is_empty()))
+}
+
+fn hits(criterion: &mut Criterion) {
+    let Ok(runtime) = tokio::runtime::Runtime::new() else { return };
+    let mut group = criterion.benchmark_group("hit");
+    for count in [1_000_usize, 100_000, 1_000_000] {
+        let Ok(tokens) = tokens(count) else { return };
+        let digests = tokens.iter().map(|token| HashedToken::of(token.as_bytes()));
+        let store = Arc::new(Fixed(digests.zip(0..).collect()));
+        let (clock, prefix, terms) = (Clock::system(), Prefix::default(), terms(count));
+        let (authenticator, _tasks) = runtime
+            .block_on(async { Authenticator::start(store, clock.clone(), &terms, Catalogue::default()) });
+        let front = authenticator.front();
+        runtime.block_on(async {
+            while authenticator.health() != Health::Ready {
+                tokio::task::yield_now().await;
+            }
+            for token in &tokens {
+                assert!(front.load(HashedToken::of(token.as_bytes())).await.is_ok());
+            }
+        });
+        // Presented in another order than they were cached in, each text fresh in the processor's cache as one from
+        // the network is.
+        let mut order: Vec<_> = tokens.iter().map(|token| (token.get(10..), token)).collect();
+        order.sort_unstable();
+        let order: Vec<String> = order.into_iter().map(|(_, token)| token.clone()).collect();
+        let mut order = order.iter().cycle();
+        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
+            bencher.iter(|| order.next().map(|token| judge(&front, &prefix, &clock, black_box(token))));
+        });
+    }
+}
+
+fn terms(count: usize) -> Cache {
+    Cache {
+        capacity: count as u64,
+        ttl: Duration::from_secs(3600),
+        negative_capacity: 1000,
+        negative_ttl: Duration::from_secs(5),
+        stale_while_unavailable: Duration::from_secs(300),
+    }
+}
+
+fn parts(criterion: &mut Criterion) {
+    let prefix = Prefix::default();
+    let Ok(tokens) = tokens(1) else { return };
+    let Some(good) = tokens.first() else { return };
+    let bad = format!("{}x", good.get(..good.len() - 1).unwrap_or_default());
+    criterion.bench_function("refuse a bad checksum", |bencher| {
+        bencher.iter(|| is_well_formed(&prefix, Kind::ApiKey, black_box(&bad)));
+    });
+    criterion.bench_function("check a good checksum", |bencher| {
+        bencher.iter(|| is_well_formed(&prefix, Kind::ApiKey, black_box(good)));
+    });
+    criterion.bench_function("digest", |bencher| {
+        bencher.iter(|| HashedToken::of(black_box(good.as_bytes())));
+    });
+    let clock = Clock::system();
+    criterion.bench_function("both clocks", |bencher| bencher.iter(|| (clock.tick(), clock.now())));
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+    targets = parts, hits
+}
+criterion_main!(benches);
