@@ -10,8 +10,10 @@
 )]
 
 mod architecture;
+mod cli;
 mod config;
 mod harness;
 mod licences;
+mod proxy;
 mod store;
 mod support;

@@ -28,7 +28,7 @@ async fn refused_and_recovered(name: &str, fault: Answer, code: Code) {
     for _ in 0..2 {
         assert_eq!(client.get("/").await.text(), "well", "after {name}");
     }
-    gateway.stop().await;
+    assert_eq!(gateway.stop().await.0, 0, "nothing is cut");
 }
 
 #[tokio::test]

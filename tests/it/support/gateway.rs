@@ -91,7 +91,7 @@ impl Builder {
     pub async fn start(self) -> Gateway {
         let folder = TempDir::new().unwrap();
         let config = self.config(&folder);
-        let options = Options { clock: self.clock.clone(), workers: Some(self.workers), config_file: None };
+        let options = Options { clock: self.clock.clone(), workers: Some(self.workers), ..Options::default() };
         let running =
             within("the gateway's start", app::start(config, options)).await.expect("the gateway starts");
         Gateway { running, builder: self, folder, account: tokio::sync::OnceCell::new() }
@@ -147,13 +147,13 @@ impl Gateway {
     }
 
     /// The use cases behind the commands.
-    pub fn issuer(&self) -> &keyward::issuer::Issuer {
+    pub fn issuer(&self) -> std::sync::Arc<keyward::issuer::Issuer> {
         self.running.issuer()
     }
 
     /// The id of the account that [`key`](Self::key) makes keys of.
     pub async fn account(&self) -> &str {
-        self.account.get_or_init(|| super::keys::account(self.issuer(), "test@example.com")).await
+        self.account.get_or_init(|| async { super::keys::account(&self.issuer(), "test@example.com").await }).await
     }
 
     /// A fresh key with both scopes, and its id.
@@ -163,7 +163,7 @@ impl Gateway {
 
     /// A fresh key with these scopes.
     pub async fn key_with(&self, scopes: &[&str]) -> Key {
-        super::keys::key(self.issuer(), self.account().await, scopes).await
+        super::keys::key(&self.issuer(), self.account().await, scopes).await
     }
 
     /// A client without a credential.
@@ -198,8 +198,8 @@ impl Gateway {
     }
 
     /// Ends it and waits.
-    pub async fn stop(self) {
-        within("the gateway's end", self.running.stop()).await;
+    pub async fn stop(self) -> keyward::app::Cut {
+        within("the gateway's end", self.running.stop()).await
     }
 }
 

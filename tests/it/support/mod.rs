@@ -1,7 +1,10 @@
 //! What the integration tests stand on: a scripted upstream, raw and convenient clients, the gateway in process and the
 //! real binary. Nothing here sleeps: whatever is waited for is a condition, and every wait has a [`DEADLINE`].
 
+pub mod binary;
+pub mod gateway;
 pub mod http;
+pub mod keys;
 pub mod raw;
 pub mod upstream;
 
