@@ -1,6 +1,31 @@
 //! The configuration: text → checked values, with every problem told at once and at its place.
 //!
 //! The structures here are what runs; everything in them has been checked, every name resolved, every default set.
+//!
+//! ```text
+//! source ← yaml ← expand          text → a tree that knows its places, variables put in
+//! kind                            what a scalar can be
+//! section ← sections/*            one declaration per key: read a file, or describe the keys
+//! read, reader                    how a section is read
+//! describe → schema, example      what is made of the description
+//! problem, suggest                what is said when something is wrong
+//! load                            the way through all of these
+//! ```
+
+mod describe;
+mod example;
+mod expand;
+mod kind;
+mod load;
+mod problem;
+mod read;
+mod reader;
+mod schema;
+mod section;
+mod sections;
+mod source;
+mod suggest;
+mod yaml;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,8 +40,13 @@ use crate::auth::refusal::Ambiguity;
 use crate::auth::scope::{Scope, ScopeSet};
 use crate::auth::token::Prefix;
 
+pub use example::full_example;
+pub use load::{Loaded, load, parse};
+pub use problem::{Entry, Problems, Severity, Style};
+pub use schema::schema;
+
 /// A whole, valid configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Public listeners. Fixed until a restart.
     pub listeners: Vec<Listener>,
@@ -149,7 +179,7 @@ pub struct Endpoint {
 }
 
 /// One route.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Its name in metrics and logs.
     pub name: Arc<str>,

@@ -1,0 +1,47 @@
+//! What the sections say of themselves when they are asked instead of read: the one source of schema and example.
+
+use serde_json::Value;
+
+/// One key of a section.
+#[derive(Clone, Debug)]
+pub(super) struct Key {
+    pub name: &'static str,
+    pub comment: &'static str,
+    pub shape: Shape,
+    pub presence: Presence,
+}
+
+/// Whether a key must be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It may be left out.
+    Optional,
+    /// It may not.
+    Required,
+    /// Exactly one of a group is there; the first is the one that examples show.
+    OneOf(Turn),
+}
+
+/// The place in a group of keys of which exactly one is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    First,
+    Later,
+}
+
+/// What a key holds.
+#[derive(Clone, Debug)]
+pub(super) enum Shape {
+    /// A scalar: its schema, the text in the example (the default where there is one).
+    Scalar { schema: Value, text: String, default: bool },
+    /// A list of scalars, empty by default.
+    Scalars { schema: Value },
+    /// Keys.
+    Section(Vec<Key>),
+    /// A list of sections.
+    Sections { keys: Vec<Key>, least: usize },
+    /// Keys of the operator's choice, each with a section.
+    Map { names: Value, example: String, keys: Vec<Key> },
+    /// One of a few words, or one of a few sections.
+    Tagged { words: Vec<&'static str>, default: &'static str, tags: Vec<Key> },
+}

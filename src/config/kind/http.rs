@@ -1,0 +1,185 @@
+//! Methods and header names.
+
+use http::{HeaderName, Method};
+use serde_json::Value;
+
+use super::{Complaint, Kind, string_schema};
+
+/// A request method.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) struct MethodName;
+
+const USUAL: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
+
+impl Kind for MethodName {
+    type Value = Method;
+
+    fn what(&self) -> String {
+        "a method".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "a method in capitals, such as GET or POST; leave `methods` out for all".to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<Method, Complaint> {
+        let upper = text.to_ascii_uppercase();
+        if upper == "CONNECT" {
+            return Err(Complaint::refused("Keyward opens no tunnels"));
+        }
+        if upper != text && USUAL.contains(&upper.as_str()) {
+            return Err(Complaint::because("methods are case-sensitive").instead(upper));
+        }
+        if matches!(text, "*" | "ALL" | "ANY") {
+            return Err(Complaint::because("leave `methods` out for all of them"));
+        }
+        let token = text.len() <= 32
+            && !text.is_empty()
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        token.then(|| Method::from_bytes(text.as_bytes()).ok()).flatten().ok_or_else(Complaint::plain)
+    }
+
+    fn show(&self, value: &Method) -> String {
+        value.as_str().to_owned()
+    }
+
+    fn schema(&self) -> Value {
+        string_schema("^[A-Za-z0-9_-]{1,32}$")
+    }
+}
+
+/// A header field of the operator's choice: what it is for decides what it may not be.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) enum FieldName {
+    /// It carries a credential in.
+    Credential,
+    /// It carries who is asking to the upstream.
+    Identity,
+}
+
+/// Fields of one connection (RFC 9110 §7.6.1), of framing and of routing: nobody else's to give a meaning.
+const TAKEN: [&str; 17] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+];
+
+/// Fields that Keyward sets or removes by rules of its own.
+const OURS: [&str; 16] = [
+    "authorization",
+    "cookie",
+    "forwarded",
+    "set-cookie",
+    "traceparent",
+    "tracestate",
+    "true-client-ip",
+    "www-authenticate",
+    "x-client-ip",
+    "x-credential-expires",
+    "x-real-ip",
+    "x-request-id",
+    "retry-after",
+    "ratelimit",
+    "ratelimit-policy",
+    "x-auth-assertion",
+];
+
+const OUR_FAMILIES: [&str; 3] = ["x-forwarded-", "x-original-", "x-rewrite-"];
+
+/// A field name as backends may read it: `_` and `.` like `-`.
+pub(in crate::config) fn folded(name: &str) -> String {
+    name.to_ascii_lowercase().replace(['_', '.'], "-")
+}
+
+impl Kind for FieldName {
+    type Value = HeaderName;
+
+    fn what(&self) -> String {
+        "a header field's name".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        match self {
+            Self::Credential => "a field of your clients' own, of letters, digits and `-`, such as X-Api-Key",
+            Self::Identity => {
+                "a field that only Keyward sets, of letters, digits and `-`, such as X-Auth-Subject"
+            }
+        }
+        .to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<HeaderName, Complaint> {
+        let name = HeaderName::from_bytes(text.as_bytes()).map_err(|_| Complaint::plain())?;
+        let folded = folded(text);
+        if folded == "authorization" && matches!(self, Self::Credential) {
+            return Err(Complaint::refused("Authorization is always read; list further fields only"));
+        }
+        if TAKEN.contains(&folded.as_str()) {
+            return Err(Complaint::refused("HTTP itself gives this field its meaning"));
+        }
+        let family = OUR_FAMILIES.iter().any(|family| folded.starts_with(family));
+        if family || OURS.contains(&folded.as_str()) {
+            return Err(Complaint::refused("Keyward has another use for this field"));
+        }
+        Ok(name)
+    }
+
+    fn show(&self, value: &HeaderName) -> String {
+        let capital = |part: &str| {
+            let (first, rest) = part.split_at_checked(1).unwrap_or((part, ""));
+            format!("{}{rest}", first.to_ascii_uppercase())
+        };
+        value.as_str().split('-').map(capital).collect::<Vec<_>>().join("-")
+    }
+
+    fn schema(&self) -> Value {
+        string_schema("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_with_a_meaning_of_their_own_are_refused() {
+        for bad in [
+            "Host",
+            "x_forwarded.for",
+            "Transfer_Encoding",
+            "Cookie",
+            "Authorization",
+            "a b",
+            "",
+            "X-Original-URL",
+        ] {
+            assert!(FieldName::Identity.read(bad).is_err(), "{bad}");
+            assert!(FieldName::Credential.read(bad).is_err(), "{bad}");
+        }
+        let name = FieldName::Credential.read("x-API-key").unwrap();
+        assert_eq!(FieldName::Credential.show(&name), "X-Api-Key");
+    }
+
+    #[test]
+    fn methods_are_tokens_in_capitals() {
+        assert_eq!(MethodName.read("PROPFIND").unwrap().as_str(), "PROPFIND");
+        assert_eq!(MethodName.read("get").unwrap_err().instead.as_deref(), Some("GET"));
+        for bad in ["", "G T", "*", "CONNECT", "connect"] {
+            assert!(MethodName.read(bad).is_err(), "{bad}");
+        }
+    }
+}

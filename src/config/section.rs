@@ -1,0 +1,307 @@
+//! One declaration per key, used in two ways: over a file it reads values and gathers problems; without one it
+//! describes the keys, from which schema and full example are made. So the three cannot drift apart.
+
+use super::describe::{Key, Presence, Shape, Turn};
+use super::kind::Kind;
+use super::problem::Problem;
+use super::read::{Placed, Reading};
+use super::reader::Reader;
+use super::source::Span;
+use super::yaml::Entry;
+
+/// One map of the file, or what such a map would hold.
+pub(super) struct Section<'a> {
+    mode: Mode<'a>,
+}
+
+enum Mode<'a> {
+    Read(Reader<'a>),
+    Describe(Vec<Key>),
+}
+
+/// What a list may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Least {
+    /// Nothing is fine.
+    None,
+    /// Left out it is the default; there it holds something.
+    OneIfGiven,
+    /// It is there and holds something.
+    One,
+}
+
+impl<'a> Section<'a> {
+    /// Reads `entries` by `f`, then tells which keys nobody asked for.
+    pub fn read<T>(
+        reading: &'a Reading,
+        title: String,
+        at: Span,
+        entries: &'a [Entry],
+        f: impl FnOnce(&mut Section<'a>) -> T,
+    ) -> T {
+        let reader = Reader::new(reading, title, at, entries);
+        let mut section = Section { mode: Mode::Read(reader) };
+        let value = f(&mut section);
+        if let Mode::Read(reader) = section.mode {
+            reader.unknown_keys();
+        }
+        value
+    }
+
+    /// Where this section is.
+    pub fn at(&self) -> Span {
+        match &self.mode {
+            Mode::Read(reader) => reader.at,
+            Mode::Describe(_) => Span::default(),
+        }
+    }
+
+    /// Tells a problem that is no matter of one key.
+    pub fn tell(&self, problem: Problem) {
+        if let Mode::Read(reader) = &self.mode {
+            reader.reading.tell(problem);
+        }
+    }
+
+    /// Keys of the contract that this version does not have.
+    pub fn not_yet(&mut self, keys: &'static [&'static str]) {
+        if let Mode::Read(reader) = &mut self.mode {
+            reader.later = keys;
+        }
+    }
+
+    /// A scalar with a default.
+    pub fn value<K: Kind>(
+        &mut self,
+        key: &'static str,
+        kind: &K,
+        default: K::Value,
+        comment: &'static str,
+    ) -> Placed<K::Value> {
+        let at = self.at();
+        let shape = |text| Shape::Scalar { schema: kind.schema(), text, default: true };
+        let found = match &mut self.mode {
+            Mode::Read(reader) => reader.scalar(key, kind),
+            Mode::Describe(keys) => {
+                keys.push(Key {
+                    name: key,
+                    comment,
+                    shape: shape(kind.show(&default)),
+                    presence: Presence::Optional,
+                });
+                None
+            }
+        };
+        found.unwrap_or_else(|| Placed::default(default, at))
+    }
+
+    /// A scalar that must be there.
+    pub fn required<K: Kind>(
+        &mut self,
+        key: &'static str,
+        kind: &K,
+        example: &str,
+        comment: &'static str,
+    ) -> Option<Placed<K::Value>> {
+        match &mut self.mode {
+            Mode::Read(reader) => {
+                if reader.entry(key).is_none() {
+                    reader.missing(key, example);
+                }
+                reader.scalar(key, kind)
+            }
+            Mode::Describe(keys) => {
+                let shape = Shape::Scalar { schema: kind.schema(), text: example.to_owned(), default: false };
+                keys.push(Key { name: key, comment, shape, presence: Presence::Required });
+                None
+            }
+        }
+    }
+
+    /// One of a group of keys of which exactly one is there; [`Section::exactly_one`] sees to that.
+    pub fn alternative<K: Kind>(
+        &mut self,
+        turn: Turn,
+        key: &'static str,
+        kind: &K,
+        example: &str,
+        comment: &'static str,
+    ) -> Option<Placed<K::Value>> {
+        match &mut self.mode {
+            Mode::Read(reader) => reader.scalar(key, kind),
+            Mode::Describe(keys) => {
+                let shape = Shape::Scalar { schema: kind.schema(), text: example.to_owned(), default: false };
+                keys.push(Key { name: key, comment, shape, presence: Presence::OneOf(turn) });
+                None
+            }
+        }
+    }
+
+    /// Tells when none or several of `keys` are there.
+    pub fn exactly_one(&self, keys: &[&'static str], expected: &str) {
+        let Mode::Read(reader) = &self.mode else { return };
+        let given: Vec<&Entry> =
+            reader.entries.iter().filter(|entry| keys.contains(&entry.key.as_str())).collect();
+        match given.as_slice() {
+            [] => self.tell(
+                Problem::error(reader.at, format!("{} has none of {}", reader.title, keys.join(", ")))
+                    .expected(expected),
+            ),
+            [_] => {}
+            [first, second, ..] => self.tell(
+                Problem::error(
+                    second.key_at,
+                    format!("`{}` and `{}` exclude each other", first.key, second.key),
+                )
+                .and(first.key_at, "the other one")
+                .expected(expected),
+            ),
+        }
+    }
+
+    /// A list of scalars, empty by default, nothing in it twice.
+    pub fn scalars<K: Kind>(
+        &mut self,
+        key: &'static str,
+        kind: &K,
+        comment: &'static str,
+    ) -> Vec<Placed<K::Value>>
+    where
+        K::Value: PartialEq,
+    {
+        match &mut self.mode {
+            Mode::Read(reader) => reader.scalars(key, kind),
+            Mode::Describe(keys) => {
+                let shape = Shape::Scalars { schema: kind.schema() };
+                keys.push(Key { name: key, comment, shape, presence: Presence::Optional });
+                Vec::new()
+            }
+        }
+    }
+
+    /// A section whose keys all have defaults.
+    pub fn section<T>(
+        &mut self,
+        key: &'static str,
+        comment: &'static str,
+        f: impl FnOnce(&mut Section<'a>) -> T,
+    ) -> T {
+        match &mut self.mode {
+            Mode::Read(reader) => reader.section(key, f),
+            Mode::Describe(keys) => {
+                let (value, inner) = described(f);
+                keys.push(Key {
+                    name: key,
+                    comment,
+                    shape: Shape::Section(inner),
+                    presence: Presence::Optional,
+                });
+                value
+            }
+        }
+    }
+
+    /// A section that must be there.
+    pub fn required_section<T>(
+        &mut self,
+        key: &'static str,
+        comment: &'static str,
+        example: &str,
+        f: impl FnOnce(&mut Section<'a>) -> T,
+    ) -> Option<T> {
+        match &mut self.mode {
+            Mode::Read(reader) => {
+                if reader.entry(key).is_none() {
+                    reader.missing(key, example);
+                    return None;
+                }
+                Some(reader.section(key, f))
+            }
+            Mode::Describe(keys) => {
+                let (value, inner) = described(f);
+                keys.push(Key {
+                    name: key,
+                    comment,
+                    shape: Shape::Section(inner),
+                    presence: Presence::Required,
+                });
+                Some(value)
+            }
+        }
+    }
+
+    /// A list of sections; `None` when the key is absent.
+    pub fn sections<T>(
+        &mut self,
+        key: &'static str,
+        least: Least,
+        comment: &'static str,
+        f: impl Fn(&mut Section<'a>) -> T,
+    ) -> Option<Vec<T>> {
+        match &mut self.mode {
+            Mode::Read(reader) => reader.sections(key, least, f),
+            Mode::Describe(keys) => {
+                let (_, inner) = described(f);
+                let shape = Shape::Sections { keys: inner, least: usize::from(least != Least::None) };
+                let presence = if least == Least::One { Presence::Required } else { Presence::Optional };
+                keys.push(Key { name: key, comment, shape, presence });
+                None
+            }
+        }
+    }
+
+    /// A map with keys of the operator's choice.
+    pub fn map<K: Kind, T>(
+        &mut self,
+        key: &'static str,
+        names: &K,
+        example: &str,
+        comment: &'static str,
+        f: impl Fn(&mut Section<'a>) -> T,
+    ) -> Vec<(Placed<K::Value>, T)> {
+        match &mut self.mode {
+            Mode::Read(reader) => reader.map(key, names, f),
+            Mode::Describe(keys) => {
+                let (_, inner) = described(f);
+                let shape = Shape::Map { names: names.schema(), example: example.to_owned(), keys: inner };
+                keys.push(Key { name: key, comment, shape, presence: Presence::Optional });
+                Vec::new()
+            }
+        }
+    }
+
+    /// One of `words`, or `{ tag: section }` with one of `tags`, which are words too.
+    pub fn tagged<T>(
+        &mut self,
+        key: &'static str,
+        words: &'static [&'static str],
+        tags: &'static [&'static str],
+        comment: &'static str,
+        f: impl Fn(&mut Section<'a>) -> T,
+    ) -> Option<(&'static str, Option<T>)> {
+        match &mut self.mode {
+            Mode::Read(reader) => reader.tagged(key, words, tags, f),
+            Mode::Describe(keys) => {
+                let tag = |name: &&'static str| {
+                    let (_, inner) = described(&f);
+                    Key { name, comment: "", shape: Shape::Section(inner), presence: Presence::Optional }
+                };
+                let tags = tags.iter().map(tag).collect();
+                let default = words.first().copied().unwrap_or_default();
+                let shape = Shape::Tagged { words: words.to_vec(), default, tags };
+                keys.push(Key { name: key, comment, shape, presence: Presence::Optional });
+                None
+            }
+        }
+    }
+}
+
+/// What `f` makes of an absent section, defaults only, and the keys it asks for.
+pub(super) fn described<'a, T>(f: impl FnOnce(&mut Section<'a>) -> T) -> (T, Vec<Key>) {
+    let mut section = Section { mode: Mode::Describe(Vec::new()) };
+    let value = f(&mut section);
+    match section.mode {
+        Mode::Describe(keys) => (value, keys),
+        Mode::Read(_) => (value, Vec::new()),
+    }
+}

@@ -1,0 +1,97 @@
+//! `cache`, `timeouts` and `max`: the numbers that bound things.
+
+use std::time::Duration;
+
+use crate::config::kind::number::{Count, Size};
+use crate::config::kind::time::Span;
+use crate::config::problem::Problem;
+use crate::config::section::Section;
+use crate::config::{Cache, Max, Timeouts};
+
+const KIB: u64 = 1024;
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// `cache`.
+pub(super) fn cache(s: &mut Section<'_>) -> Cache {
+    let entries = Count { least: 1, most: 100_000_000 };
+    Cache {
+        capacity: s.value("capacity", &entries, 100_000, "Most valid credentials held.").value,
+        ttl: s
+            .value("ttl", &Span::SOME, seconds(60), "Longest life of one before the store is asked again.")
+            .value,
+        negative_capacity: s
+            .value("negative_capacity", &entries, 100_000, "Most refusals held, apart from the valid.")
+            .value,
+        negative_ttl: s.value("negative_ttl", &Span::SOME, seconds(5), "Longest life of one.").value,
+        stale_while_unavailable: s
+            .value(
+                "stale_while_unavailable",
+                &Span::ANY,
+                seconds(300),
+                "How long what was good serves while the store is away; 0s = not at all.",
+            )
+            .value,
+    }
+}
+
+/// `timeouts`.
+pub(super) fn timeouts(s: &mut Section<'_>) -> Timeouts {
+    let some = Span::SOME;
+    let total = Span::ANY;
+    let mut phase = |key, default, comment| s.value(key, &some, seconds(default), comment).value;
+    let first_byte = phase("first_byte", 10, "Connection accepted to its first byte.");
+    let request_head = phase("request_head", 10, "First byte of a request to the end of its fields.");
+    let idle = phase("idle", 60, "Between requests on a connection.");
+    let request_body_idle = phase("request_body_idle", 30, "Between pieces of a request's body.");
+    let connect = phase("connect", 2, "Making a connection to an endpoint.");
+    let response_head = phase("response_head", 30, "Request sent to the end of the answer's fields.");
+    let response_body_idle = phase("response_body_idle", 60, "Between pieces of an answer's body.");
+    let total = s.value("total", &total, seconds(0), "The whole of a request; 0s = no limit.").value;
+    let upstream_idle =
+        s.value("upstream_idle", &some, seconds(60), "Keeping an unused connection to an endpoint.").value;
+    Timeouts {
+        first_byte,
+        request_head,
+        idle,
+        request_body_idle,
+        connect,
+        response_head,
+        response_body_idle,
+        total: (!total.is_zero()).then_some(total),
+        upstream_idle,
+    }
+}
+
+/// `max`.
+pub(super) fn max(s: &mut Section<'_>) -> Max {
+    let body = Size { least: 0, most: u64::MAX };
+    let fields = Size { least: 8 * KIB, most: 1024 * KIB };
+    let target = Size { least: 256, most: 1024 * KIB };
+    let many = Count { least: 1, most: 10_000_000 };
+    let body = s.value("body", &body, 10 * KIB * KIB, "A request's body; 0 = no limit.").value;
+    let headers = s.value("headers", &fields, 32 * KIB, "Request line and header fields together.");
+    let fields = Count { least: 1, most: 1000 };
+    let header_count = s.value("header_count", &fields, 100, "Header fields of a request.").value;
+    let target = s.value("target", &target, 16 * KIB, "The request target, query included.");
+    let connections = s.value("connections", &many, 20_000, "Client connections at once.").value;
+    let in_flight = s.value("in_flight", &many, 10_000, "Requests at once.").value;
+    if target.value > headers.value {
+        let at = if target.given { &target } else { &headers };
+        s.tell(
+            Problem::error(at.at, "`target` is larger than `headers`, of which it is a part")
+                .expected("a target (16KiB by default) of at most headers (32KiB by default)"),
+        );
+    }
+    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    Max {
+        body: (body > 0).then_some(body),
+        headers: number(headers.value),
+        header_count: number(header_count),
+        target: number(target.value),
+        connections: number(connections),
+        in_flight: number(in_flight),
+    }
+}

@@ -1,0 +1,105 @@
+//! `listeners` and `admin`: where Keyward listens.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::config::kind::net::Address;
+use crate::config::kind::text::Name;
+use crate::config::problem::Problem;
+use crate::config::read::Placed;
+use crate::config::section::{Least, Section};
+use crate::config::{Admin, Listener};
+
+const PUBLIC: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
+const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
+
+/// The public listeners, each placed at its address.
+pub(super) fn listeners(s: &mut Section<'_>) -> Vec<Placed<Listener>> {
+    let comment = "Where requests arrive. A change needs a restart.";
+    let Some(read) = s.sections("listeners", Least::OneIfGiven, comment, listener) else {
+        let public = Listener { name: "public".into(), address: PUBLIC };
+        return vec![Placed::default(public, s.at())];
+    };
+    let names: Vec<&Placed<_>> = read.iter().filter_map(|(name, _)| name.as_ref()).collect();
+    super::distinct(s, "listeners", &names);
+    let mut listeners: Vec<Placed<Listener>> = Vec::new();
+    for (name, address) in read {
+        let (Some(name), Some(address)) = (name, address) else { continue };
+        if let Some(other) = listeners.iter().find(|other| collide(other.value.address, address.value)) {
+            conflict(s, &address, other);
+        }
+        let listener = Listener { name: name.value, address: address.value };
+        listeners.push(Placed { value: listener, at: address.at, written: address.written, given: true });
+    }
+    listeners
+}
+
+type Read = (Option<Placed<std::sync::Arc<str>>>, Option<Placed<SocketAddr>>);
+
+fn listener(s: &mut Section<'_>) -> Read {
+    s.not_yet(&["tls", "proxy_protocol"]);
+    let name = s.required("name", &Name, "public", "Its name in metrics.");
+    let address =
+        s.required("address", &Address, "0.0.0.0:8080", "IP address and port; port 0 takes any free one.");
+    (name, address)
+}
+
+/// The admin listener.
+pub(super) fn admin(s: &mut Section<'_>, listeners: &[Placed<Listener>]) -> Admin {
+    let comment = "Health, metrics and the admin API. A change needs a restart.";
+    let address = s.section("admin", comment, |s| {
+        s.value("address", &Address, ADMIN, "Keep it where only operators and probes reach it.")
+    });
+    if let Some(other) = listeners.iter().find(|other| collide(other.value.address, address.value)) {
+        conflict(s, &address, other);
+    }
+    if !address.value.ip().to_canonical().is_loopback() {
+        s.tell(
+            Problem::warning(address.at, "the admin listener is open to other machines")
+                .label("not a loopback address")
+                .expected("127.0.0.1:8081, or a network that only operators and probes reach"),
+        );
+    }
+    Admin { address: address.value }
+}
+
+/// Whether the system would refuse the second of two.
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    let covers = |a: IpAddr, b: IpAddr| a == b || a.is_unspecified() && a.is_ipv4() == b.is_ipv4();
+    a.port() == b.port() && a.port() != 0 && (covers(a.ip(), b.ip()) || covers(b.ip(), a.ip()))
+}
+
+fn conflict(s: &Section<'_>, address: &Placed<SocketAddr>, other: &Placed<Listener>) {
+    let expected = "another port; 0.0.0.0 and [::] cover every address of their family";
+    let problem = match (address.given, other.given) {
+        (true, true) => {
+            Problem::error(address.at, "two listeners share an address").and(other.at, "the other one")
+        }
+        (true, false) => {
+            Problem::error(address.at, format!("the listener public has this address by default: {PUBLIC}"))
+        }
+        (false, _) => {
+            Problem::error(other.at, format!("the admin listener has this address by default: {ADMIN}"))
+        }
+    };
+    s.tell(problem.expected(expected));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_collide_when_one_covers_the_other() {
+        for (a, b, expected) in [
+            ("0.0.0.0:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "0.0.0.0:80", true),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("0.0.0.0:0", "0.0.0.0:0", false),
+            ("[::]:80", "[::1]:80", true),
+            ("[::]:80", "127.0.0.1:80", false),
+        ] {
+            assert_eq!(collide(a.parse().unwrap(), b.parse().unwrap()), expected, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! `routes`: what is matched, who may pass and where it goes.
+
+mod ties;
+
+use std::sync::Arc;
+
+use crate::auth::refusal::Ambiguity;
+use crate::auth::scope::{Scope, ScopeSet};
+use crate::config::describe::Turn;
+use crate::config::kind::Kind;
+use crate::config::kind::host::{HostChoice, Pattern};
+use crate::config::kind::http::MethodName;
+use crate::config::kind::path::{Form, RawPath, compile};
+use crate::config::kind::text::{Name, ScopeName};
+use crate::config::kind::words::{Switch, Words};
+use crate::config::problem::Problem;
+use crate::config::read::{Placed, complaint_of, shown};
+use crate::config::section::{Least, Section};
+use crate::config::suggest::nearest;
+use crate::config::yaml::Scalar;
+use crate::config::{Auth, CatalogueScope, HostField, HostPattern, PathPattern, Route, Upstream};
+
+/// What routes refer to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'k> {
+    pub scopes: &'k [Placed<CatalogueScope>],
+    pub upstreams: &'k [Placed<Upstream>],
+}
+
+/// The routes, in file order.
+pub(super) fn routes(s: &mut Section<'_>, known: &Known<'_>) -> Vec<Route> {
+    let comment = "Which requests go where, and who may pass.";
+    let read = s.sections("routes", Least::None, comment, |s| route(s, known));
+    if read.as_ref().is_none_or(Vec::is_empty) {
+        s.tell(
+            Problem::warning(s.at(), "there are no routes: every request is answered 404")
+                .expected("at least one item under `routes`"),
+        );
+    }
+    let read = read.unwrap_or_default();
+    let names: Vec<&Placed<_>> = read.iter().filter_map(|route| route.name.as_ref()).collect();
+    super::distinct(s, "routes", &names);
+    let whole: Vec<ties::Candidate> = read.into_iter().filter_map(whole).collect();
+    ties::check(s, &whole);
+    whole.iter().for_each(|candidate| open_to_all(s, candidate));
+    whole.into_iter().map(|candidate| candidate.route).collect()
+}
+
+/// A route as far as it could be read.
+struct Partial {
+    name: Option<Placed<Arc<str>>>,
+    matched: Option<Matched>,
+    auth: Auth,
+    upstream: Option<usize>,
+    host: HostField,
+    allow: Vec<Ambiguity>,
+    forward_credential: bool,
+}
+
+struct Matched {
+    hosts: Vec<HostPattern>,
+    path: Option<Placed<PathPattern>>,
+    methods: Vec<http::Method>,
+}
+
+fn whole(partial: Partial) -> Option<ties::Candidate> {
+    let (name, matched) = (partial.name?, partial.matched?);
+    let path = matched.path?;
+    let route = Route {
+        name: name.value,
+        hosts: matched.hosts,
+        path: path.value,
+        methods: matched.methods,
+        auth: partial.auth,
+        upstream: partial.upstream?,
+        host: partial.host,
+        allow: partial.allow,
+        forward_credential: partial.forward_credential,
+    };
+    Some(ties::Candidate { route, name: name.written, path_at: path.at })
+}
+
+fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
+    s.not_yet(&[
+        "timeouts",
+        "max",
+        "limits",
+        "rewrite",
+        "cors",
+        "errors",
+        "retries",
+        "assertion",
+        "conditions",
+    ]);
+    let name = s.required("name", &Name, "everything", "Its name in metrics and logs.");
+    let matched = s.required_section("match", "What it serves.", "{ path_prefix: / }", requests);
+    let auth = auth(s, known.scopes);
+    let upstream = s.required("upstream", &Name, "api", "Where its requests go.");
+    let comment =
+        "What the upstream receives as Host: client (as sent), upstream (the endpoint's own) or a name.";
+    let host = s.value("host", &HostChoice, HostField::Client, comment).value;
+    let allow = s.section("path", "How its paths are read.", |s| {
+        let comment = "Of encoded_slash, double_slash, semicolon, encoded_percent, backslash, non_utf8: what is not refused.";
+        s.scalars("allow", &AMBIGUITIES, comment)
+    });
+    let allow: Vec<Ambiguity> = allow.into_iter().map(|word| word.value).collect();
+    let comment = "Whether the upstream receives Authorization as well.";
+    let forward_credential = s.value("forward_credential", &Switch, false, comment).value;
+    Partial {
+        name,
+        matched: matched.map(|matched| matched.with_path(s, &allow)),
+        auth,
+        upstream: upstream.and_then(|name| resolve(s, &name, known.upstreams)),
+        host,
+        allow,
+        forward_credential,
+    }
+}
+
+const AMBIGUITIES: Words<Ambiguity> = Words(&[
+    ("encoded_slash", Ambiguity::EncodedSlash),
+    ("double_slash", Ambiguity::DoubleSlash),
+    ("semicolon", Ambiguity::Semicolon),
+    ("encoded_percent", Ambiguity::EncodedPercent),
+    ("backslash", Ambiguity::Backslash),
+    ("non_utf8", Ambiguity::NonUtf8),
+]);
+
+/// `match`, its path not yet judged: that takes the route's `allow`.
+struct Requests {
+    hosts: Vec<HostPattern>,
+    path: Option<(Form, Placed<String>)>,
+    methods: Vec<http::Method>,
+}
+
+fn requests(s: &mut Section<'_>) -> Requests {
+    let comment = "Hosts it serves, such as [api.example.com, \"*.example.com\"]; none listed = every host.";
+    let hosts = s.scalars("hosts", &Pattern, comment);
+    let mut path = |turn, form, key, example, comment| {
+        s.alternative(turn, key, &RawPath(form), example, comment).map(|path| (form, path))
+    };
+    let prefix = path(
+        Turn::First,
+        Form::Prefix,
+        "path_prefix",
+        "/",
+        "This path and everything under it, by whole segments.",
+    );
+    let exact = path(Turn::Later, Form::Exact, "path", "/health", "This path alone.");
+    let comment = "{name} is any one segment, {*name} at the end any rest.";
+    let pattern = path(Turn::Later, Form::Pattern, "path_pattern", "/users/{id}", comment);
+    s.exactly_one(
+        &["path_prefix", "path", "path_pattern"],
+        "one of path_prefix: /v1/orders, path: /health or path_pattern: \"/users/{id}\"",
+    );
+    let comment = "Methods it serves, such as [GET, POST]; none listed = all. GET brings HEAD with it.";
+    let methods = s.scalars("methods", &MethodName, comment);
+    Requests {
+        hosts: hosts.into_iter().map(|host| host.value).collect(),
+        path: prefix.or(exact).or(pattern),
+        methods: methods.into_iter().map(|method| method.value).collect(),
+    }
+}
+
+impl Requests {
+    fn with_path(self, s: &Section<'_>, allow: &[Ambiguity]) -> Matched {
+        let path = self.path.and_then(|(form, path)| match compile(form, &path.value, allow) {
+            Ok(value) => Some(Placed { value, at: path.at, written: path.written, given: true }),
+            Err(complaint) => {
+                let kind = RawPath(form);
+                let expanded = (path.written != path.value).then_some(path.value);
+                let scalar = Scalar { written: path.written, expanded };
+                s.tell(complaint_of(&scalar, path.at, &complaint, &kind.what(), kind.expected()));
+                None
+            }
+        });
+        Matched { hosts: self.hosts, path, methods: self.methods }
+    }
+}
+
+fn auth(s: &mut Section<'_>, catalogue: &[Placed<CatalogueScope>]) -> Auth {
+    let comment = "required, optional or public; with scopes as below, all of them needed.";
+    let read =
+        s.tagged("auth", &["required", "optional", "public"], &["required", "optional"], comment, |s| {
+            s.not_yet(&["issuers", "audiences"]);
+            let scopes = s.scalars("scopes", &ScopeName, "Scopes of the catalogue.");
+            scopes.iter().for_each(|scope| in_catalogue(s, scope, catalogue));
+            scopes.into_iter().map(|scope| scope.value).collect::<ScopeSet>()
+        });
+    match read {
+        None => Auth::Required(ScopeSet::default()),
+        Some(("public", _)) => Auth::Public,
+        Some(("optional", scopes)) => Auth::Optional(scopes.unwrap_or_default()),
+        Some((_, scopes)) => Auth::Required(scopes.unwrap_or_default()),
+    }
+}
+
+fn in_catalogue(s: &Section<'_>, scope: &Placed<Scope>, catalogue: &[Placed<CatalogueScope>]) {
+    if catalogue.iter().any(|known| known.value.scope == scope.value) {
+        return;
+    }
+    let message = format!("the scope `{}` is not in the catalogue", shown(&scope.written));
+    let problem = Problem::error(scope.at, message)
+        .expected(format!("a scope that is listed under `scopes` at the top: {}", listed(catalogue)));
+    s.tell(meant(problem, &scope.written, catalogue));
+}
+
+fn resolve(s: &Section<'_>, name: &Placed<Arc<str>>, upstreams: &[Placed<Upstream>]) -> Option<usize> {
+    let found = upstreams.iter().position(|upstream| upstream.value.name == name.value);
+    if found.is_none() {
+        let problem = Problem::error(name.at, format!("there is no upstream `{}`", shown(&name.written)))
+            .expected(format!("the name of an item under `upstreams`: {}", listed(upstreams)));
+        s.tell(meant(problem, &name.written, upstreams));
+    }
+    found
+}
+
+fn listed<T>(known: &[Placed<T>]) -> String {
+    if known.is_empty() {
+        return "none is there yet".to_owned();
+    }
+    let names: Vec<String> = known.iter().take(10).map(|item| shown(&item.written)).collect();
+    let rest = if known.len() > names.len() { ", ..." } else { "" };
+    format!("{}{rest}", names.join(", "))
+}
+
+/// Compares texts as written, so that nothing of a variable's value gets out.
+fn meant<T>(problem: Problem, written: &str, known: &[Placed<T>]) -> Problem {
+    match nearest(written, known.iter().map(|item| item.written.as_str())) {
+        Some(near) => problem.label(format!("did you mean `{near}`?")),
+        None => problem,
+    }
+}
+
+fn open_to_all(s: &Section<'_>, candidate: &ties::Candidate) {
+    let route = &candidate.route;
+    let everything = matches!(&route.path, PathPattern::Prefix(path) if path.as_ref() == "/");
+    if route.auth == Auth::Public && everything && route.hosts.is_empty() {
+        let message = format!(
+            "route `{}` lets everybody through to every host and path that no other route has",
+            shown(&candidate.name)
+        );
+        s.tell(
+            Problem::warning(candidate.path_at, message)
+                .help("if this is not meant, write auth: required, or a narrower path"),
+        );
+    }
+}
