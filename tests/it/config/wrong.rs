@@ -1,0 +1,321 @@
+//! Wrong configurations and all that is said about each. A message says where, what, and what to write instead.
+
+use super::{refusal, snapshot, with_route};
+
+/// The messages of a group of wrong configurations, one after the other.
+#[track_caller]
+fn messages(cases: &[&str]) -> String {
+    let told: Vec<String> = cases.iter().map(|text| refusal(&with_route(text))).collect();
+    told.join("\n\n\n")
+}
+
+/// As they are, without an upstream and a route put under them.
+#[track_caller]
+fn messages_of_files(cases: &[&str]) -> String {
+    let told: Vec<String> = cases.iter().map(|text| refusal(text)).collect();
+    told.join("\n\n\n")
+}
+
+#[test]
+fn yaml() {
+    snapshot(
+        "yaml",
+        &messages_of_files(&[
+            "",
+            "# only a comment\n",
+            "---\n",
+            "just text",
+            "- a\n- b\n",
+            "routes:\n",
+            "routes:\n\t- name: a\n",
+            "max:\n\tbody: 1\n\theaders: 1\n",
+            "log:\n  level: info\n format: json\n",
+            "log: { level: info\nmax: {}\n",
+            "log:\n  level: a: b\n",
+            "log:\n  level: \"info\nmax: {}\n",
+            "routes:\n  - match: { hosts: [*.example.com], path: / }\n",
+            "routes:\n  - match: { path_pattern: /users/{id} }\n",
+            "log: { level: ${LEVEL} }\n",
+            "log: &log { level: info }\n",
+            "log: { level: !!str info }\n",
+            "log:\n  <<: { level: info }\n",
+            "{}\n---\n{}\n",
+            "[a]: b\n",
+            "log: { level: info, level: warn }\n",
+            "routes: []\nmax: {}\nroutes: []\n",
+            "log: { level: \"a\u{7}b\" }\n",
+            "a: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n",
+        ]),
+    );
+}
+
+#[test]
+fn keys_and_forms() {
+    snapshot(
+        "keys_and_forms",
+        &messages(&[
+            "listener: []",
+            "timeouts: { fist_byte: 1s }",
+            "banana: 1",
+            "identity: { public_url: https://auth.example.com }",
+            "listeners: [{ name: a, address: 0.0.0.0:443, tls: {} }]",
+            "routes: [{ name: a, match: { path: / }, upstream: api, auth: { required: { issuers: [x] } } }]",
+            "timeouts: 10s",
+            "timeouts: [10s]",
+            "trusted_proxies: 10.0.0.0/8",
+            "trusted_proxies: [[10.0.0.0/8]]",
+            "listeners: { name: a, address: 0.0.0.0:1 }",
+            "listeners: []",
+            "listeners: [public]",
+            "log: { level: }",
+            "log: { level: [info] }",
+            "log:\n",
+            "listeners:\n  - name: public\n",
+            "scopes: [a, b]",
+            "scopes: { a: Read things }",
+            "scopes: { \"a b\": {} }",
+            "scopes: { a: }",
+            "timeouts: { total: [1s, 2s] }",
+            "credentials: { headers: [{ name: X-Key }] }",
+        ]),
+    );
+}
+
+#[test]
+fn values() {
+    snapshot(
+        "values",
+        &messages(&[
+            "timeouts: { idle: 60 }",
+            "timeouts: { idle: 1 minute }",
+            "timeouts: { idle: soon }",
+            "timeouts: { idle: 1h30m }",
+            "timeouts: { idle: 1.5s }",
+            "timeouts: { idle: -1s }",
+            "timeouts: { connect: 0s }",
+            "timeouts: { idle: 40000d }",
+            "cache: { ttl: 0s }",
+            "cache: { capacity: 0 }",
+            "cache: { capacity: 100_000 }",
+            "cache: { capacity: many }",
+            "max: { body: 10MB }",
+            "max: { body: 1.5GiB }",
+            "max: { body: lots }",
+            "max: { headers: 1KiB }",
+            "max: { headers: 8KiB, target: 16KiB }",
+            "max: { headers: 8KiB }",
+            "max: { connections: 0 }",
+            "credentials: { basic: yes }",
+            "credentials: { basic: \"True\" }",
+            "credentials: { basic: maybe }",
+            "log: { level: warning }",
+            "log: { level: loud }",
+            "log: { access: stdot }",
+            "log: { access: none }",
+            "log: { access: ./logs/ }",
+            "store: { sqlite: { synchronous: off } }",
+            "store: { sqlite: { path: ~/kw.db } }",
+            "keys: { prefix: KW_ }",
+            "keys: { prefix: \"my-company\" }",
+            "keys: { default_lifetime: 60d, max_lifetime: 30d }",
+            "keys: { max_lifetime: 30d }",
+            "keys: { default_lifetime: 999d }",
+            "keys: { default_lifetime: 10ms }",
+            "errors: { type_base: urn:keyward:error }",
+            "errors: { type_base: /errors/ }",
+            "errors: { realm: 'say \"hi\"' }",
+        ]),
+    );
+}
+
+#[test]
+fn addresses_and_names() {
+    snapshot(
+        "addresses_and_names",
+        &messages(&[
+            "listeners: [{ name: a, address: localhost:8080 }]",
+            "listeners: [{ name: a, address: gateway.example.com:8080 }]",
+            "listeners: [{ name: a, address: 8080 }]",
+            "listeners: [{ name: a, address: \":8080\" }]",
+            "listeners: [{ name: a, address: 10.0.0.1 }]",
+            "listeners: [{ name: a, address: \"::1\" }]",
+            "listeners: [{ name: a, address: 10.0.0.1:80800 }]",
+            "listeners: [{ name: a, address: http://10.0.0.1:80 }]",
+            "listeners: [{ name: my listener, address: 10.0.0.1:80 }]",
+            "listeners:\n  - { name: a, address: 10.0.0.1:80 }\n  - { name: a, address: 10.0.0.1:81 }\n",
+            "listeners:\n  - { name: a, address: 10.0.0.1:80 }\n  - { name: b, address: 0.0.0.0:80 }\n",
+            "listeners: [{ name: a, address: 0.0.0.0:8081 }]",
+            "admin: { address: 127.0.0.1:8080 }",
+            "listeners: [{ name: a, address: 127.0.0.1:9 }]\nadmin: { address: 127.0.0.1:9 }",
+            "trusted_proxies: [10.0.0.1/8]",
+            "trusted_proxies: [proxy.example.com]",
+            "trusted_proxies: [10.0.0.0/8, 10.0.0.0/8]",
+            "credentials: { headers: [Authorization] }",
+            "credentials: { headers: [Transfer-Encoding] }",
+            "credentials: { headers: [Cookie] }",
+            "credentials: { headers: [X Key] }",
+            "identity_headers: { subject: Host }",
+            "identity_headers: { subject: X-Forwarded-User }",
+            "identity_headers: { subject: X-User, client: x_user }",
+            "identity_headers: { subject: X-Auth-Client }",
+            "credentials: { headers: [X-Auth-Subject] }",
+            "credentials: { headers: [X-Id] }\nidentity_headers: { method: X-Id }",
+        ]),
+    );
+}
+
+#[test]
+fn upstreams() {
+    let upstream = |url: &str| {
+        refusal(&with_route(&format!("upstreams: [{{ name: api, endpoints: [{{ url: {url} }}] }}]")))
+    };
+    let urls = [
+        "127.0.0.1:9000",
+        "https://api.example.com",
+        "http://127.0.0.1:9000/",
+        "http://127.0.0.1:9000/v1",
+        "http://user:pass@127.0.0.1:9000",
+        "http://127.0.0.1:0",
+        "http://127.0.0.300:80",
+        "\"http://::1:80\"",
+        "tcp://127.0.0.1:80",
+        "\"\"",
+    ];
+    let mut told: Vec<String> = urls.into_iter().map(upstream).collect();
+    told.push(messages(&[
+        "upstreams: [{ name: api, endpoints: [] }]",
+        "upstreams: [{ name: api }]",
+        "upstreams: [{ name: api, url: http://127.0.0.1:9000 }]",
+        "upstreams: [{ name: api, endpoints: [http://127.0.0.1:9000] }]",
+        "upstreams: [{ name: api, endpoints: [{ url: http://a }, { url: http://a:80 }] }]",
+        "upstreams:\n  - { name: api, endpoints: [{ url: http://a }] }\n  - { name: api, endpoints: [{ url: http://b }] }\n",
+    ]));
+    snapshot("upstreams", &told.join("\n\n\n"));
+}
+
+/// One route with `keys` beside its name.
+fn route(keys: &str) -> String {
+    refusal(&with_route(&format!(
+        "scopes: {{ \"orders:read\": {{}} }}\nroutes:\n  - name: orders\n    {keys}\n"
+    )))
+}
+
+#[test]
+fn routes() {
+    let cases = [
+        "upstream: api",
+        "match: {}\n    upstream: api",
+        "match: { path: /a, path_prefix: /b }\n    upstream: api",
+        "match: { path: /a }",
+        "match: { path: /a }\n    upstream: apj",
+        "match: { path: /a }\n    upstream: backend",
+        "match: { path: /a }\n    upstream: api\n    auth: requird",
+        "match: { path: /a }\n    upstream: api\n    auth: { public: {} }",
+        "match: { path: /a }\n    upstream: api\n    auth: { required: { scopes: [] }, optional: {} }",
+        "match: { path: /a }\n    upstream: api\n    auth: { required: [\"orders:read\"] }",
+        "match: { path: /a }\n    upstream: api\n    auth: { required: { scopes: [\"order:read\"] } }",
+        "match: { path: /a }\n    upstream: api\n    auth: { required: { scopes: [orders:read orders:write] } }",
+        "match: { path: /a }\n    upstream: api\n    host: https://example.com",
+        "match: { path: /a }\n    upstream: api\n    path: { allow: [double_slashes] }",
+        "match: { path: /a }\n    upstream: api\n    rewrite: /b",
+        "match: { path: /a, methods: [get] }\n    upstream: api",
+        "match: { path: /a, methods: [\"*\"] }\n    upstream: api",
+        "match: { path: /a, methods: [GET, GET] }\n    upstream: api",
+        "match: { path: /a, hosts: [API.example.com] }\n    upstream: api",
+        "match: { path: /a, hosts: [\"api.example.com:8080\"] }\n    upstream: api",
+        "match: { path: /a, hosts: [\"*\"] }\n    upstream: api",
+        "match: { path: /a, hosts: [\"api.*.com\"] }\n    upstream: api",
+        "match: { path: /a, hosts: [bücher.example] }\n    upstream: api",
+    ];
+    let told: Vec<String> = cases.into_iter().map(route).collect();
+    snapshot("routes", &told.join("\n\n\n"));
+}
+
+#[test]
+fn paths_of_routes() {
+    let path = |form_and_path: &&str| route(&format!("match: {{ {form_and_path} }}\n    upstream: api"));
+    let cases = [
+        "path: v1/orders",
+        "path: https://example.com/v1",
+        "path: /v1?x=1",
+        "path: \"/v1#top\"",
+        "path: /v1/../admin",
+        "path: /v1/%2e%2e/admin",
+        "path: /%76%31",
+        "path: /caf%c3%a9",
+        "path: /café",
+        "path: /a b",
+        "path: /a//b",
+        "path: /a%2Fb",
+        "path: /a;b",
+        "path: /100%",
+        "path: /a%00",
+        "path: /%FF",
+        "path: \"/users/{id}\"",
+        "path_prefix: /v1/",
+        "path_prefix: /v1/*",
+        "path: /v1/*",
+        "path_pattern: /v1",
+        "path_pattern: /users/:id",
+        "path_pattern: \"/users/{id}-{name}\"",
+        "path_pattern: \"/{*all}/edit\"",
+        "path_pattern: \"/{id}/{id}\"",
+    ];
+    let told: Vec<String> = cases.iter().map(path).collect();
+    snapshot("paths_of_routes", &told.join("\n\n\n"));
+}
+
+#[test]
+fn routes_that_tie() {
+    let two = |first: &str, second: &str| {
+        refusal(&with_route(&format!(
+            "routes:\n  - name: first\n    match: {{ {first} }}\n    upstream: api\n  - name: second\n    match: {{ {second} }}\n    upstream: api\n"
+        )))
+    };
+    let told = [
+        two("path: /a", "path: /a"),
+        two("path: /a, methods: [GET, POST]", "path: /a, methods: [HEAD]"),
+        two("path: /a, hosts: [a.example, b.example]", "path: /a, hosts: [b.example, a.example]"),
+        two("path_pattern: \"/{a}\", methods: [GET]", "path_pattern: \"/{b}\", methods: [POST]"),
+        refusal(&with_route(
+            "routes:\n  - { name: a, match: { path: /a }, upstream: api }\n  - { name: a, match: { path: /b }, upstream: api }\n",
+        )),
+    ];
+    snapshot("routes_that_tie", &told.join("\n\n\n"));
+}
+
+#[test]
+fn routes_that_differ_do_not_tie() {
+    for (first, second) in [
+        ("path: /a", "path_prefix: /a"),
+        ("path: /a", "path: /A"),
+        ("path: /a, methods: [GET]", "path: /a, methods: [POST]"),
+        ("path: /a, hosts: [a.example]", "path: /a"),
+        ("path: /a, hosts: [a.example]", "path: /a, hosts: [\"*.example\"]"),
+        ("path_pattern: \"/{a}/b\"", "path_pattern: \"/{a}/{b}\""),
+    ] {
+        super::good(&with_route(&format!(
+            "routes:\n  - {{ name: a, match: {{ {first} }}, upstream: api }}\n  - {{ name: b, match: {{ {second} }}, upstream: api }}\n"
+        )));
+    }
+}
+
+#[test]
+fn variables() {
+    snapshot(
+        "variables",
+        &messages(&[
+            "log: { level: \"${NO_SUCH}\" }",
+            "listeners: [{ name: a, address: \"10.0.0.1:${NO_SUCH}\" }]",
+            "log: { level: \"${LEVEL:-info}\" }",
+            "log: { level: \"${LEVEL\" }",
+            "log: { level: \"${}\" }",
+            "log: { \"${HOST}\": info }",
+            "log: { level: \"${SECRET}\" }",
+            "log: { level: \"${EMPTY}\" }",
+            "errors: { realm: \"${LINES}\" }",
+            "listeners: [{ name: a, address: \"${HOST}:http\" }]",
+            "routes: [{ name: a, match: { path: / }, upstream: \"${SECRET}\" }]",
+        ]),
+    );
+}
