@@ -67,7 +67,7 @@ fn below(out: &mut String, key: &Key, indent: usize) {
             out.push_str(&format!("{blank}- {}", item.trim_start()));
         }
         Shape::Map { example, keys, .. } => {
-            out.push_str(&format!("{blank}{}:\n", scalar(example)));
+            out.push_str(&format!("{blank}\"{example}\":\n"));
             section(out, keys, indent + 2);
         }
         Shape::Tagged { tags, .. } => {

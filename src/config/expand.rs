@@ -72,7 +72,7 @@ fn reference(after: &str) -> String {
 
 impl Fault {
     fn problem(&self, source: &Source, at: Span) -> Problem {
-        let (written, message, expected) = match self {
+        let (written, message, help) = match self {
             Self::Unset(name) => (
                 format!("${{{name}}}"),
                 format!("the environment variable {name} is not set"),
@@ -81,8 +81,8 @@ impl Fault {
             Self::Malformed(written) => (
                 written.clone(),
                 "this is not a variable".to_owned(),
-                "${NAME}, of letters, digits and underscores; there are no defaults as in ${NAME:-x}; \
-                 a literal ${ is written $${"
+                "write ${NAME}, a name of letters, digits and underscores; there are no defaults as in \
+                 ${NAME:-x}; a literal ${ is written $${"
                     .to_owned(),
             ),
         };
@@ -90,7 +90,7 @@ impl Fault {
             let start = at.start + offset;
             Span { start, end: start + written.len() }
         });
-        Problem::error(place, message).expected(expected)
+        Problem::error(place, message).help(help)
     }
 }
 

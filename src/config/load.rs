@@ -87,14 +87,14 @@ fn read(source: &Source, env: Environment<'_>) -> (Option<Config>, Vec<Problem>)
         return (None, problems);
     };
     let reading = Reading::new(problems);
-    let config = Section::read(&reading, "", root.at, entries, sections::file);
+    let config = Section::read(&reading, "this file".to_owned(), root.at, entries, sections::file);
     (Some(config), reading.into_problems())
 }
 
 /// Not taken for the defaults: a file cut short on its way must not close every route on a reload.
 fn nothing() -> Problem {
     Problem::of_file("this file sets nothing")
-        .expected("at least upstreams and routes; {} alone for the built-in defaults")
+        .expected("at least upstreams and routes, or {} alone for the built-in defaults")
 }
 
 fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {

@@ -6,6 +6,7 @@
 //! source ← yaml ← expand          text → a tree that knows its places, variables put in
 //! kind                            what a scalar can be
 //! section ← sections/*            one declaration per key: read a file, or describe the keys
+//! read, reader                    how a section is read
 //! describe → schema, example      what is made of the description
 //! problem, suggest                what is said when something is wrong
 //! load                            the way through all of these
@@ -18,6 +19,7 @@ mod kind;
 mod load;
 mod problem;
 mod read;
+mod reader;
 mod schema;
 mod section;
 mod sections;
@@ -160,7 +162,8 @@ pub struct IdentityHeaders {
 
 impl IdentityHeaders {
     /// All five names.
-    pub fn all(&self) -> [&HeaderName; 5] {
+    #[must_use]
+    pub const fn all(&self) -> [&HeaderName; 5] {
         [&self.subject, &self.credential, &self.client, &self.scopes, &self.method]
     }
 }

@@ -36,6 +36,7 @@ pub(super) struct Problem {
     message: String,
     label: Option<String>,
     expected: Option<String>,
+    help: Option<String>,
     at: Option<Span>,
     related: Option<(Span, String)>,
 }
@@ -47,6 +48,7 @@ impl Problem {
             message: message.into(),
             label: None,
             expected: None,
+            help: None,
             at: Some(at),
             related: None,
         }
@@ -70,6 +72,12 @@ impl Problem {
     /// What would be right.
     pub fn expected(mut self, expected: impl Into<String>) -> Self {
         self.expected = Some(expected.into());
+        self
+    }
+
+    /// What to do, where there is no one right text.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
         self
     }
 
@@ -140,8 +148,8 @@ impl Problems {
 
     fn entry(&self, problem: &Problem) -> Entry {
         let place = problem.at.map(|at| self.source.line_and_column(at.start));
-        let expected: Vec<&str> =
-            [&problem.label, &problem.expected].into_iter().flatten().map(String::as_str).collect();
+        let texts = [&problem.label, &problem.expected, &problem.help];
+        let expected: Vec<&str> = texts.into_iter().flatten().map(String::as_str).collect();
         Entry {
             file: self.source.name().to_owned(),
             line: place.map(|(line, _)| line),
@@ -180,7 +188,10 @@ impl Problems {
             Some(at) => level.primary_title(&problem.message).element(self.snippet(problem, at)),
         };
         if let Some(expected) = &problem.expected {
-            group = group.element(Level::HELP.message(expected));
+            group = group.element(Level::HELP.with_name("expected").message(expected));
+        }
+        if let Some(help) = &problem.help {
+            group = group.element(Level::HELP.message(help));
         }
         let report: &[Group<'_>] = &[group];
         renderer.render(report).to_string()

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::kind::{Complaint, Kind};
 use super::problem::Problem;
 use super::source::Span;
-use super::yaml::{Entry, Node, Scalar, Value};
+use super::yaml::{Node, Scalar, Value};
 
 /// A value with the place it was written at.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ impl Reading {
         self.problems.into_inner()
     }
 
-    /// Reads one scalar; tells what is wrong with it.
+    /// Reads one scalar that messages call `name`; tells what is wrong with it.
     pub fn scalar<K: Kind>(
         &self,
         name: &str,
@@ -55,15 +55,12 @@ impl Reading {
             Value::Scalar(scalar) => self.text(scalar, node.at, kind),
             Value::Broken => None,
             Value::Null => {
-                self.tell(
-                    Problem::error(key_at, format!("`{name}` has no value"))
-                        .expected(format!("{}; or leave the line out for the default", kind.expected())),
-                );
+                self.tell(Problem::error(key_at, format!("{name} has no value")).expected(kind.expected()));
                 None
             }
             other => {
                 self.tell(
-                    Problem::error(node.at, format!("`{name}` is {}, found {}", kind.what(), form(other)))
+                    Problem::error(node.at, format!("{name} must be {}, found {}", kind.what(), form(other)))
                         .expected(kind.expected()),
                 );
                 None
@@ -86,45 +83,24 @@ impl Reading {
         }
     }
 
-    /// The entries of a map; tells when it is none.
-    pub fn map<'n>(&self, name: &str, node: &'n Node, key_at: Span) -> Option<&'n [Entry]> {
-        match &node.value {
-            Value::Map(entries) => Some(entries),
-            other => {
-                self.wrong_form(
-                    name,
-                    other,
-                    node.at,
-                    key_at,
-                    "a section",
-                    "keys and values, indented under it",
-                );
-                None
-            }
-        }
-    }
-
     /// The items of a list; tells when it is none.
     pub fn list<'n>(&self, name: &str, node: &'n Node, key_at: Span) -> Option<&'n [Node]> {
-        match &node.value {
-            Value::List(items) => Some(items),
-            other => {
-                let expected = "one `- item` a line, indented under it, or [item, item]; [] for none";
-                self.wrong_form(name, other, node.at, key_at, "a list", expected);
-                None
-            }
+        if let Value::List(items) = &node.value {
+            return Some(items);
         }
+        let expected = "one `- item` on each line, indented under it, or [item, item]; [] for none";
+        self.wrong_form(name, node, key_at, "a list", expected);
+        None
     }
 
-    fn wrong_form(&self, name: &str, found: &Value, at: Span, key_at: Span, what: &str, expected: &str) {
-        let problem = match found {
+    /// Tells that a node is not of the form it must be.
+    pub fn wrong_form(&self, name: &str, node: &Node, key_at: Span, what: &str, expected: &str) {
+        let problem = match &node.value {
             Value::Broken => return,
-            Value::Null => Problem::error(key_at, format!("`{name}` is {what}, and nothing is under it")),
-            other => Problem::error(at, format!("`{name}` is {what}, found {}", form(other))),
+            Value::Null => Problem::error(key_at, format!("{name} must be {what}, and nothing is under it")),
+            other => Problem::error(node.at, format!("{name} must be {what}, found {}", form(other))),
         };
-        let leave_out =
-            if matches!(found, Value::Null) { "; or leave the line out for the default" } else { "" };
-        self.tell(problem.expected(format!("{expected}{leave_out}")));
+        self.tell(problem.expected(expected));
     }
 
     /// Reads a key of the operator's choice.
@@ -147,13 +123,23 @@ pub(super) fn complaint_of(
             Some(name) => format!("the value of {name}"),
             None => format!("`{}` with its variables put in", shown(&scalar.written)),
         };
-        let is = if value.is_empty() { "is empty" } else { "is not" };
-        let message = if value.is_empty() { format!("{whose} {is}") } else { format!("{whose} {is} {what}") };
+        let message = match value.as_str() {
+            "" => format!("{whose} is empty"),
+            _ if complaint.of_kind => format!("{whose} cannot be used"),
+            _ => format!("{whose} is not {what}"),
+        };
         return Problem::error(at, message).expected(expected);
     }
-    let why = if complaint.why.is_empty() { String::new() } else { format!(": {}", complaint.why) };
-    let problem =
-        Problem::error(at, format!("`{}` is not {what}{why}", shown(&scalar.written))).expected(expected);
+    let text = match scalar.written.as_str() {
+        "" => "an empty text".to_owned(),
+        written => format!("`{}`", shown(written)),
+    };
+    let message = match (complaint.of_kind, complaint.why.as_str()) {
+        (true, why) => format!("{text} cannot be used: {why}"),
+        (false, "") => format!("{text} is not {what}"),
+        (false, why) => format!("{text} is not {what}: {why}"),
+    };
+    let problem = Problem::error(at, message).expected(expected);
     match &complaint.instead {
         Some(better) => problem.label(format!("write {better}")),
         None => problem,

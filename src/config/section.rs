@@ -4,10 +4,10 @@
 use super::describe::{Key, Presence, Shape, Turn};
 use super::kind::Kind;
 use super::problem::Problem;
-use super::read::{Placed, Reading, shown};
+use super::read::{Placed, Reading};
+use super::reader::Reader;
 use super::source::Span;
-use super::suggest::nearest;
-use super::yaml::{Entry, Node, Value};
+use super::yaml::Entry;
 
 /// One map of the file, or what such a map would hold.
 pub(super) struct Section<'a> {
@@ -17,16 +17,6 @@ pub(super) struct Section<'a> {
 enum Mode<'a> {
     Read(Reader<'a>),
     Describe(Vec<Key>),
-}
-
-struct Reader<'a> {
-    reading: &'a Reading,
-    /// For messages: `timeouts`, "the file".
-    name: &'a str,
-    at: Span,
-    entries: &'a [Entry],
-    known: Vec<&'static str>,
-    later: &'static [&'static str],
 }
 
 /// What a list may hold.
@@ -44,12 +34,12 @@ impl<'a> Section<'a> {
     /// Reads `entries` by `f`, then tells which keys nobody asked for.
     pub fn read<T>(
         reading: &'a Reading,
-        name: &'a str,
+        title: String,
         at: Span,
         entries: &'a [Entry],
         f: impl FnOnce(&mut Section<'a>) -> T,
     ) -> T {
-        let reader = Reader { reading, name, at, entries, known: Vec::new(), later: &[] };
+        let reader = Reader::new(reading, title, at, entries);
         let mut section = Section { mode: Mode::Read(reader) };
         let value = f(&mut section);
         if let Mode::Read(reader) = section.mode {
@@ -116,7 +106,7 @@ impl<'a> Section<'a> {
         match &mut self.mode {
             Mode::Read(reader) => {
                 if reader.entry(key).is_none() {
-                    reader.missing(key, &kind.expected());
+                    reader.missing(key, example);
                 }
                 reader.scalar(key, kind)
             }
@@ -154,7 +144,7 @@ impl<'a> Section<'a> {
             reader.entries.iter().filter(|entry| keys.contains(&entry.key.as_str())).collect();
         match given.as_slice() {
             [] => self.tell(
-                Problem::error(reader.at, format!("{} has none of {}", reader.title(), keys.join(", ")))
+                Problem::error(reader.at, format!("{} has none of {}", reader.title, keys.join(", ")))
                     .expected(expected),
             ),
             [_] => {}
@@ -216,13 +206,13 @@ impl<'a> Section<'a> {
         &mut self,
         key: &'static str,
         comment: &'static str,
-        expected: &str,
+        example: &str,
         f: impl FnOnce(&mut Section<'a>) -> T,
     ) -> Option<T> {
         match &mut self.mode {
             Mode::Read(reader) => {
                 if reader.entry(key).is_none() {
-                    reader.missing(key, expected);
+                    reader.missing(key, example);
                     return None;
                 }
                 Some(reader.section(key, f))
@@ -313,154 +303,5 @@ pub(super) fn described<'a, T>(f: impl FnOnce(&mut Section<'a>) -> T) -> (T, Vec
     match section.mode {
         Mode::Describe(keys) => (value, keys),
         Mode::Read(_) => (value, Vec::new()),
-    }
-}
-
-impl<'a> Reader<'a> {
-    /// The entry of `key`, which is known from now on.
-    fn entry(&mut self, key: &'static str) -> Option<&'a Entry> {
-        if !self.known.contains(&key) {
-            self.known.push(key);
-        }
-        self.entries.iter().find(|entry| entry.key == key)
-    }
-
-    fn title(&self) -> String {
-        match self.name {
-            "" => "this file".to_owned(),
-            name => format!("`{name}`"),
-        }
-    }
-
-    fn missing(&self, key: &str, expected: &str) {
-        let message = format!("{} has no `{key}`", self.title());
-        self.reading.tell(Problem::error(self.at, message).expected(format!("{key}: {expected}")));
-    }
-
-    fn scalar<K: Kind>(&mut self, key: &'static str, kind: &K) -> Option<Placed<K::Value>> {
-        let entry = self.entry(key)?;
-        self.reading.scalar(key, &entry.node, entry.key_at, kind)
-    }
-
-    fn scalars<K: Kind>(&mut self, key: &'static str, kind: &K) -> Vec<Placed<K::Value>>
-    where
-        K::Value: PartialEq,
-    {
-        let Some(entry) = self.entry(key) else { return Vec::new() };
-        let Some(items) = self.reading.list(key, &entry.node, entry.key_at) else { return Vec::new() };
-        let mut values: Vec<Placed<K::Value>> = Vec::new();
-        for item in items {
-            let Some(value) = self.reading.scalar(key, item, entry.key_at, kind) else { continue };
-            match values.iter().find(|known| known.value == value.value) {
-                None => values.push(value),
-                Some(first) => self.reading.tell(
-                    Problem::error(value.at, format!("`{}` is in this list twice", shown(&value.written)))
-                        .and(first.at, "first here")
-                        .expected("remove one of the two"),
-                ),
-            }
-        }
-        values
-    }
-
-    fn section<T>(&mut self, key: &'static str, f: impl FnOnce(&mut Section<'a>) -> T) -> T {
-        let entry = self.entry(key);
-        let entries = entry.and_then(|entry| self.reading.map(key, &entry.node, entry.key_at));
-        let at = entry.map_or(self.at, |entry| entry.key_at);
-        match entries {
-            Some(entries) => Section::read(self.reading, key, at, entries, f),
-            // Defaults fill in; where the node is no section, that has been told and nothing can be missing in it.
-            None => described(f).0,
-        }
-    }
-
-    fn sections<T>(
-        &mut self,
-        key: &'static str,
-        least: Least,
-        f: impl Fn(&mut Section<'a>) -> T,
-    ) -> Option<Vec<T>> {
-        let Some(entry) = self.entry(key) else {
-            if least == Least::One {
-                self.missing(key, "a list with at least one item");
-            }
-            return None;
-        };
-        let items = self.reading.list(key, &entry.node, entry.key_at)?;
-        if items.is_empty() && least != Least::None {
-            let message = format!("`{key}` is empty");
-            self.reading.tell(Problem::error(entry.key_at, message).expected("at least one item"));
-        }
-        let read = |item: &'a Node| {
-            let entries = self.reading.map(key, item, entry.key_at)?;
-            Some(Section::read(self.reading, key, item.at, entries, &f))
-        };
-        Some(items.iter().filter_map(read).collect())
-    }
-
-    fn map<K: Kind, T>(
-        &mut self,
-        key: &'static str,
-        names: &K,
-        f: impl Fn(&mut Section<'a>) -> T,
-    ) -> Vec<(Placed<K::Value>, T)> {
-        let Some(entry) = self.entry(key) else { return Vec::new() };
-        let Some(entries) = self.reading.map(key, &entry.node, entry.key_at) else { return Vec::new() };
-        let read = |entry: &'a Entry| {
-            let name = self.reading.name(&entry.key, entry.key_at, names);
-            let inner = self.reading.map(&entry.key, &entry.node, entry.key_at)?;
-            let value = Section::read(self.reading, &entry.key, entry.key_at, inner, &f);
-            Some((name?, value))
-        };
-        entries.iter().filter_map(read).collect()
-    }
-
-    fn tagged<T>(
-        &mut self,
-        key: &'static str,
-        words: &'static [&'static str],
-        tags: &'static [&'static str],
-        f: impl Fn(&mut Section<'a>) -> T,
-    ) -> Option<(&'static str, Option<T>)> {
-        let entry = self.entry(key)?;
-        if !matches!(entry.node.value, Value::Map(_)) {
-            let word = super::kind::words::Named(words);
-            let word = self.reading.scalar(key, &entry.node, entry.key_at, &word)?;
-            return Some((word.value, None));
-        }
-        let entries = self.reading.map(key, &entry.node, entry.key_at)?;
-        if let [only] = entries
-            && let Some(tag) = tags.iter().find(|tag| **tag == only.key)
-        {
-            let inner = self.reading.map(tag, &only.node, only.key_at)?;
-            return Some((tag, Some(Section::read(self.reading, tag, only.key_at, inner, f))));
-        }
-        let forms: Vec<String> = tags.iter().map(|tag| format!("{{ {tag}: {{ ... }} }}")).collect();
-        self.reading.tell(
-            Problem::error(entry.node.at, format!("`{key}` is not of any form it can have"))
-                .expected(format!("{}, or {}", words.join(", "), forms.join(", "))),
-        );
-        None
-    }
-
-    fn unknown_keys(&self) {
-        let unknown = |entry: &&Entry| !self.known.contains(&entry.key.as_str());
-        for entry in self.entries.iter().filter(unknown) {
-            self.reading.tell(self.unknown_key(entry));
-        }
-    }
-
-    fn unknown_key(&self, entry: &Entry) -> Problem {
-        let key = shown(&entry.key);
-        if self.later.contains(&entry.key.as_str()) {
-            let message = format!("`{key}` is not supported by this version of Keyward");
-            return Problem::error(entry.key_at, message).expected("remove it, or run a version that has it");
-        }
-        let problem = Problem::error(entry.key_at, format!("{} has no key `{key}`", self.title()))
-            .expected(format!("one of {}", self.known.join(", ")));
-        match nearest(&entry.key, self.known.iter().copied()) {
-            Some(meant) => problem.label(format!("did you mean `{meant}`?")),
-            None => problem,
-        }
     }
 }

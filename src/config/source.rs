@@ -16,13 +16,17 @@ pub(super) struct Source {
     name: Arc<str>,
     text: Arc<str>,
     line_starts: Arc<[usize]>,
+    /// Where each character starts; absent when every character is one byte.
+    characters: Option<Arc<[usize]>>,
 }
 
 impl Source {
     pub fn new(name: &str, text: &str) -> Self {
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(breaks).collect();
-        Self { name: name.into(), text: text.into(), line_starts }
+        let starts = || text.char_indices().map(|(at, _)| at).collect();
+        let characters = (!text.is_ascii()).then(starts);
+        Self { name: name.into(), text: text.into(), line_starts, characters }
     }
 
     pub fn name(&self) -> &str {
@@ -41,15 +45,23 @@ impl Source {
     pub fn line_and_column(&self, offset: usize) -> (usize, usize) {
         let line = self.line_starts.partition_point(|start| *start <= offset);
         let start = self.line_start(line);
-        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count());
+        let column = match &self.characters {
+            None => offset.saturating_sub(start),
+            Some(starts) => {
+                let before = |offset| starts.partition_point(|start| *start < offset);
+                before(offset) - before(start)
+            }
+        };
         (line, column + 1)
     }
 
-    /// The byte at which a character stands: `line` counted from 1, `column` from 0.
-    pub fn offset(&self, line: usize, column: usize) -> usize {
-        let start = self.line_start(line);
-        let rest = self.text.get(start..).unwrap_or_default();
-        rest.char_indices().nth(column).map_or(self.text.len(), |(at, _)| start + at)
+    /// The byte at which the `index`th character starts, counted from 0.
+    pub fn offset(&self, index: usize) -> usize {
+        let end = self.text.len();
+        match &self.characters {
+            None => index.min(end),
+            Some(starts) => starts.get(index).copied().unwrap_or(end),
+        }
     }
 
     /// `span` cut down to its first line, without the white space at its end.
@@ -82,9 +94,8 @@ mod tests {
         assert_eq!(source.line_and_column(0), (1, 1));
         assert_eq!(source.line_and_column(5), (1, 5));
         assert_eq!(source.line_and_column(8), (2, 1));
-        assert_eq!(source.offset(1, 4), 5);
-        assert_eq!(source.offset(2, 3), 11);
-        assert_eq!(source.offset(9, 0), source.text().len());
+        assert_eq!(source.offset(4), 5);
+        assert_eq!(source.offset(99), source.text().len());
         assert_eq!(source.whole_lines(Span { start: 9, end: 10 }), 8..12);
     }
 }

@@ -83,10 +83,11 @@ fn characters(source: &Source, problems: &mut Vec<Problem>) {
     if let Some(first) = tabs.first() {
         let message = match tabs.len() {
             1 => "this line is indented with a tab".to_owned(),
+            2 => "this line is indented with a tab, and so is one more".to_owned(),
             lines => format!("this line is indented with a tab, and so are {} more", lines - 1),
         };
         problems
-            .push(Problem::error(*first, message).expected("indent with spaces; YAML does not take tabs"));
+            .push(Problem::error(*first, message).expected("spaces, which are all that YAML takes there"));
     }
     let text = source.text();
     let control = text.char_indices().find(|(at, c)| {
@@ -156,18 +157,22 @@ impl Builder<'_> {
     }
 
     fn span(&self, from: Marker, to: Marker) -> Span {
-        let start = self.source.offset(from.line(), from.col());
-        let end = self.source.offset(to.line(), to.col()).max(start);
+        let start = self.source.offset(from.index());
+        let end = self.source.offset(to.index()).max(start);
         Span { start, end }
+    }
+
+    fn rest_of_line(&self, at: Span) -> Span {
+        self.source.first_line_of(Span { start: at.start, end: self.source.text().len() })
     }
 
     fn document(&mut self, at: Span) -> Result<(), Stop> {
         self.documents += 1;
         if self.documents > 1 {
-            let place = self.source.first_line_of(Span { start: at.start, end: self.source.text().len() });
+            let place = self.rest_of_line(at);
             return self.stop(
                 Problem::error(place, "a second document starts here")
-                    .expected("one document in a file: remove the line with ---"),
+                    .expected("one document in a file, without a line of --- in its middle"),
             );
         }
         Ok(())
@@ -182,7 +187,7 @@ impl Builder<'_> {
         let place = self.source.first_line_of(at);
         self.problems.push(
             Problem::error(place, format!("{what} are not taken here"))
-                .expected("write the value out; to start a text with & or !, put it in quotes"),
+                .expected("the value written out, or quotes around a text that starts with & or !"),
         );
     }
 
@@ -195,7 +200,7 @@ impl Builder<'_> {
         if text == "<<" {
             return self.stop(
                 Problem::error(at, "merge keys (<<) are not taken here")
-                    .expected("write the keys out where they hold"),
+                    .expected("the keys written out where they hold"),
             );
         }
         if text.contains("${") {
@@ -211,13 +216,14 @@ impl Builder<'_> {
     }
 
     fn open(&mut self, at: Span, frame: Frame) -> Result<(), Stop> {
-        let place = self.source.first_line_of(Span { start: at.start, end: self.source.text().len() });
         if self.awaits_key() {
+            let place = self.rest_of_line(at);
             return self.stop(Problem::error(place, "a list or map stands where a key is due").expected(
                 "a name, a colon and a value; a text that starts with [ or { needs quotes around it",
             ));
         }
         if self.stack.len() >= DEPTH_MAX {
+            let place = self.rest_of_line(at);
             return self.stop(
                 Problem::error(place, "lists and maps stand in one another too deeply").expected(format!(
                     "at most {DEPTH_MAX} levels; no setting of Keyward needs more than a few"
@@ -258,7 +264,7 @@ impl Builder<'_> {
                         Problem::error(key_at, message)
                             .label("again here")
                             .and(*first, "first here")
-                            .expected("remove one of the two"),
+                            .help("remove one of the two"),
                     );
                     return Ok(());
                 }
@@ -278,7 +284,7 @@ fn alias(at: Span) -> Problem {
 /// A problem of the YAML itself, with the usual cause where there is one.
 fn syntax(source: &Source, error: &ScanError) -> Problem {
     let marker = error.marker();
-    let start = source.offset(marker.line(), marker.col());
+    let start = source.offset(marker.index());
     let rest = source.text().get(start..).unwrap_or_default();
     let width = rest.chars().next().filter(|c| !c.is_control()).map_or(0, char::len_utf8);
     let at = Span { start, end: start + width };
@@ -287,7 +293,12 @@ fn syntax(source: &Source, error: &ScanError) -> Problem {
         return alias(at);
     }
     let problem = Problem::error(at, format!("this is not YAML: {info}"));
-    let likely = if info.contains("mapping values") {
+    let line = source.text().get(source.whole_lines(at)).unwrap_or_default();
+    let likely = if line.contains("${") {
+        "quotes around a text with ${...} that stands inside { } or [ ], as in \"${NAME}\""
+    } else if line.contains("/{") {
+        "quotes around a path pattern that stands inside { }, as in \"/users/{id}\""
+    } else if info.contains("mapping values") {
         "quotes around a value that holds a colon and a space, and the same indentation for keys of one section"
     } else if info.contains("cannot start any token") {
         "quotes around a text that starts with a special character"

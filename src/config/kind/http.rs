@@ -25,7 +25,7 @@ impl Kind for MethodName {
     fn read(&self, text: &str) -> Result<Method, Complaint> {
         let upper = text.to_ascii_uppercase();
         if upper == "CONNECT" {
-            return Err(Complaint::because("Keyward opens no tunnels"));
+            return Err(Complaint::refused("Keyward opens no tunnels"));
         }
         if upper != text && USUAL.contains(&upper.as_str()) {
             return Err(Complaint::because("methods are case-sensitive").instead(upper));
@@ -114,8 +114,10 @@ impl Kind for FieldName {
 
     fn expected(&self) -> String {
         match self {
-            Self::Credential => "a field of your clients' own, such as X-Api-Key",
-            Self::Identity => "a field that only Keyward sets, such as X-Auth-Subject",
+            Self::Credential => "a field of your clients' own, of letters, digits and `-`, such as X-Api-Key",
+            Self::Identity => {
+                "a field that only Keyward sets, of letters, digits and `-`, such as X-Auth-Subject"
+            }
         }
         .to_owned()
     }
@@ -124,14 +126,14 @@ impl Kind for FieldName {
         let name = HeaderName::from_bytes(text.as_bytes()).map_err(|_| Complaint::plain())?;
         let folded = folded(text);
         if folded == "authorization" && matches!(self, Self::Credential) {
-            return Err(Complaint::because("Authorization is always read; list further fields only"));
+            return Err(Complaint::refused("Authorization is always read; list further fields only"));
         }
         if TAKEN.contains(&folded.as_str()) {
-            return Err(Complaint::because("HTTP itself gives this field its meaning"));
+            return Err(Complaint::refused("HTTP itself gives this field its meaning"));
         }
         let family = OUR_FAMILIES.iter().any(|family| folded.starts_with(family));
         if family || OURS.contains(&folded.as_str()) {
-            return Err(Complaint::because("Keyward has another use for this field"));
+            return Err(Complaint::refused("Keyward has another use for this field"));
         }
         Ok(name)
     }

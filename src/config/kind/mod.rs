@@ -1,5 +1,6 @@
 //! What a scalar can be: how it is read, what is said when it cannot be, how it is shown and described.
 
+pub(super) mod host;
 pub(super) mod http;
 pub(super) mod net;
 pub(super) mod number;
@@ -37,8 +38,10 @@ pub(super) trait Kind {
 /// Why a text is not of a kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Complaint {
-    /// Follows "`text` is not a …: "; may be empty.
+    /// Follows "`text` is not a …: ", or "`text` cannot be used: "; may be empty.
     pub why: String,
+    /// It is of the kind, and yet of no use here.
+    pub of_kind: bool,
     /// What to write in its place.
     pub instead: Option<String>,
 }
@@ -50,7 +53,18 @@ impl Complaint {
     }
 
     pub fn because(why: impl Into<String>) -> Self {
-        Self { why: why.into(), instead: None }
+        Self { why: why.into(), ..Self::default() }
+    }
+
+    /// It is of the kind, but of no use here.
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self { why: why.into(), of_kind: true, instead: None }
+    }
+
+    /// The text that is probably meant, if there is one.
+    pub fn perhaps(mut self, text: Option<String>) -> Self {
+        self.instead = text;
+        self
     }
 
     pub fn instead(mut self, text: impl Into<String>) -> Self {

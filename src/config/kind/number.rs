@@ -97,10 +97,10 @@ fn digits(text: &str) -> Option<u64> {
 
 fn within(number: u64, least: u64, most: u64, show: impl Fn(&u64) -> String) -> Result<u64, Complaint> {
     if number < least {
-        return Err(Complaint::because(format!("the least is {}", show(&least))));
+        return Err(Complaint::refused(format!("the least is {}", show(&least))));
     }
     if number > most {
-        return Err(Complaint::because(format!("the most is {}", show(&most))));
+        return Err(Complaint::refused(format!("the most is {}", show(&most))));
     }
     Ok(number)
 }
@@ -112,6 +112,9 @@ fn wrong_unit(number: &str, unit: &str) -> Complaint {
         "m" | "mb" | "mib" => complaint.instead(format!("{number}MiB")),
         "g" | "gb" | "gib" => complaint.instead(format!("{number}GiB")),
         "b" | "bytes" => complaint.instead(number),
+        other if other.starts_with(['.', ',']) => {
+            Complaint::because("it is not a whole number; use a smaller unit")
+        }
         _ => complaint,
     }
 }

@@ -50,14 +50,14 @@ impl Kind for RawPath {
         }
         if !text.starts_with('/') {
             let better = (!text.is_empty()).then(|| format!("/{text}"));
-            return Err(Complaint { why: "it does not start with /".to_owned(), instead: better });
+            return Err(Complaint::because("it does not start with /").perhaps(better));
         }
         if let Some(at) = text.find('?') {
-            let complaint = Complaint::because("the query never decides");
+            let complaint = Complaint::refused("the query never decides");
             return Err(complaint.instead(text.get(..at).unwrap_or_default()));
         }
         if text.contains('#') {
-            return Err(Complaint::because("a fragment is never sent to a server"));
+            return Err(Complaint::refused("a fragment is never sent to a server"));
         }
         Ok(text.to_owned())
     }
@@ -85,8 +85,15 @@ pub(in crate::config) fn compile(
         Form::Exact | Form::Prefix => text,
     };
     if canonical.contains(['{', '}']) {
-        let why = "{name} stands in a `path_pattern` only";
-        return Err(Complaint::because(why));
+        return Err(Complaint::refused("{name} stands in a `path_pattern` only"));
+    }
+    if let Some(under) = canonical.strip_suffix("/*") {
+        let under = if under.is_empty() { "/" } else { under };
+        let complaint = Complaint::refused("`*` is no wildcard; a prefix takes everything under it");
+        return Err(complaint.instead(match form {
+            Form::Prefix => under.to_owned(),
+            _ => format!("path_prefix: {under}"),
+        }));
     }
     literal(canonical, allow)?;
     if form == Form::Exact {
@@ -94,7 +101,7 @@ pub(in crate::config) fn compile(
     }
     if canonical.len() > 1 && canonical.ends_with('/') {
         let why = "a prefix is matched by whole segments, without a slash at its end";
-        return Err(Complaint::because(why).instead(canonical.trim_end_matches('/')));
+        return Err(Complaint::refused(why).instead(canonical.trim_end_matches('/')));
     }
     Ok(PathPattern::Prefix(canonical.into()))
 }
@@ -104,8 +111,8 @@ fn pattern(text: &str, allow: &[Ambiguity]) -> Result<PathPattern, Complaint> {
     let mut names: Vec<&str> = Vec::new();
     for (place, segment) in segments.iter().enumerate() {
         if let Some(name) = segment.strip_prefix(':').filter(|name| is_name(name)) {
-            return Err(Complaint::because("a segment of any value is written {name}")
-                .instead(text.replacen(&format!(":{name}"), &format!("{{{name}}}"), 1)));
+            return Err(Complaint::refused("a segment of any value is written {name}")
+                .instead(format!("\"{}\"", text.replacen(&format!(":{name}"), &format!("{{{name}}}"), 1))));
         }
         if !segment.contains(['{', '}']) {
             continue;
@@ -115,18 +122,18 @@ fn pattern(text: &str, allow: &[Ambiguity]) -> Result<PathPattern, Complaint> {
         let name = rest.unwrap_or(name);
         if !is_name(name) {
             let why = "{name} fills a whole segment; its name is of letters, digits and `_`";
-            return Err(Complaint::because(why));
+            return Err(Complaint::refused(why));
         }
         if rest.is_some() && place + 1 < segments.len() {
-            return Err(Complaint::because("{*name} stands for all the rest, so it comes last"));
+            return Err(Complaint::refused("{*name} stands for all the rest, so it comes last"));
         }
         if names.contains(&name) {
-            return Err(Complaint::because(format!("the name `{name}` is in it twice")));
+            return Err(Complaint::refused(format!("the name `{name}` is in it twice")));
         }
         names.push(name);
     }
     if names.is_empty() {
-        return Err(Complaint::because("it has no {name} in it; write it as `path` or `path_prefix`"));
+        return Err(Complaint::refused("it has no {name} in it; write it as `path` or `path_prefix`"));
     }
     let filled: Vec<&str> =
         segments.iter().map(|segment| if segment.contains('{') { "x" } else { segment }).collect();
@@ -146,11 +153,11 @@ fn literal(text: &str, allow: &[Ambiguity]) -> Result<(), Complaint> {
     let canonical = canonical(text);
     let dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
     if canonical.split('/').any(dots) {
-        return Err(Complaint::because("requests with dot segments are refused"));
+        return Err(Complaint::refused("requests with dot segments are refused"));
     }
     if canonical != text {
         let why = "requests are matched with unreserved characters decoded and escapes in capitals";
-        return Err(Complaint::because(why).instead(canonical));
+        return Err(Complaint::refused(why).instead(canonical));
     }
     for (escape, ambiguity, word) in [
         ("%2F", Ambiguity::EncodedSlash, "encoded_slash"),
@@ -162,15 +169,10 @@ fn literal(text: &str, allow: &[Ambiguity]) -> Result<(), Complaint> {
         ("//", Ambiguity::DoubleSlash, "double_slash"),
     ] {
         if text.contains(escape) && !allows(ambiguity) {
-            return Err(Complaint::because(format!(
+            return Err(Complaint::refused(format!(
                 "requests with `{escape}` are refused unless the route has path: {{ allow: [{word}] }}"
             )));
         }
-    }
-    if text.split('/').any(|segment| segment == "*") {
-        return Err(Complaint::because(
-            "`*` is an ordinary character here; for a path and everything under it use `path_prefix`",
-        ));
     }
     Ok(())
 }
@@ -179,7 +181,7 @@ fn literal(text: &str, allow: &[Ambiguity]) -> Result<(), Complaint> {
 fn characters(text: &str, allow: &[Ambiguity]) -> Result<(), Complaint> {
     let bytes = text.split('%').skip(1).map(|rest| hex(rest.get(..2).unwrap_or_default()));
     let Some(escaped) = bytes.collect::<Option<Vec<u8>>>() else {
-        return Err(Complaint::because("two hexadecimal digits follow every %"));
+        return Err(Complaint::refused("two hexadecimal digits follow every %"));
     };
     let legal = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/%\\".contains(c);
     if let Some(illegal) = text.chars().find(|c| !legal(*c)) {
@@ -188,14 +190,14 @@ fn characters(text: &str, allow: &[Ambiguity]) -> Result<(), Complaint> {
             false => c.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect(),
         };
         let better: String = text.chars().map(encode).collect();
-        return Err(Complaint::because(format!("`{illegal}` is escaped in a path")).instead(better));
+        return Err(Complaint::refused(format!("`{illegal}` must be escaped in a path")).instead(better));
     }
     if escaped.iter().any(u8::is_ascii_control) {
-        return Err(Complaint::because("requests with escaped control characters are refused"));
+        return Err(Complaint::refused("requests with escaped control characters are refused"));
     }
     if std::str::from_utf8(&decoded(text)).is_err() && !allow.contains(&Ambiguity::NonUtf8) {
         let why = "its escapes are not UTF-8, which needs path: { allow: [non_utf8] } on the route";
-        return Err(Complaint::because(why));
+        return Err(Complaint::refused(why));
     }
     Ok(())
 }
@@ -255,7 +257,7 @@ mod tests {
             (Form::Exact, "/%c3%a9", Some("/%C3%A9")),
             (Form::Exact, "/é b", Some("/%C3%A9%20b")),
             (Form::Prefix, "/v1/", Some("/v1")),
-            (Form::Pattern, "/u/:id", Some("/u/{id}")),
+            (Form::Pattern, "/u/:id", Some("\"/u/{id}\"")),
             (Form::Exact, "/a/../b", None),
             (Form::Exact, "/a/%2e%2E/b", None),
             (Form::Exact, "/..;x", None),
@@ -269,7 +271,7 @@ mod tests {
             (Form::Exact, "/%4", None),
             (Form::Exact, "/%é", None),
             (Form::Exact, "/{a}", None),
-            (Form::Prefix, "/v1/*", None),
+            (Form::Prefix, "/v1/*", Some("/v1")),
             (Form::Pattern, "/a", None),
             (Form::Pattern, "/{a}/{a}", None),
             (Form::Pattern, "/{*a}/b", None),

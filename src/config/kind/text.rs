@@ -9,6 +9,7 @@ use super::{Complaint, Kind, string_schema};
 use crate::auth::scope::Scope;
 use crate::auth::token::Prefix;
 use crate::config::AccessLog;
+use crate::config::suggest::nearest;
 
 /// The name of a listener, an upstream or a route: a label in metrics.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +94,7 @@ impl Kind for SecretPrefix {
         Prefix::parse(text).ok_or_else(|| {
             let plain = text.trim_end_matches('_').to_ascii_lowercase();
             let better = Prefix::parse(&plain).map(|_| plain);
-            Complaint { why: String::new(), instead: better }
+            Complaint::plain().perhaps(better)
         })
     }
 
@@ -126,7 +127,8 @@ impl Kind for File {
             return Err(Complaint::because("it names a folder"));
         }
         if text.starts_with("~/") {
-            return Err(Complaint::because("`~` is not expanded").instead(text.replacen('~', "${HOME}", 1)));
+            return Err(Complaint::refused("`~` is not expanded")
+                .instead(format!("\"{}\"", text.replacen('~', "${HOME}", 1))));
         }
         Ok(text.into())
     }
@@ -166,6 +168,9 @@ impl Kind for AccessTarget {
             return Err(Complaint::plain().instead("off"));
         }
         // A lone word is a slip far more often than a file: stdot would fill a file of that name unseen.
+        if let Some(meant) = nearest(text, ["stdout", "stderr"]) {
+            return Err(Complaint::plain().instead(meant));
+        }
         if !text.contains(['/', '.']) {
             let why = "a file's path needs a `/` or a `.` in it, so that a slip is not taken for one";
             return Err(Complaint::because(why).instead(format!("./{text}")));
@@ -217,7 +222,7 @@ impl Kind for TypeBase {
         }
         if !text.ends_with([':', '/', '#', '=', '?']) {
             let end = if scheme.eq_ignore_ascii_case("urn") { ':' } else { '/' };
-            let complaint = Complaint::because("the code follows without anything between");
+            let complaint = Complaint::refused("the code follows without anything between");
             return Err(complaint.instead(format!("{text}{end}")));
         }
         Ok(text.to_owned())

@@ -26,7 +26,7 @@ impl Span {
     /// Not zero.
     pub const SOME: Self = Self {
         shortest: Duration::from_millis(1),
-        because: "zero would end everything at once; there is no way to turn this limit off",
+        because: "it must be longer than zero; this limit cannot be turned off",
     };
     /// The life of a credential.
     pub const LIFE: Self =
@@ -56,10 +56,10 @@ impl Kind for Span {
         let millis = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor));
         let duration = millis.map_or(Duration::MAX, Duration::from_millis);
         if duration > LONGEST {
-            return Err(Complaint::because("it is longer than 36500d, a hundred years"));
+            return Err(Complaint::refused("it is longer than 36500d, a hundred years"));
         }
         if duration < self.shortest {
-            return Err(Complaint::because(self.because));
+            return Err(Complaint::refused(self.because));
         }
         Ok(duration)
     }

@@ -24,7 +24,7 @@ impl<T: Copy + PartialEq> Kind for Words<T> {
         let found = self.0.iter().find(|(word, _)| *word == text);
         found.map(|(_, value)| *value).ok_or_else(|| {
             let near = nearest(text, self.0.iter().map(|(word, _)| *word));
-            Complaint { why: String::new(), instead: near.map(str::to_owned) }
+            Complaint::plain().perhaps(near.map(str::to_owned))
         })
     }
 
@@ -63,7 +63,7 @@ impl Kind for Named {
     fn read(&self, text: &str) -> Result<&'static str, Complaint> {
         self.0.iter().find(|word| **word == text).copied().ok_or_else(|| {
             let near = nearest(text, self.0.iter().copied());
-            Complaint { why: String::new(), instead: near.map(str::to_owned) }
+            Complaint::plain().perhaps(near.map(str::to_owned))
         })
     }
 

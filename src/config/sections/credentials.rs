@@ -55,10 +55,9 @@ fn too_long(s: &Section<'_>, default: &Placed<Duration>, max: &Placed<Duration>)
             "`max_lifetime` is shorter than `default_lifetime`, which is 90d by default",
         ),
     };
-    s.tell(
-        problem
-            .expected("a default_lifetime of at most max_lifetime; set both where one default does not fit"),
-    );
+    s.tell(problem.expected(
+        "a default_lifetime of at most max_lifetime; set both where the default of one does not fit",
+    ));
 }
 
 /// `credentials` and `identity_headers`, which must not share a field.

@@ -35,6 +35,7 @@ pub(super) fn file(s: &mut Section<'_>) -> Config {
     let (credentials, identity_headers) = credentials::sources(s);
     let upstreams = upstreams::upstreams(s);
     let routes = routes::routes(s, &routes::Known { scopes: &scopes, upstreams: &upstreams });
+    upstreams::looping(s, &upstreams, &listeners);
     upstreams::unused(s, &upstreams, &routes);
     Config {
         listeners: listeners.into_iter().map(|listener| listener.value).collect(),
@@ -59,8 +60,8 @@ pub(super) fn file(s: &mut Section<'_>) -> Config {
 fn trusting_everybody(s: &Section<'_>, networks: &[Placed<ipnet::IpNet>]) {
     for network in networks.iter().filter(|network| network.value.prefix_len() == 0) {
         s.tell(
-            Problem::warning(network.at, "every peer is trusted to say who the client is").expected(
-                "only the networks of your own proxies; anybody can forge X-Forwarded-For otherwise",
+            Problem::warning(network.at, "every peer is trusted to say who the client is").help(
+                "list only the networks of your own proxies; otherwise anybody can forge X-Forwarded-For",
             ),
         );
     }

@@ -8,8 +8,8 @@ use crate::auth::refusal::Ambiguity;
 use crate::auth::scope::{Scope, ScopeSet};
 use crate::config::describe::Turn;
 use crate::config::kind::Kind;
+use crate::config::kind::host::{HostChoice, Pattern};
 use crate::config::kind::http::MethodName;
-use crate::config::kind::net::{HostChoice, Pattern};
 use crate::config::kind::path::{Form, RawPath, compile};
 use crate::config::kind::text::{Name, ScopeName};
 use crate::config::kind::words::{Switch, Words};
@@ -93,12 +93,7 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
         "conditions",
     ]);
     let name = s.required("name", &Name, "everything", "Its name in metrics and logs.");
-    let matched = s.required_section(
-        "match",
-        "What it serves.",
-        "{ path_prefix: / } for everything, or narrower",
-        requests,
-    );
+    let matched = s.required_section("match", "What it serves.", "{ path_prefix: / }", requests);
     let auth = auth(s, known.scopes);
     let upstream = s.required("upstream", &Name, "api", "Where its requests go.");
     let comment =
@@ -247,7 +242,7 @@ fn open_to_all(s: &Section<'_>, candidate: &ties::Candidate) {
         );
         s.tell(
             Problem::warning(candidate.path_at, message)
-                .expected("auth: required, or a narrower path, if this is not meant"),
+                .help("if this is not meant, write auth: required, or a narrower path"),
         );
     }
 }

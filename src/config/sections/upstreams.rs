@@ -1,13 +1,14 @@
 //! `upstreams`: named groups of servers.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use crate::config::kind::net::EndpointUrl;
+use crate::config::kind::host::EndpointUrl;
 use crate::config::kind::text::Name;
 use crate::config::problem::Problem;
 use crate::config::read::{Placed, shown};
 use crate::config::section::{Least, Section};
-use crate::config::{Endpoint, Route, Upstream};
+use crate::config::{Endpoint, Listener, Route, Upstream};
 
 /// The upstreams, each placed at its name. One whose endpoints are wrong is there too, so that routes find it.
 pub(super) fn upstreams(s: &mut Section<'_>) -> Vec<Placed<Upstream>> {
@@ -45,8 +46,40 @@ fn upstream(s: &mut Section<'_>) -> (Option<Placed<Arc<str>>>, Vec<Endpoint>) {
     (name, endpoints.into_iter().map(|endpoint| endpoint.value).collect())
 }
 
+/// Warns of endpoints that are a listener of this process: requests would go round for ever.
+pub(super) fn looping(s: &Section<'_>, upstreams: &[Placed<Upstream>], listeners: &[Placed<Listener>]) {
+    for upstream in upstreams {
+        let to = |endpoint: &Endpoint, listener: &Listener| {
+            let local = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
+            let host: Option<IpAddr> = match endpoint.host.as_ref() {
+                "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+                host => host.parse().ok(),
+            };
+            let ip = listener.address.ip();
+            endpoint.port == listener.address.port()
+                && host.is_some_and(|host| host == ip || ip.is_unspecified() && local(host))
+        };
+        let own = |listener: &&Placed<Listener>| {
+            upstream.value.endpoints.iter().any(|endpoint| to(endpoint, &listener.value))
+        };
+        if let Some(listener) = listeners.iter().find(own) {
+            let message =
+                format!("upstream `{}` leads back to a listener of Keyward", shown(&upstream.written));
+            let problem = Problem::warning(upstream.at, message)
+                .help("requests would go round in circles; write the port of the backend");
+            s.tell(match listener.given {
+                true => problem.and(listener.at, "this one"),
+                false => problem.label("the one that is there by default, 0.0.0.0:8080"),
+            });
+        }
+    }
+}
+
 /// Warns of upstreams that no route names.
 pub(super) fn unused(s: &Section<'_>, upstreams: &[Placed<Upstream>], routes: &[Route]) {
+    if routes.is_empty() {
+        return;
+    }
     for (index, upstream) in upstreams.iter().enumerate() {
         if !routes.iter().any(|route| route.upstream == index) {
             s.tell(
@@ -54,7 +87,7 @@ pub(super) fn unused(s: &Section<'_>, upstreams: &[Placed<Upstream>], routes: &[
                     upstream.at,
                     format!("no route leads to upstream `{}`", shown(&upstream.written)),
                 )
-                .expected("a route with this upstream, or the upstream removed"),
+                .help("add a route with this upstream, or remove it"),
             );
         }
     }

@@ -14,7 +14,10 @@ fn file(name: &str) -> PathBuf {
 fn assert_committed(name: &str, generated: &str) {
     let path = file(name);
     if std::env::var_os("KEYWARD_WRITE_FILES").is_some() {
-        fs::write(&path, generated).unwrap();
+        // Whole or not at all: other tests read it meanwhile.
+        let new = path.with_extension("new");
+        fs::write(&new, generated).unwrap();
+        fs::rename(&new, &path).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap();
     assert!(committed == generated, "config/{name} is not what the code makes; see the head of this test");

@@ -58,3 +58,12 @@ fn with_route(text: &str) -> String {
     }
     whole
 }
+
+/// Compares with `snapshots/NAME.snap`.
+#[track_caller]
+fn snapshot(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_omit_expression(true);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}

@@ -85,7 +85,7 @@ fn variables_stand_in_plain_and_quoted_scalars_and_inside_text() {
 admin: { address: "127.0.0.1:${PORT}" }
 credentials: { basic: "${SWITCH}" }
 max: { header_count: "50", connections: '${PORT}' }
-errors: { realm: $${HOST} is literal }
+errors: { realm: "$${HOST} is literal" }
 upstreams: [{ name: api, endpoints: [{ url: "http://${HOST}:${PORT}" }] }]
 "#,
     ));
@@ -105,20 +105,21 @@ fn a_value_cannot_bring_in_yaml() {
 #[test]
 fn what_a_variable_holds_is_never_shown() {
     for text in [
-        "listeners: [{ name: ${SECRET}, address: ${SECRET} }]",
+        "listeners: [{ name: \"${SECRET}\", address: \"${SECRET}\" }]",
         "admin: { address: \"${SECRET}:80\" }",
         "trusted_proxies: [\"${SECRET}\"]",
-        "keys: { max_lifetime: ${SECRET}, prefix: \"${SECRET}!\" }",
-        "log: { level: ${SECRET}, access: ${SECRET} }",
-        "errors: { type_base: ${SECRET} }",
-        "upstreams: [{ name: a, endpoints: [{ url: ${SECRET} }, { url: \"http://${SECRET}/\" }] }]",
-        "routes: [{ name: a, match: { path: ${SECRET}, hosts: [\"${SECRET}:80\"] }, upstream: ${SECRET} }]",
+        "keys: { max_lifetime: \"${SECRET}\", prefix: \"${SECRET}!\" }",
+        "log: { level: \"${SECRET}\", access: \"${SECRET}\" }",
+        "errors: { type_base: \"${SECRET}\" }",
+        "upstreams: [{ name: a, endpoints: [{ url: \"${SECRET}\" }, { url: \"http://${SECRET}/\" }] }]",
+        "routes: [{ name: a, match: { path: \"${SECRET}\", hosts: [\"${SECRET}:80\"] }, upstream: \"${SECRET}\" }]",
         "routes: [{ name: a, match: { path: \"/${SECRET}?\" }, auth: { required: { scopes: [\"${SECRET}\"] } }, upstream: api }]",
         "routes: [{ name: a, match: { path: \"/%61${SECRET}\" }, host: \"${SECRET} \", upstream: api }]",
     ] {
         let problems = read(&with_route(text)).unwrap_err();
         let told = format!("{} {:?} {problems:?}", problems.render(Style::Plain), problems.entries());
         assert!(!told.contains("hunter2"), "{told}");
+        assert!(!told.contains("not YAML"), "{told}");
         assert!(told.contains("SECRET"), "{told}");
     }
 }
@@ -198,6 +199,9 @@ fn many_problems_are_told_quickly_and_counted() {
     let problems = read(&format!("listeners:\n{items}")).unwrap_err();
     assert_eq!(problems.len(), 40_000);
     assert!(problems.render(Style::Plain).ends_with("... and 39900 more"));
+    let problems = read(&format!("routes: [{}]", "{é: []},".repeat(2000))).unwrap_err();
+    assert_eq!(problems.entries().len(), 8000);
+    assert!(problems.render(Style::Plain).len() < 200_000);
 }
 
 /// Text that gets past the first brackets more often than noise does.

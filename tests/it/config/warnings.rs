@@ -2,7 +2,7 @@
 
 use keyward::config::Style;
 
-use super::{read, with_route};
+use super::{read, snapshot, with_route};
 
 fn warning(text: &str) -> String {
     read(&with_route(text)).unwrap().warnings.render(Style::Plain)
@@ -14,11 +14,12 @@ fn what_is_probably_not_meant_is_told() {
         "admin: { address: 0.0.0.0:8081 }",
         "trusted_proxies: [0.0.0.0/0]",
         "routes: []",
+        "upstreams: [{ name: api, endpoints: [{ url: http://localhost:8080 }] }]",
         "upstreams: [{ name: api, endpoints: [{ url: http://a }] }, { name: spare, endpoints: [{ url: http://b }] }]",
         "routes: [{ name: all, match: { path_prefix: / }, auth: public, upstream: api }]",
     ];
     let told: Vec<String> = cases.into_iter().map(warning).collect();
-    insta::assert_snapshot!(told.join("\n\n\n"));
+    snapshot("warnings", &told.join("\n\n\n"));
 }
 
 #[test]

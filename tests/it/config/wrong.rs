@@ -1,6 +1,6 @@
 //! Wrong configurations and all that is said about each. A message says where, what, and what to write instead.
 
-use super::{refusal, with_route};
+use super::{refusal, snapshot, with_route};
 
 /// The messages of a group of wrong configurations, one after the other.
 #[track_caller]
@@ -18,135 +18,150 @@ fn messages_of_files(cases: &[&str]) -> String {
 
 #[test]
 fn yaml() {
-    insta::assert_snapshot!(messages_of_files(&[
-        "",
-        "# only a comment\n",
-        "---\n",
-        "just text",
-        "- a\n- b\n",
-        "routes:\n",
-        "routes:\n\t- name: a\n",
-        "max:\n\tbody: 1\n\theaders: 1\n",
-        "log:\n  level: info\n format: json\n",
-        "log: { level: info\nmax: {}\n",
-        "log:\n  level: a: b\n",
-        "log:\n  level: \"info\nmax: {}\n",
-        "routes:\n  - match: { hosts: [*.example.com], path: / }\n",
-        "routes:\n  - match: { path_pattern: /users/{id} }\n",
-        "log: &log { level: info }\n",
-        "log: { level: !!str info }\n",
-        "log:\n  <<: { level: info }\n",
-        "{}\n---\n{}\n",
-        "[a]: b\n",
-        "log: { level: info, level: warn }\n",
-        "routes: []\nmax: {}\nroutes: []\n",
-        "log: { level: \"a\u{7}b\" }\n",
-        "a: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n",
-    ]));
+    snapshot(
+        "yaml",
+        &messages_of_files(&[
+            "",
+            "# only a comment\n",
+            "---\n",
+            "just text",
+            "- a\n- b\n",
+            "routes:\n",
+            "routes:\n\t- name: a\n",
+            "max:\n\tbody: 1\n\theaders: 1\n",
+            "log:\n  level: info\n format: json\n",
+            "log: { level: info\nmax: {}\n",
+            "log:\n  level: a: b\n",
+            "log:\n  level: \"info\nmax: {}\n",
+            "routes:\n  - match: { hosts: [*.example.com], path: / }\n",
+            "routes:\n  - match: { path_pattern: /users/{id} }\n",
+            "log: { level: ${LEVEL} }\n",
+            "log: &log { level: info }\n",
+            "log: { level: !!str info }\n",
+            "log:\n  <<: { level: info }\n",
+            "{}\n---\n{}\n",
+            "[a]: b\n",
+            "log: { level: info, level: warn }\n",
+            "routes: []\nmax: {}\nroutes: []\n",
+            "log: { level: \"a\u{7}b\" }\n",
+            "a: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n",
+        ]),
+    );
 }
 
 #[test]
 fn keys_and_forms() {
-    insta::assert_snapshot!(messages(&[
-        "listener: []",
-        "timeouts: { fist_byte: 1s }",
-        "banana: 1",
-        "identity: { public_url: https://auth.example.com }",
-        "listeners: [{ name: a, address: 0.0.0.0:443, tls: {} }]",
-        "routes: [{ name: a, match: { path: / }, upstream: api, auth: { required: { issuers: [x] } } }]",
-        "timeouts: 10s",
-        "timeouts: [10s]",
-        "trusted_proxies: 10.0.0.0/8",
-        "trusted_proxies: [[10.0.0.0/8]]",
-        "listeners: { name: a, address: 0.0.0.0:1 }",
-        "listeners: []",
-        "listeners: [public]",
-        "log: { level: }",
-        "log: { level: [info] }",
-        "log:\n",
-        "listeners:\n  - name: public\n",
-        "scopes: [a, b]",
-        "scopes: { a: Read things }",
-        "scopes: { \"a b\": {} }",
-        "scopes: { a: }",
-    ]));
+    snapshot(
+        "keys_and_forms",
+        &messages(&[
+            "listener: []",
+            "timeouts: { fist_byte: 1s }",
+            "banana: 1",
+            "identity: { public_url: https://auth.example.com }",
+            "listeners: [{ name: a, address: 0.0.0.0:443, tls: {} }]",
+            "routes: [{ name: a, match: { path: / }, upstream: api, auth: { required: { issuers: [x] } } }]",
+            "timeouts: 10s",
+            "timeouts: [10s]",
+            "trusted_proxies: 10.0.0.0/8",
+            "trusted_proxies: [[10.0.0.0/8]]",
+            "listeners: { name: a, address: 0.0.0.0:1 }",
+            "listeners: []",
+            "listeners: [public]",
+            "log: { level: }",
+            "log: { level: [info] }",
+            "log:\n",
+            "listeners:\n  - name: public\n",
+            "scopes: [a, b]",
+            "scopes: { a: Read things }",
+            "scopes: { \"a b\": {} }",
+            "scopes: { a: }",
+            "timeouts: { total: [1s, 2s] }",
+            "credentials: { headers: [{ name: X-Key }] }",
+        ]),
+    );
 }
 
 #[test]
 fn values() {
-    insta::assert_snapshot!(messages(&[
-        "timeouts: { idle: 60 }",
-        "timeouts: { idle: 1 minute }",
-        "timeouts: { idle: soon }",
-        "timeouts: { idle: 1h30m }",
-        "timeouts: { idle: 1.5s }",
-        "timeouts: { idle: -1s }",
-        "timeouts: { connect: 0s }",
-        "timeouts: { idle: 40000d }",
-        "cache: { ttl: 0s }",
-        "cache: { capacity: 0 }",
-        "cache: { capacity: 100_000 }",
-        "cache: { capacity: many }",
-        "max: { body: 10MB }",
-        "max: { body: 1.5GiB }",
-        "max: { body: lots }",
-        "max: { headers: 1KiB }",
-        "max: { headers: 8KiB, target: 16KiB }",
-        "max: { headers: 8KiB }",
-        "max: { connections: 0 }",
-        "credentials: { basic: yes }",
-        "credentials: { basic: \"True\" }",
-        "credentials: { basic: maybe }",
-        "log: { level: warning }",
-        "log: { level: loud }",
-        "log: { access: stdot }",
-        "log: { access: none }",
-        "log: { access: ./logs/ }",
-        "store: { sqlite: { synchronous: off } }",
-        "store: { sqlite: { path: ~/kw.db } }",
-        "keys: { prefix: KW_ }",
-        "keys: { prefix: \"my-company\" }",
-        "keys: { default_lifetime: 60d, max_lifetime: 30d }",
-        "keys: { max_lifetime: 30d }",
-        "keys: { default_lifetime: 999d }",
-        "keys: { default_lifetime: 10ms }",
-        "errors: { type_base: urn:keyward:error }",
-        "errors: { type_base: /errors/ }",
-        "errors: { realm: 'say \"hi\"' }",
-    ]));
+    snapshot(
+        "values",
+        &messages(&[
+            "timeouts: { idle: 60 }",
+            "timeouts: { idle: 1 minute }",
+            "timeouts: { idle: soon }",
+            "timeouts: { idle: 1h30m }",
+            "timeouts: { idle: 1.5s }",
+            "timeouts: { idle: -1s }",
+            "timeouts: { connect: 0s }",
+            "timeouts: { idle: 40000d }",
+            "cache: { ttl: 0s }",
+            "cache: { capacity: 0 }",
+            "cache: { capacity: 100_000 }",
+            "cache: { capacity: many }",
+            "max: { body: 10MB }",
+            "max: { body: 1.5GiB }",
+            "max: { body: lots }",
+            "max: { headers: 1KiB }",
+            "max: { headers: 8KiB, target: 16KiB }",
+            "max: { headers: 8KiB }",
+            "max: { connections: 0 }",
+            "credentials: { basic: yes }",
+            "credentials: { basic: \"True\" }",
+            "credentials: { basic: maybe }",
+            "log: { level: warning }",
+            "log: { level: loud }",
+            "log: { access: stdot }",
+            "log: { access: none }",
+            "log: { access: ./logs/ }",
+            "store: { sqlite: { synchronous: off } }",
+            "store: { sqlite: { path: ~/kw.db } }",
+            "keys: { prefix: KW_ }",
+            "keys: { prefix: \"my-company\" }",
+            "keys: { default_lifetime: 60d, max_lifetime: 30d }",
+            "keys: { max_lifetime: 30d }",
+            "keys: { default_lifetime: 999d }",
+            "keys: { default_lifetime: 10ms }",
+            "errors: { type_base: urn:keyward:error }",
+            "errors: { type_base: /errors/ }",
+            "errors: { realm: 'say \"hi\"' }",
+        ]),
+    );
 }
 
 #[test]
 fn addresses_and_names() {
-    insta::assert_snapshot!(messages(&[
-        "listeners: [{ name: a, address: localhost:8080 }]",
-        "listeners: [{ name: a, address: gateway.example.com:8080 }]",
-        "listeners: [{ name: a, address: 8080 }]",
-        "listeners: [{ name: a, address: \":8080\" }]",
-        "listeners: [{ name: a, address: 10.0.0.1 }]",
-        "listeners: [{ name: a, address: \"::1\" }]",
-        "listeners: [{ name: a, address: 10.0.0.1:80800 }]",
-        "listeners: [{ name: a, address: http://10.0.0.1:80 }]",
-        "listeners: [{ name: my listener, address: 10.0.0.1:80 }]",
-        "listeners:\n  - { name: a, address: 10.0.0.1:80 }\n  - { name: a, address: 10.0.0.1:81 }\n",
-        "listeners:\n  - { name: a, address: 10.0.0.1:80 }\n  - { name: b, address: 0.0.0.0:80 }\n",
-        "listeners: [{ name: a, address: 0.0.0.0:8081 }]",
-        "admin: { address: 127.0.0.1:8080 }",
-        "listeners: [{ name: a, address: 127.0.0.1:9 }]\nadmin: { address: 127.0.0.1:9 }",
-        "trusted_proxies: [10.0.0.1/8]",
-        "trusted_proxies: [proxy.example.com]",
-        "trusted_proxies: [10.0.0.0/8, 10.0.0.0/8]",
-        "credentials: { headers: [Authorization] }",
-        "credentials: { headers: [Transfer-Encoding] }",
-        "credentials: { headers: [Cookie] }",
-        "credentials: { headers: [X Key] }",
-        "identity_headers: { subject: Host }",
-        "identity_headers: { subject: X-Forwarded-User }",
-        "identity_headers: { subject: X-User, client: x_user }",
-        "identity_headers: { subject: X-Auth-Client }",
-        "credentials: { headers: [X-Auth-Subject] }",
-        "credentials: { headers: [X-Id] }\nidentity_headers: { method: X-Id }",
-    ]));
+    snapshot(
+        "addresses_and_names",
+        &messages(&[
+            "listeners: [{ name: a, address: localhost:8080 }]",
+            "listeners: [{ name: a, address: gateway.example.com:8080 }]",
+            "listeners: [{ name: a, address: 8080 }]",
+            "listeners: [{ name: a, address: \":8080\" }]",
+            "listeners: [{ name: a, address: 10.0.0.1 }]",
+            "listeners: [{ name: a, address: \"::1\" }]",
+            "listeners: [{ name: a, address: 10.0.0.1:80800 }]",
+            "listeners: [{ name: a, address: http://10.0.0.1:80 }]",
+            "listeners: [{ name: my listener, address: 10.0.0.1:80 }]",
+            "listeners:\n  - { name: a, address: 10.0.0.1:80 }\n  - { name: a, address: 10.0.0.1:81 }\n",
+            "listeners:\n  - { name: a, address: 10.0.0.1:80 }\n  - { name: b, address: 0.0.0.0:80 }\n",
+            "listeners: [{ name: a, address: 0.0.0.0:8081 }]",
+            "admin: { address: 127.0.0.1:8080 }",
+            "listeners: [{ name: a, address: 127.0.0.1:9 }]\nadmin: { address: 127.0.0.1:9 }",
+            "trusted_proxies: [10.0.0.1/8]",
+            "trusted_proxies: [proxy.example.com]",
+            "trusted_proxies: [10.0.0.0/8, 10.0.0.0/8]",
+            "credentials: { headers: [Authorization] }",
+            "credentials: { headers: [Transfer-Encoding] }",
+            "credentials: { headers: [Cookie] }",
+            "credentials: { headers: [X Key] }",
+            "identity_headers: { subject: Host }",
+            "identity_headers: { subject: X-Forwarded-User }",
+            "identity_headers: { subject: X-User, client: x_user }",
+            "identity_headers: { subject: X-Auth-Client }",
+            "credentials: { headers: [X-Auth-Subject] }",
+            "credentials: { headers: [X-Id] }\nidentity_headers: { method: X-Id }",
+        ]),
+    );
 }
 
 #[test]
@@ -175,7 +190,7 @@ fn upstreams() {
         "upstreams: [{ name: api, endpoints: [{ url: http://a }, { url: http://a:80 }] }]",
         "upstreams:\n  - { name: api, endpoints: [{ url: http://a }] }\n  - { name: api, endpoints: [{ url: http://b }] }\n",
     ]));
-    insta::assert_snapshot!(told.join("\n\n\n"));
+    snapshot("upstreams", &told.join("\n\n\n"));
 }
 
 /// One route with `keys` beside its name.
@@ -213,7 +228,7 @@ fn routes() {
         "match: { path: /a, hosts: [bücher.example] }\n    upstream: api",
     ];
     let told: Vec<String> = cases.into_iter().map(route).collect();
-    insta::assert_snapshot!(told.join("\n\n\n"));
+    snapshot("routes", &told.join("\n\n\n"));
 }
 
 #[test]
@@ -239,6 +254,7 @@ fn paths_of_routes() {
         "path: \"/users/{id}\"",
         "path_prefix: /v1/",
         "path_prefix: /v1/*",
+        "path: /v1/*",
         "path_pattern: /v1",
         "path_pattern: /users/:id",
         "path_pattern: \"/users/{id}-{name}\"",
@@ -246,7 +262,7 @@ fn paths_of_routes() {
         "path_pattern: \"/{id}/{id}\"",
     ];
     let told: Vec<String> = cases.iter().map(path).collect();
-    insta::assert_snapshot!(told.join("\n\n\n"));
+    snapshot("paths_of_routes", &told.join("\n\n\n"));
 }
 
 #[test]
@@ -265,7 +281,7 @@ fn routes_that_tie() {
             "routes:\n  - { name: a, match: { path: /a }, upstream: api }\n  - { name: a, match: { path: /b }, upstream: api }\n",
         )),
     ];
-    insta::assert_snapshot!(told.join("\n\n\n"));
+    snapshot("routes_that_tie", &told.join("\n\n\n"));
 }
 
 #[test]
@@ -286,17 +302,20 @@ fn routes_that_differ_do_not_tie() {
 
 #[test]
 fn variables() {
-    insta::assert_snapshot!(messages(&[
-        "log: { level: \"${NO_SUCH}\" }",
-        "listeners: [{ name: a, address: \"10.0.0.1:${NO_SUCH}\" }]",
-        "log: { level: \"${LEVEL:-info}\" }",
-        "log: { level: \"${LEVEL\" }",
-        "log: { level: \"${}\" }",
-        "log: { \"${HOST}\": info }",
-        "log: { level: \"${SECRET}\" }",
-        "log: { level: \"${EMPTY}\" }",
-        "errors: { realm: \"${LINES}\" }",
-        "listeners: [{ name: a, address: \"${HOST}:http\" }]",
-        "routes: [{ name: a, match: { path: / }, upstream: \"${SECRET}\" }]",
-    ]));
+    snapshot(
+        "variables",
+        &messages(&[
+            "log: { level: \"${NO_SUCH}\" }",
+            "listeners: [{ name: a, address: \"10.0.0.1:${NO_SUCH}\" }]",
+            "log: { level: \"${LEVEL:-info}\" }",
+            "log: { level: \"${LEVEL\" }",
+            "log: { level: \"${}\" }",
+            "log: { \"${HOST}\": info }",
+            "log: { level: \"${SECRET}\" }",
+            "log: { level: \"${EMPTY}\" }",
+            "errors: { realm: \"${LINES}\" }",
+            "listeners: [{ name: a, address: \"${HOST}:http\" }]",
+            "routes: [{ name: a, match: { path: / }, upstream: \"${SECRET}\" }]",
+        ]),
+    );
 }
