@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::backend::{Backend, PAGE};
 use super::{Failure, Streams, render};
 use crate::config::Config;
-use crate::issuer::{List, NewAccount, ScopesChoice};
+use crate::issuer::{List, NewAccount, ScopesChoice, check_email};
 use crate::store::sqlite::Open;
 use crate::store::{Account, AccountStatus};
 
@@ -82,8 +82,12 @@ struct Choice {
 /// # Errors
 /// What to print and how to exit.
 pub async fn run(command: Accounts, config: &Config, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let open = match command {
-        Accounts::Create(_) => Open::Create,
+    let open = match &command {
+        Accounts::Create(new) => {
+            // A refused command makes no store.
+            check_email(&new.email)?;
+            Open::Create
+        }
         _ => Open::Existing,
     };
     let backend = Backend::open(config, open, streams).await?;

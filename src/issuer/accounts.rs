@@ -24,6 +24,14 @@ pub enum ScopesChoice {
     These(Vec<String>),
 }
 
+/// Whether `email` can be an account's at all, for who must know before there is a store.
+///
+/// # Errors
+/// [`IssueError::Invalid`].
+pub fn check_email(email: &str) -> Result<(), IssueError> {
+    text::email(email).map(|_| ()).map_err(|problem| IssueError::Invalid(vec![problem]))
+}
+
 impl Issuer {
     /// Makes an account.
     ///

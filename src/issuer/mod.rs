@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use uuid::Builder;
 
-pub use accounts::{NewAccount, ScopesChoice};
+pub use accounts::{NewAccount, ScopesChoice, check_email};
 pub use catalogue::Catalogue;
 pub use error::{IssueError, Problem};
 pub use keys::{Expiry, KeyStatus, MadeKey, NewKey};

@@ -50,6 +50,7 @@ async fn fill(path: &Path) {
     let (mut acknowledged, mut refused_in_a_row) = (0, 0);
     // The first refusals may make room: they fold the journal into the database.
     while refused_in_a_row < 5 {
+        assert!(acknowledged < 10_000, "the disk never gets full");
         let key = sample::key(&format!("{acknowledged}"), "account-001");
         match store.create_key(&key, &sample::origin()).await {
             Ok(_) => (acknowledged, refused_in_a_row) = (acknowledged + 1, 0),

@@ -167,7 +167,7 @@ async fn a_killed_maker_leaves_a_whole_store_or_none() {
     let (mut none, mut whole) = (0, 0);
     for _ in 0..rounds() {
         let place = Place::new();
-        kill_when_ready(child("store::kill::maker", &place.path()), random_delay(0, 12_000)).await;
+        kill_when_ready(child("store::kill::maker", &place.path()), random_delay(0, 40_000)).await;
         match place.path().exists() {
             true => whole += 1,
             false => none += 1,
