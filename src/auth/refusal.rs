@@ -145,7 +145,7 @@ impl Ambiguity {
             Self::DotSegment => "The path has a dot segment (. or ..). Send the path it stands for.",
             Self::ControlByte => "The path has a control byte or one that no URL contains.",
             Self::Fragment => {
-                "The path has a #. Fragments are not sent to servers; escape it as %23 in the query."
+                "The path has a # or an escaped # or ? (%23, %3F). Fragments are not sent to servers."
             }
             Self::BrokenEscape => "The path has a % that two hexadecimal digits do not follow.",
             Self::EncodedSlash => "The path has an escaped slash (%2F), which this route does not allow.",

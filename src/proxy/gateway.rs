@@ -19,10 +19,11 @@ use super::ticket::Ticket;
 use super::upstream::failure::Failure;
 use super::upstream::{Answer, Outgoing, Patience};
 use super::worker::Worker;
-use crate::auth::refusal::{Code, Refusal};
+use crate::auth::refusal::{Ambiguity, Code, Refusal};
 use crate::message::framing::Framing;
 use crate::message::{self, Admission};
 use crate::server::connection::Conn;
+use crate::server::head_scan::HeadScan;
 use crate::web::problem::Asked;
 
 /// Answers one request, whatever happens.
@@ -57,6 +58,7 @@ async fn try_handle(
         return Err(Refusal::Overloaded);
     }
     let admission = message::admit(parts, &plan.message)?;
+    judge_raw_head(ticket.head(), admission.framing)?;
     ticket.admitted(&admission);
     let route = plan.decision.route(admission.host.name(), &parts.method, &admission.path)?;
     ticket.route = Some(route);
@@ -72,6 +74,19 @@ async fn try_handle(
         Forward::new(plan, route, parts, &admission, entry.as_deref(), arrival, request_id.as_str())?;
     send(state, &forward, body, ticket).await
 }
+
+/// What hyper read away before anything else could see it.
+fn judge_raw_head(head: HeadScan, framing: Framing) -> Result<(), Refusal> {
+    if head.has_fragment() {
+        return Err(Refusal::AmbiguousPath(Ambiguity::Fragment));
+    }
+    if head.has_content_length() && framing == Framing::Chunked {
+        return Err(Refusal::BadRequest(TWO_LENGTHS));
+    }
+    Ok(())
+}
+
+const TWO_LENGTHS: &str = "The request has both Content-Length and Transfer-Encoding. Send one of them.";
 
 fn refuse_long_body(admission: &Admission<'_>, limit: Option<u64>) -> Result<(), Refusal> {
     match (admission.framing, limit) {

@@ -19,6 +19,7 @@ use crate::clock::{Tick, Timestamp};
 use crate::message::Admission;
 use crate::server::connection::Conn;
 use crate::server::deadline::Timer;
+use crate::server::head_scan::HeadScan;
 use crate::telemetry::Door;
 use crate::telemetry::access::AccessRecord;
 use crate::telemetry::worker_metrics::Finished;
@@ -101,6 +102,12 @@ impl Ticket {
     #[must_use]
     pub fn state(&self) -> Rc<State> {
         Rc::clone(&self.state)
+    }
+
+    /// What was seen of its head before hyper read it.
+    #[must_use]
+    pub fn head(&self) -> HeadScan {
+        self.conn.head()
     }
 
     /// Its head has been read.

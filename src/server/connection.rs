@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::deadline::{Deadlines, Timer};
+use super::head_scan::HeadScan;
 
 /// Bytes of an unread body that are taken and thrown away so that the client sees its answer instead of a reset.
 const LINGER_BYTES: usize = 1024 * 1024;
@@ -64,6 +65,7 @@ pub struct Conn {
     limits: Cell<Limits>,
     timer: Timer,
     body_left: Cell<bool>,
+    head: Cell<HeadScan>,
     drain: Rc<Drain>,
 }
 
@@ -104,6 +106,7 @@ impl Conn {
             limits: Cell::new(limits),
             timer,
             body_left: Cell::new(false),
+            head: Cell::default(),
             drain,
         })
     }
@@ -130,6 +133,7 @@ impl Conn {
 
     /// The answer is complete.
     pub fn request_ended(&self) {
+        self.head.set(HeadScan::default());
         self.phase.set(Phase::Idle);
         self.timer.set(self.limits.get().idle);
     }
@@ -145,10 +149,21 @@ impl Conn {
         self.drain.started()
     }
 
-    fn bytes_came(&self) {
-        if matches!(self.phase.get(), Phase::FirstByte | Phase::Idle) {
+    /// What was seen of the current request's head before hyper read it.
+    #[must_use]
+    pub const fn head(&self) -> HeadScan {
+        self.head.get()
+    }
+
+    fn came(&self, bytes: &[u8]) {
+        if self.is_between_requests() {
             self.phase.set(Phase::Head);
             self.timer.set(self.limits.get().request_head);
+        }
+        if self.phase.get() == Phase::Head {
+            let mut head = self.head.get();
+            head.take(bytes);
+            self.head.set(head);
         }
     }
 
@@ -172,8 +187,8 @@ impl AsyncRead for Watched {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            self.conn.bytes_came();
+        if let Some(bytes) = buf.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
+            self.conn.came(bytes);
         }
         Poll::Ready(Ok(()))
     }

@@ -4,4 +4,5 @@
 
 pub mod connection;
 pub mod deadline;
+pub mod head_scan;
 pub mod listener;

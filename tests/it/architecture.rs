@@ -88,7 +88,7 @@ const ALL: &[&str] = &[
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("sqlx::", &["store::sqlite"]),
     ("axum::", &["app", "control"]),
-    ("hyper::", &["app", "authenticator", "control", "proxy", "server", "web"]),
+    ("hyper::", &["app", "cli", "control", "proxy", "server"]),
     ("clap::", &["cli", "main"]),
 ];
 

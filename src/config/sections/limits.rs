@@ -75,14 +75,14 @@ pub(super) fn max(s: &mut Section<'_>) -> Max {
     let headers = s.value("headers", &fields, 32 * KIB, "Request line and header fields together.");
     let fields = Count { least: 1, most: 1000 };
     let header_count = s.value("header_count", &fields, 100, "Header fields of a request.").value;
-    let target = s.value("target", &target, 16 * KIB, "The request target, query included.");
+    let target =
+        s.value("target", &target, 16 * KIB, "The request target, query included; never more than headers.");
     let connections = s.value("connections", &many, 20_000, "Client connections at once.").value;
     let in_flight = s.value("in_flight", &many, 10_000, "Requests at once.").value;
-    if target.value > headers.value {
-        let at = if target.given { &target } else { &headers };
+    if target.given && target.value > headers.value {
         s.tell(
-            Problem::error(at.at, "`target` is larger than `headers`, of which it is a part")
-                .expected("a target (16KiB by default) of at most headers (32KiB by default)"),
+            Problem::error(target.at, "`target` is larger than `headers`, of which it is a part")
+                .expected("a target of at most headers (32KiB by default)"),
         );
     }
     let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
@@ -90,7 +90,7 @@ pub(super) fn max(s: &mut Section<'_>) -> Max {
         body: (body > 0).then_some(body),
         headers: number(headers.value),
         header_count: number(header_count),
-        target: number(target.value),
+        target: number(target.value.min(headers.value)),
         connections: number(connections),
         in_flight: number(in_flight),
     }

@@ -79,8 +79,8 @@ impl Failure {
     #[must_use]
     pub fn refusal(&self) -> Refusal {
         match self {
-            Self::Connect(_) => Refusal::UpstreamUnreachable,
-            Self::ConnectTimeout | Self::Timeout | Self::TotalTimeout => Refusal::UpstreamTimeout,
+            Self::Connect(_) | Self::ConnectTimeout => Refusal::UpstreamUnreachable,
+            Self::Timeout | Self::TotalTimeout => Refusal::UpstreamTimeout,
             Self::Closed { .. } | Self::Malformed(_) | Self::Truncated(_) => Refusal::UpstreamProtocolError,
             Self::SlowClient => Refusal::RequestTimeout,
             Self::Body(BodyFailure::TooLarge { limit }) => Refusal::BodyTooLarge { limit: *limit },

@@ -91,7 +91,8 @@ impl Builder {
     pub async fn start(self) -> Gateway {
         let folder = TempDir::new().unwrap();
         let config = self.config(&folder);
-        let options = Options { clock: self.clock.clone(), workers: Some(self.workers), ..Options::default() };
+        let options =
+            Options { clock: self.clock.clone(), workers: Some(self.workers), ..Options::default() };
         let running =
             within("the gateway's start", app::start(config, options)).await.expect("the gateway starts");
         Gateway { running, builder: self, folder, account: tokio::sync::OnceCell::new() }
@@ -153,7 +154,9 @@ impl Gateway {
 
     /// The id of the account that [`key`](Self::key) makes keys of.
     pub async fn account(&self) -> &str {
-        self.account.get_or_init(|| async { super::keys::account(&self.issuer(), "test@example.com").await }).await
+        self.account
+            .get_or_init(|| async { super::keys::account(&self.issuer(), "test@example.com").await })
+            .await
     }
 
     /// A fresh key with both scopes, and its id.
