@@ -110,10 +110,10 @@ async fn a_look_up_that_sees_a_revocation_before_the_feed_ends_what_fronts_hold(
 async fn a_feed_that_ran_far_ahead_ends_every_entry() {
     let mut bed = Bed::new().await;
     good(&bed.judge("k").await);
-    bed.store.revoke("k");
     for n in 0..PAGE as usize * PAGES {
         bed.store.unrelated(&n.to_string());
     }
+    bed.store.revoke("k");
     bed.feed.poll().await;
     refused(bed.judge("k").await, Refused::Revoked);
     bed.store.put_key(digest("later"), "later", "a", NEVER);

@@ -142,18 +142,27 @@ async fn a_revocation_made_here_in_an_outage_holds_at_once() {
 }
 
 #[tokio::test]
-async fn contact_vouches_only_for_what_was_applied_before_it() {
+async fn contact_is_as_old_as_the_beginning_of_a_read() {
+    let mut bed = Bed::new().await;
+    bed.store.slow_down(&bed.clock, MS * 300);
+    bed.feed.poll().await;
+    assert_eq!(bed.authenticator.stats().feed_age, Some(MS * 300));
+}
+
+#[tokio::test]
+async fn nothing_is_served_on_a_read_that_has_not_ended() {
     let mut bed = Bed::new().await;
     good(&bed.judge("k").await);
     bed.cut().await;
     bed.clock.advance(STALE + MS);
-    bed.store.revoke("k");
-    bed.store.set(Mode::Answers);
-    let before = bed.clock.tick();
-    bed.clock.advance(MS);
-    bed.feed.poll().await;
-    assert!(bed.cached("k").is_none());
-    assert_eq!(bed.authenticator.stats().feed_age, Some(bed.clock.tick().since(before) - MS));
+    bed.store.set(Mode::Hangs);
+    let (front, clock) = (bed.front.clone(), bed.clock.clone());
+    tokio::select! {
+        biased;
+        () = bed.feed.poll() => panic!("the store hangs"),
+        () = tokio::task::yield_now() => {}
+    }
+    denied(super::bed::judge(&front, &clock, "k").await, Denied::Unavailable);
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,21 +28,18 @@ fn token(round: usize) -> HashedToken {
 }
 
 fn hit(front: &Front, clock: &Clock, race: &Race) {
-    let mut served = 0_usize;
     while race.revoked.load(Ordering::Acquire) < ROUNDS {
         let round = race.made.load(Ordering::Acquire);
         let over = race.revoked.load(Ordering::Acquire) >= round;
         let verdict = front.cached(&token(round), clock.tick(), clock.now());
         if matches!(verdict, Some(Ok(_))) {
             assert!(!over, "round {round} was served after its revocation was answered");
-            served += 1;
             race.hits.store(round, Ordering::Release);
         } else {
             // Nothing to race against until the look-up thread has run.
             std::thread::yield_now();
         }
     }
-    assert!(served > 0);
 }
 
 /// Looks the current key up again and again: what it read before a revocation must not come back after.
@@ -61,7 +58,9 @@ fn revoke(authenticator: &Authenticator, store: &Script, race: &Race) {
         let id = round.to_string();
         authenticator.changed(&store.put_key(token(round), &id, "a", NEVER));
         race.made.store(round, Ordering::Release);
-        while race.hits.load(Ordering::Acquire) < round {
+        // Most rounds are raced for; none is waited for without end on a busy machine.
+        let mut patience = 0..20;
+        while race.hits.load(Ordering::Acquire) < round && patience.next().is_some() {
             std::thread::yield_now();
         }
         let change = store.revoke(&id);
@@ -88,6 +87,7 @@ fn no_hit_that_starts_after_a_revocation_was_answered_is_served() {
         scope.spawn(move || look_up(&lookup, race));
         revoke(&authenticator, &store, race);
     });
+    assert!(race.hits.load(Ordering::Acquire) > 0, "nothing was raced for");
 }
 
 /// Contact that returns while a hit looks must not vouch for marks the hit read before.

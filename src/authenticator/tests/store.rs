@@ -4,12 +4,13 @@ use std::collections::{HashMap, VecDeque};
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, KeyUse, NewAccount, Origin, Page,
     Seq, Store, StoreError, Subject,
@@ -50,6 +51,7 @@ struct State {
     changes: Vec<Change>,
     gates: VecDeque<Gate>,
     mode: Mode,
+    slow: Option<(Clock, Duration)>,
 }
 
 #[derive(Default)]
@@ -65,6 +67,11 @@ impl Script {
 
     pub fn set(&self, mode: Mode) {
         self.lock().mode = mode;
+    }
+
+    /// Each read of the feed takes this long.
+    pub fn slow_down(&self, clock: &Clock, by: Duration) {
+        self.lock().slow = Some((clock.clone(), by));
     }
 
     pub fn finds(&self) -> u32 {
@@ -186,6 +193,9 @@ impl Store for Script {
         Box::pin(async move {
             self.behave().await?;
             let state = self.lock();
+            if let Some((clock, by)) = &state.slow {
+                clock.advance(*by);
+            }
             let newer = state.changes.iter().filter(|change| change.seq > after);
             Ok(newer.take(limit as usize).cloned().collect())
         })
