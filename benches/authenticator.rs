@@ -13,8 +13,8 @@ use keyward::authenticator::{Authenticator, Catalogue, Front, Health};
 use keyward::clock::{Clock, Timestamp};
 use keyward::config::Cache;
 use keyward::store::{
-    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq,
-    Store, StoreError,
+    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, KeyUse, NewAccount, Origin, Page,
+    Seq, Store, StoreError,
 };
 
 /// Keys by digest, ten to an account; nothing ever changes.
@@ -41,6 +41,7 @@ fn key(index: usize) -> Key {
         allowed_addresses: Vec::new(),
         created_at: Timestamp(0),
         expires_at: Timestamp(i64::MAX),
+        last_used_at: None,
         revoked_at: None,
     }
 }
@@ -66,6 +67,8 @@ impl Store for Fixed {
     fn key<'a>(&'a self, _: &'a str) -> Answer<'a, Key> { unused() }
     fn keys<'a>(&'a self, _: Option<&'a str>, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Key>> { unused() }
     fn revoke_key<'a>(&'a self, _: &'a str, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
+    fn note_uses<'a>(&'a self, _: &'a [KeyUse]) -> Answer<'a, ()> { unused() }
+    fn remove_dead_keys<'a>(&'a self, _: Timestamp, _: u32, _: Timestamp, _: &'a Origin) -> Answer<'a, u32> { unused() }
     fn audit(&self, _: Seq, _: u32) -> Answer<'_, Vec<AuditEntry>> { unused() }
 }
 

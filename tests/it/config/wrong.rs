@@ -103,7 +103,6 @@ fn values() {
             "max: { body: lots }",
             "max: { headers: 1KiB }",
             "max: { headers: 8KiB, target: 16KiB }",
-            "max: { headers: 8KiB }",
             "max: { connections: 0 }",
             "credentials: { basic: yes }",
             "credentials: { basic: \"True\" }",
