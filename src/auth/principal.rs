@@ -24,15 +24,62 @@ impl Method {
     }
 }
 
+/// Who a principal is, in words. One allocation, because every request reads all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    text: Box<str>,
+    account_end: u32,
+    credential_end: u32,
+    client_end: u32,
+}
+
+impl Identity {
+    /// Keeps the ids of the account, the credential and the application that holds it, and the scopes it has.
+    #[must_use]
+    pub fn new(account: &str, credential: &str, client: Option<&str>, scopes: &ScopeSet) -> Self {
+        let parts = [account, credential, client.unwrap_or_default(), scopes.as_str()];
+        let text = parts.concat().into_boxed_str();
+        let end = |count: usize| {
+            let length: usize = parts.iter().take(count).map(|part| part.len()).sum();
+            u32::try_from(length).unwrap_or(u32::MAX)
+        };
+        Self { text, account_end: end(1), credential_end: end(2), client_end: end(3) }
+    }
+
+    /// The account; requests count against it as a whole.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.part(0, self.account_end)
+    }
+
+    /// The credential itself, by id.
+    #[must_use]
+    pub fn credential(&self) -> &str {
+        self.part(self.account_end, self.credential_end)
+    }
+
+    /// The application that holds the credential, if one does.
+    #[must_use]
+    pub fn client(&self) -> Option<&str> {
+        Some(self.part(self.credential_end, self.client_end)).filter(|client| !client.is_empty())
+    }
+
+    /// The scopes, parted by spaces.
+    #[must_use]
+    pub fn scopes(&self) -> &str {
+        self.text.get(self.client_end as usize..).unwrap_or_default()
+    }
+
+    fn part(&self, start: u32, end: u32) -> &str {
+        self.text.get(start as usize..end as usize).unwrap_or_default()
+    }
+}
+
 /// What a valid credential says about its holder.
 #[derive(Clone, Debug)]
 pub struct Principal {
-    /// The account; requests count against it as a whole.
-    pub account: Box<str>,
-    /// The credential itself, by id.
-    pub credential: Box<str>,
-    /// The application that holds the credential, if one does.
-    pub client: Option<Box<str>>,
+    /// Who it is, in the words that upstreams and logs are told.
+    pub identity: Identity,
     /// What it may do, already cut down to what its account may have.
     pub scopes: ScopeSet,
     /// When it ends.
@@ -58,13 +105,21 @@ mod tests {
 
     fn principal(nets: &[&str]) -> Principal {
         Principal {
-            account: "a".into(),
-            credential: "c".into(),
-            client: None,
+            identity: Identity::new("a", "c", None, &ScopeSet::default()),
             scopes: ScopeSet::default(),
             expires_at: Timestamp(0),
             method: Method::ApiKey,
             allowed_addresses: nets.iter().map(|net| net.parse().unwrap()).collect(),
+        }
+    }
+
+    #[test]
+    fn an_identity_gives_back_what_it_was_made_of() {
+        let scopes = ScopeSet::parse("b a").unwrap();
+        for client in [None, Some("app")] {
+            let identity = Identity::new("acc", "key", client, &scopes);
+            let told = (identity.account(), identity.credential(), identity.client(), identity.scopes());
+            assert_eq!(told, ("acc", "key", client, "a b"));
         }
     }
 

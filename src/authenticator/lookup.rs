@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::entry::{Entry, Loaded, Refused};
 use super::marks::{About, Overtaken};
 use super::shared::Shared;
-use crate::auth::principal::{Method, Principal};
+use crate::auth::principal::{Identity, Method, Principal};
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::store::{AccountStatus, Found, SharedStore, StoreError};
@@ -100,11 +100,10 @@ impl Lookup {
         if now >= key.expires_at {
             return Err(Refused::Expired { at: key.expires_at });
         }
+        let scopes = self.shared.catalogue.load().granted(account, key);
         Ok(Principal {
-            account: account.id.as_str().into(),
-            credential: key.id.as_str().into(),
-            client: None,
-            scopes: self.shared.catalogue.load().granted(account, key),
+            identity: Identity::new(&account.id, &key.id, None, &scopes),
+            scopes,
             expires_at: key.expires_at,
             method: Method::ApiKey,
             allowed_addresses: key.allowed_addresses.clone().into(),

@@ -189,7 +189,11 @@ async fn judge(
             let principal = entry.principal();
             story.tell(
                 "caller",
-                format!("account {}, credential {}", principal.account, principal.credential),
+                format!(
+                    "account {}, credential {}",
+                    principal.identity.account(),
+                    principal.identity.credential()
+                ),
             );
             story.tell("scopes", or_none(principal.scopes.as_str()));
             story.tell("expires", principal.expires_at.to_string());
@@ -269,8 +273,8 @@ fn as_json(story: &Story, refusal: Option<&Refusal>) -> String {
         "code": refusal.map(|refusal| refusal.code().as_str()),
         "detail": refusal.map(super::super::auth::refusal::Refusal::detail),
         "route": story.route,
-        "account": principal.map(|principal| &principal.account),
-        "credential": principal.map(|principal| &principal.credential),
+        "account": principal.map(|principal| principal.identity.account()),
+        "credential": principal.map(|principal| principal.identity.credential()),
         "scopes": principal.map(|principal| principal.scopes.iter().map(super::super::auth::scope::Scope::as_str).collect::<Vec<_>>()),
         "expires_at": principal.map(|principal| principal.expires_at.rfc3339()),
         "steps": steps,

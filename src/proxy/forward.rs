@@ -117,13 +117,14 @@ impl<'a> Forward<'a> {
     fn write_identity(&self, out: &mut Vec<u8>) {
         let Some(principal) = self.principal else { return };
         let names = &self.plan.config.identity_headers;
-        field(out, names.subject.as_str(), principal.account.as_bytes());
-        field(out, names.credential.as_str(), principal.credential.as_bytes());
-        if let Some(client) = &principal.client {
+        let identity = &principal.identity;
+        field(out, names.subject.as_str(), identity.account().as_bytes());
+        field(out, names.credential.as_str(), identity.credential().as_bytes());
+        if let Some(client) = identity.client() {
             field(out, names.client.as_str(), client.as_bytes());
         }
-        if !principal.scopes.is_empty() {
-            field(out, names.scopes.as_str(), principal.scopes.as_str().as_bytes());
+        if !identity.scopes().is_empty() {
+            field(out, names.scopes.as_str(), identity.scopes().as_bytes());
         }
         field(out, names.method.as_str(), principal.method.as_str().as_bytes());
     }

@@ -1,5 +1,6 @@
 //! The pipeline, on one screen.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -9,6 +10,7 @@ use std::task::Poll;
 use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::body::{Body, Stream};
@@ -40,7 +42,11 @@ pub async fn handle(
     let mut ticket = Ticket::open(&worker, &conn, &parts);
     let state = ticket.state();
     conn.request_started(state.plan.connection);
-    let body = RequestBody::new(incoming, state.plan.config.max.body, Rc::clone(&ticket.bytes_in), conn);
+    let body = (!incoming.is_end_stream()).then(|| {
+        let seen = Rc::<Cell<u64>>::default();
+        ticket.has_body(Rc::clone(&seen));
+        RequestBody::new(incoming, state.plan.config.max.body, seen, conn)
+    });
     Ok(match try_handle(&worker, &state, &parts, body, &mut ticket).await {
         Ok(answer) => pass_on(answer, ticket),
         Err(refusal) => refuse(&state, &parts, &refusal, ticket),
@@ -51,7 +57,7 @@ async fn try_handle(
     worker: &Worker,
     state: &State,
     parts: &Parts,
-    body: RequestBody,
+    body: Option<RequestBody>,
     ticket: &mut Ticket,
 ) -> Result<Answer<RequestBody>, Refusal> {
     let plan = &state.plan;
@@ -107,7 +113,7 @@ fn refuse_long_body(admission: &Admission<'_>, limit: Option<u64>) -> Result<(),
 async fn send(
     state: &State,
     forward: &Forward<'_>,
-    body: RequestBody,
+    body: Option<RequestBody>,
     ticket: &mut Ticket,
 ) -> Result<Answer<RequestBody>, Refusal> {
     let upstream = state.upstreams.get(forward.route.upstream).ok_or(Refusal::UpstreamUnavailable)?;
@@ -115,7 +121,7 @@ async fn send(
     let outgoing = Outgoing {
         method: &forward.parts.method,
         framing: forward.framing,
-        body: (forward.framing != Framing::None).then_some(body),
+        body: body.filter(|_| forward.framing != Framing::None),
         write_head: |out: &mut _, endpoint: &_| forward.write(out, endpoint),
         patience: Patience { request_body: timeouts.request_body_idle, answer: timeouts.response_head },
         connect: timeouts.connect,

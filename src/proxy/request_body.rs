@@ -26,8 +26,7 @@ impl RequestBody {
     /// Takes `incoming`, of which at most `limit` bytes may come. `seen` counts them for the access log.
     #[must_use]
     pub fn new(incoming: Incoming, limit: Option<u64>, seen: Rc<Cell<u64>>, conn: Rc<Conn>) -> Self {
-        let ended = incoming.is_end_stream();
-        Self { incoming, limit, seen, ended, conn }
+        Self { incoming, limit, seen, ended: false, conn }
     }
 }
 

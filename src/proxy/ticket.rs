@@ -49,8 +49,8 @@ pub struct Ticket {
     pub entry: Option<Arc<Valid>>,
     status: Option<u16>,
     code: Option<Code>,
-    /// Bytes of its body that were read.
-    pub bytes_in: Rc<Cell<u64>>,
+    /// Bytes of its body that were read; `None` when it has none.
+    bytes_in: Option<Rc<Cell<u64>>>,
     bytes_out: u64,
     asked_at: Option<Tick>,
     answered_at: Option<Tick>,
@@ -86,7 +86,7 @@ impl Ticket {
             entry: None,
             status: None,
             code: None,
-            bytes_in: Rc::default(),
+            bytes_in: None,
             bytes_out: 0,
             asked_at: None,
             answered_at: None,
@@ -113,6 +113,11 @@ impl Ticket {
     #[must_use]
     pub fn head(&self) -> HeadScan {
         self.conn.head()
+    }
+
+    /// It has a body, whose bytes are counted there.
+    pub fn has_body(&mut self, bytes: Rc<Cell<u64>>) {
+        self.bytes_in = Some(bytes);
     }
 
     /// Its head has been read.
@@ -214,10 +219,10 @@ impl Ticket {
             path: self.canonical_path.as_deref().map_or(uri_path, str::as_bytes),
             status: self.status,
             code: self.code,
-            account: principal.map(|principal| &*principal.account),
-            credential: principal.map(|principal| &*principal.credential),
+            account: principal.map(|principal| principal.identity.account()),
+            credential: principal.map(|principal| principal.identity.credential()),
             client: Some(self.client),
-            bytes_in: self.bytes_in.get(),
+            bytes_in: self.bytes_in.as_ref().map_or(0, |bytes| bytes.get()),
             bytes_out: self.bytes_out,
             own,
             upstream,

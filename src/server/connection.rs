@@ -28,6 +28,8 @@ use crate::web::forwarded::PortText;
 const LINGER_BYTES: usize = 1024 * 1024;
 /// How long that may take.
 const LINGER: Duration = Duration::from_secs(2);
+/// Answers up to this size, fields included, are written in one piece.
+const SMALL: usize = 4096;
 
 /// How long each phase of a connection may last.
 #[derive(Clone, Copy, Debug)]
@@ -211,7 +213,11 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
+        let mut whole = [0; SMALL];
+        let written = match flatten(bufs, &mut whole) {
+            Some(whole) => ready!(Pin::new(&mut self.stream).poll_write(cx, whole))?,
+            None => ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?,
+        };
         self.conn.answer_moved();
         Poll::Ready(Ok(written))
     }
@@ -227,6 +233,16 @@ impl AsyncWrite for Watched {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
+}
+
+/// The pieces in one, when they fit: copying so little costs less than the vectored call.
+fn flatten<'a>(pieces: &[io::IoSlice<'_>], whole: &'a mut [u8; SMALL]) -> Option<&'a [u8]> {
+    let mut end = 0;
+    for piece in pieces {
+        whole.get_mut(end..end + piece.len())?.copy_from_slice(piece);
+        end += piece.len();
+    }
+    whole.get(..end)
 }
 
 /// How a connection ended.

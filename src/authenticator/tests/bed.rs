@@ -147,5 +147,5 @@ pub fn refused(verdict: Verdict, why: Refused) {
 
 #[track_caller]
 pub fn denied(verdict: Verdict, why: Denied) {
-    assert_eq!(verdict.map(|entry| entry.principal().credential.clone()), Err(why));
+    assert_eq!(verdict.map(|entry| entry.principal().identity.clone()), Err(why));
 }
