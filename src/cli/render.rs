@@ -73,8 +73,11 @@ pub(super) fn key(key: &KeyView, email: &str) -> String {
         ("addresses", listed(&key.allowed_addresses, "any")),
         ("created", key.created_at.clone()),
         ("expires", key.expires_at.clone()),
-        ("last used", key.last_used_at.clone().unwrap_or_else(|| "never".to_owned())),
     ];
+    // Uses are not noted by this version of the gateway; what is not known is not called `never`.
+    if let Some(at) = &key.last_used_at {
+        all.push(("last used", at.clone()));
+    }
     if let Some(at) = &key.revoked_at {
         all.push(("revoked", at.clone()));
     }
