@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use axum::Json;
 use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method, Uri};
+use axum::response::IntoResponse;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -23,16 +24,19 @@ struct Echo {
     body_bytes: usize,
 }
 
-async fn echo(method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Json<Echo> {
+async fn echo(method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> impl IntoResponse {
     let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    Json(Echo {
+    let echo = Echo {
         message: "The demo backend received this request from Keyward.",
         method: method.to_string(),
         path: uri.path().to_owned(),
         query: uri.query().map(str::to_owned),
         headers: headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
         body_bytes: body.len(),
-    })
+    };
+    // Set in lines: people read it in a terminal.
+    let text = serde_json::to_string_pretty(&echo).unwrap_or_default() + "\n";
+    ([(CONTENT_TYPE, "application/json")], text)
 }
 
 /// Serves the demo backend on a free loopback port until the returned set is dropped.

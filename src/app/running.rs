@@ -26,6 +26,10 @@ use crate::telemetry::metrics::{Cached, Lookup, Metrics, Reload};
 pub struct Core {
     pub(super) workers: Vec<Handle>,
     pub(super) config: ArcSwap<Config>,
+    /// What listeners, store and access log were opened by.
+    pub(super) started_with: Config,
+    /// What stands before the code in the control plane's refusals.
+    pub(super) type_base: Arc<ArcSwap<String>>,
     pub(super) issuer: ArcSwap<Issuer>,
     pub(super) options: Options,
     pub(super) clock: Clock,
@@ -47,7 +51,7 @@ pub struct Running {
     admin: SocketAddr,
     stop_control: CancellationToken,
     control: Mutex<JoinSet<()>>,
-    _validation: Tasks,
+    validation: Tasks,
 }
 
 /// How ending went: the connections that were cut because they did not finish in time.
@@ -68,7 +72,7 @@ impl Running {
             admin,
             stop_control: CancellationToken::new(),
             control: Mutex::default(),
-            _validation: validation,
+            validation,
         }
     }
 
@@ -147,6 +151,8 @@ impl Running {
         let mut control = std::mem::take(&mut *self.control.lock().unwrap_or_else(PoisonError::into_inner));
         let ended = async { while control.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(CONTROL_CLOSING, ended).await;
+        // Or the feed would complain of a store that is closed on purpose.
+        drop(self.validation);
         self.core.store.close().await;
         Cut(cut)
     }
@@ -159,7 +165,7 @@ const CONTROL_CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
 
 impl Core {
     async fn reload(&self, config: Config) -> Vec<String> {
-        let warnings = waiting_for_restart(&self.config.load(), &config);
+        let warnings = waiting_for_restart(&self.started_with, &config);
         self.authenticator.reload(&config.cache, Catalogue::of(&config.scopes));
         let plan = Arc::new(Plan::compile(config.clone()));
         let adopting = self.workers.iter().map(|worker| worker.adopt(Arc::clone(&plan)));
@@ -173,6 +179,7 @@ impl Core {
         let random = Arc::new(random::System::default());
         let issuer = Issuer::new(Arc::clone(&self.store), self.clock.clone(), random, &config, sink);
         self.issuer.store(Arc::new(issuer));
+        self.type_base.store(Arc::new(config.errors.type_base.clone()));
         self.config.store(Arc::new(config));
         self.loaded_at.store(Arc::new(self.clock.now()));
         self.metrics.config_loaded(self.clock.now());
@@ -282,7 +289,7 @@ const LOOKUPS: [(Outcome, Lookup); 4] = [
     (Outcome::Joined, Lookup::Joined),
 ];
 
-/// What of `new` holds only from the next start on.
+/// What of `new` differs from what runs since the start and holds only from the next start on.
 fn waiting_for_restart(old: &Config, new: &Config) -> Vec<String> {
     [
         ("listeners", old.listeners != new.listeners),
@@ -292,6 +299,6 @@ fn waiting_for_restart(old: &Config, new: &Config) -> Vec<String> {
     ]
     .into_iter()
     .filter(|(_, changed)| *changed)
-    .map(|(name, _)| format!("{name} changed; that takes effect with the next start"))
+    .map(|(name, _)| format!("{name} differs from what is running; that takes effect with the next start"))
     .collect()
 }

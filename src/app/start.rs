@@ -99,6 +99,8 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     let content = options.config_file.as_ref().and_then(|file| std::fs::read(file).ok());
     let core = Arc::new(Core {
         workers: start_workers(bound, count, &plan, &clock, &authenticator, &log, &metrics)?,
+        type_base: Arc::new(ArcSwap::from_pointee(config.errors.type_base.clone())),
+        started_with: config.clone(),
         config: ArcSwap::from_pointee(config),
         issuer: ArcSwap::from_pointee(issuer),
         options,
@@ -188,7 +190,7 @@ async fn serve_control(running: &Running, admin: std::net::TcpListener) -> Resul
         metrics: Arc::clone(&core.metrics),
         health: core.ask_health(),
         reload: core.ask_reload(),
-        type_base: ArcSwap::from_pointee(core.config.load().errors.type_base.clone()),
+        type_base: Arc::clone(&core.type_base),
     });
     core.show_cache();
     let (stop, limits) = (running.stop_control(), serve::Limits::default());

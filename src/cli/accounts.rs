@@ -56,6 +56,7 @@ pub struct Create {
 
 /// Scopes for one account.
 #[derive(Debug, Args)]
+#[command(override_usage = "keyward accounts set-scopes [OPTIONS] <ID-OR-EMAIL> <SCOPES|--default>")]
 pub struct SetScopes {
     /// The id or the email of the account
     #[arg(value_name = "ID-OR-EMAIL")]

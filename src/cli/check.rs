@@ -16,9 +16,8 @@ pub fn load(file: Option<&Path>) -> Result<Loaded, Failure> {
     };
     config::load(file, &|name| std::env::var(name).ok()).map_err(|problems| {
         let count = problems.error_count();
-        let noun = if count == 1 { "problem" } else { "problems" };
-        let line = format!("{} has {count} {noun}", file.display());
-        Failure { exit: Exit::Refused, line, hints: vec![problems.render(style())] }
+        let line = format!("{} has {}", file.display(), counted(count, "problem"));
+        Failure::new(Exit::Refused, line).report(problems.render(style()))
     })
 }
 
@@ -29,16 +28,27 @@ pub fn load(file: Option<&Path>) -> Result<Loaded, Failure> {
 pub fn run(file: Option<&Path>, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let loaded = load(file)?;
     if !loaded.warnings.is_empty() {
-        streams.say(&loaded.warnings.render(style()));
+        streams.say(&format!("{}\n", loaded.warnings.render(style())));
     }
     match file {
         Some(file) => {
-            let (routes, upstreams) = (loaded.config.routes.len(), loaded.config.upstreams.len());
-            streams.print(&format!("{} is good: {routes} routes, {upstreams} upstreams\n", file.display()))
+            let routes = counted(loaded.config.routes.len(), "route");
+            let upstreams = counted(loaded.config.upstreams.len(), "upstream");
+            let warnings = match loaded.warnings.len() {
+                0 => String::new(),
+                count => format!(", {}", counted(count, "warning")),
+            };
+            streams.print(&format!("{} is good: {routes}, {upstreams}{warnings}\n", file.display()))
         }
         None => streams
             .print("there is no keyward.yaml here; the built-in defaults are good, but serve no route\n"),
     }
+}
+
+/// `1 route`, `2 routes`.
+fn counted(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
 }
 
 fn style() -> Style {

@@ -8,10 +8,10 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Exit, Failure, Streams};
-use crate::app::{self, Options, Running, demo};
+use crate::app::{self, Options, Running, StartError, demo};
 use crate::auth::random;
 use crate::clock::{Clock, Timestamp};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Loaded};
 use crate::issuer::{Expiry, IssueError, Issuer, MadeKey, NewAccount, NewKey, NobodyToTell, ScopesChoice};
 use crate::store::Origin;
 use crate::telemetry::log;
@@ -27,13 +27,21 @@ pub struct Dev {
     /// The backend [default: one that answers with what it received]
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
+    /// Where to listen on 127.0.0.1; the admin listener takes the port after it; 0 takes free ones for both
+    #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(..=65534))]
+    port: u16,
 }
 
 /// Starts, prints what to paste, and runs until it is told to end.
 ///
 /// # Errors
 /// When it cannot start.
-pub async fn run(dev: Dev, streams: &mut Streams<'_>) -> Result<(), Failure> {
+pub async fn run(dev: Dev, file: Option<&Path>, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    if let Some(file) = file {
+        let line = "`dev` brings its own configuration and reads no file";
+        let hint = format!("run yours with: keyward serve --config {}", file.display());
+        return Err(Failure::new(Exit::Usage, line).hint(hint));
+    }
     let signals = super::serve::hear()?;
     let system = |error: std::io::Error| Failure::new(Exit::Refused, error.to_string());
     let (upstream, _demo) = match &dev.upstream {
@@ -43,21 +51,36 @@ pub async fn run(dev: Dev, streams: &mut Streams<'_>) -> Result<(), Failure> {
             (format!("http://{address}"), Some(tasks))
         }
     };
-    let config = configuration(&upstream)?;
+    let Loaded { config, warnings } = configuration(&upstream, dev.port)?;
+    for warning in warnings.entries() {
+        streams.say(&format!("warning: {}", warning.message));
+    }
     let clock = Clock::system();
     let log = log::init(&config.log, clock.clone())
         .map_err(|error| Failure::new(Exit::Refused, format!("the log cannot be set up: {error}")))?;
     let store = std::path::absolute(&config.store.path).map_err(system)?;
-    let running = app::start(config.clone(), Options { clock, log: Some(log), ..Options::default() }).await?;
+    let options = Options { clock, log: Some(log), ..Options::default() };
+    let running = app::start(config.clone(), options).await.map_err(not_started)?;
     let keys = keys(&running, &config).await?;
     streams.print(&welcome(&running, &store, dev.upstream.as_deref(), &keys))?;
     super::serve::until_told(running, signals).await
 }
 
+/// Ports are chosen by an option here, not in a configuration.
+fn not_started(error: StartError) -> Failure {
+    match error {
+        StartError::Bind(error) => Failure::new(Exit::Refused, error.to_string())
+            .hint("stop the other process, or choose another port: keyward dev --port 8090"),
+        error => error.into(),
+    }
+}
+
 /// What `dev` runs on, as a file would have it.
-fn configuration(upstream: &str) -> Result<Config, Failure> {
+fn configuration(upstream: &str, port: u16) -> Result<Loaded, Failure> {
+    let admin = if port == 0 { 0 } else { port.saturating_add(1) };
     let text = format!(
-        "listeners: [{{ name: public, address: 127.0.0.1:8080 }}]\n\
+        "listeners: [{{ name: public, address: \"127.0.0.1:{port}\" }}]\n\
+         admin: {{ address: \"127.0.0.1:{admin}\" }}\n\
          scopes: {{ \"demo:read\": {{ description: Read from the demo, default: true }}, \"demo:write\": {{ description: Write to the demo }} }}\n\
          upstreams: [{{ name: demo, endpoints: [{{ url: {upstream:?} }}] }}]\n\
          routes:\n\
@@ -65,14 +88,17 @@ fn configuration(upstream: &str) -> Result<Config, Failure> {
          - {{ name: demo-admin, match: {{ path_prefix: /admin }}, auth: {{ required: {{ scopes: [\"demo:write\"] }} }}, upstream: demo }}\n\
          log: {{ level: warn }}\n"
     );
-    config::parse(&text, "keyward dev", Path::new(""), &|_| None).map(|loaded| loaded.config).map_err(
-        |problems| {
-            let first = problems.entries().into_iter().next();
-            let reason = first
-                .map(|entry| format!("{}; expected {}", entry.message, entry.expected.unwrap_or_default()));
-            Failure::new(Exit::Refused, format!("--upstream {upstream}: {}", reason.unwrap_or_default()))
-        },
-    )
+    config::parse(&text, "keyward dev", Path::new(""), &|_| None).map_err(|problems| {
+        let first = problems.entries().into_iter().next();
+        let (message, expected) = first.map(|entry| (entry.message, entry.expected)).unwrap_or_default();
+        let failure = Failure::new(Exit::Refused, format!("--upstream: {message}"));
+        expected.into_iter().flat_map(|text| hints(&text)).fold(failure, Failure::hint)
+    })
+}
+
+/// The correction and the general form, a line each.
+fn hints(expected: &str) -> Vec<String> {
+    expected.split("; ").map(str::to_owned).collect()
 }
 
 struct Keys {

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Exit, Failure, Streams};
 use crate::auth::refusal::Refusal;
+use crate::auth::scope::Scope;
 use crate::authenticator::{Authenticator, Catalogue, Front, Health, Valid};
 use crate::clock::Clock;
 use crate::config::{Auth, Config};
@@ -22,20 +23,22 @@ use crate::message;
 use crate::proxy::plan::Plan;
 use crate::store::SharedStore;
 use crate::store::sqlite::{Open, SqliteStore};
+use crate::web::client_address::{self, Trust};
 
 /// How long the store may take to answer the first time.
 const FIRST_CONTACT: Duration = Duration::from_secs(5);
 /// The longest credential that is read from standard input, in bytes.
 const INPUT_MAX: u64 = 64 * 1024;
 
-/// Tells what would become of a request, and why. The credential is read from standard input.
+/// Tells what would become of a request, and why. The credential is read from standard input, as it would stand in
+/// `Authorization`; on a terminal none is read.
 #[derive(Clone, Debug, Args)]
 pub struct Explain {
     /// The request's method
     #[arg(long, default_value = "GET")]
     method: Method,
-    /// The request's URL, as the client writes it
-    #[arg(long)]
+    /// The request's URL, as the client writes it: http://api.example.com/v1/orders
+    #[arg(long, value_parser = whole_url)]
     url: http::Uri,
     /// A further header field, as `Name: value`; may be repeated
     #[arg(long = "header", value_name = "FIELD", value_parser = field)]
@@ -46,6 +49,16 @@ pub struct Explain {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+fn whole_url(text: &str) -> Result<http::Uri, String> {
+    const EXAMPLE: &str = "write it whole, such as http://api.example.com/v1/orders";
+    let url: http::Uri =
+        text.parse().map_err(|_| format!("{EXAMPLE}; what no URL contains is escaped, a space as %20"))?;
+    match url.scheme_str() {
+        Some("http" | "https") if url.authority().is_some() => Ok(url),
+        _ => Err(EXAMPLE.to_owned()),
+    }
 }
 
 fn field(text: &str) -> Result<(HeaderName, HeaderValue), String> {
@@ -121,15 +134,12 @@ fn read_credential() -> Result<Option<String>, Failure> {
 
 impl Explain {
     fn parts(&self, credential: Option<&str>) -> Result<Parts, Failure> {
-        let authority = self.url.authority().ok_or_else(|| {
-            Failure::new(Exit::Usage, "--url wants a whole URL")
-                .hint("such as http://api.example.com/v1/orders")
-        })?;
+        let authority = self.url.authority().map_or("", |authority| authority.as_str());
         let target = self.url.path_and_query().map_or("/", |target| target.as_str());
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = self.method.clone();
         parts.uri = target.parse().map_err(|_| Failure::new(Exit::Usage, "--url has no usable path"))?;
-        let host = HeaderValue::from_str(authority.as_str());
+        let host = HeaderValue::from_str(authority);
         parts.headers.insert(HOST, host.map_err(|_| Failure::new(Exit::Usage, "--url has no usable host"))?);
         for (name, value) in &self.headers {
             if *name == HOST {
@@ -168,6 +178,11 @@ async fn judge(
 ) -> Result<(), Refusal> {
     let client = plan.trusted.client(explain.client_address, &parts.headers);
     story.tell("client", client.to_string());
+    if plan.trusted.trust(explain.client_address) == Trust::Untrusted
+        && parts.headers.contains_key(client_address::FIELD)
+    {
+        story.tell("client", "X-Forwarded-For is not read: this address is not among trusted_proxies");
+    }
     let admission = message::admit(parts, &plan.message)?;
     story.tell(
         "request",
@@ -229,7 +244,7 @@ fn presented(plan: &Plan, parts: &Parts) -> String {
             Ok(_) => "one, with the form and the checksum of an API key made here".to_owned(),
             Err(_) => "one, which by its form or checksum cannot be valid".to_owned(),
         },
-        Err(why) => why.detail().to_owned(),
+        Err(_) => "it cannot be read".to_owned(),
     }
 }
 
@@ -271,11 +286,11 @@ fn as_json(story: &Story, refusal: Option<&Refusal>) -> String {
         "verdict": if refusal.is_none() { "passes" } else { "refused" },
         "status": refusal.map(|refusal| refusal.code().status()),
         "code": refusal.map(|refusal| refusal.code().as_str()),
-        "detail": refusal.map(super::super::auth::refusal::Refusal::detail),
+        "detail": refusal.map(Refusal::detail),
         "route": story.route,
         "account": principal.map(|principal| principal.identity.account()),
         "credential": principal.map(|principal| principal.identity.credential()),
-        "scopes": principal.map(|principal| principal.scopes.iter().map(super::super::auth::scope::Scope::as_str).collect::<Vec<_>>()),
+        "scopes": principal.map(|principal| principal.scopes.iter().map(Scope::as_str).collect::<Vec<_>>()),
         "expires_at": principal.map(|principal| principal.expires_at.rfc3339()),
         "steps": steps,
     });

@@ -28,19 +28,28 @@ pub struct Failure {
     pub line: String,
     /// What to do about it, a line each.
     pub hints: Vec<String>,
+    /// What was found, set in lines of its own; printed as it is.
+    pub report: String,
 }
 
 impl Failure {
     /// A failure without hints.
     #[must_use]
     pub fn new(exit: Exit, line: impl Into<String>) -> Self {
-        Self { exit, line: line.into(), hints: Vec::new() }
+        Self { exit, line: line.into(), hints: Vec::new(), report: String::new() }
     }
 
     /// A failure whose reason the output has told already.
     #[must_use]
     pub const fn told() -> Self {
-        Self { exit: Exit::Refused, line: String::new(), hints: Vec::new() }
+        Self { exit: Exit::Refused, line: String::new(), hints: Vec::new(), report: String::new() }
+    }
+
+    /// The same with a report.
+    #[must_use]
+    pub fn report(mut self, report: impl Into<String>) -> Self {
+        self.report = report.into();
+        self
     }
 
     /// The same with one more hint.
@@ -58,7 +67,8 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", self.line)?;
-        self.hints.iter().try_for_each(|hint| write!(f, "\n  {hint}"))
+        self.hints.iter().try_for_each(|hint| write!(f, "\n  {hint}"))?;
+        if self.report.is_empty() { Ok(()) } else { write!(f, "\n\n{}", self.report.trim_end()) }
     }
 }
 
@@ -91,7 +101,7 @@ impl From<IssueError> for Failure {
 /// The first problem on the line, the others under it.
 fn several(mut problems: Vec<String>) -> Failure {
     let rest = problems.split_off(problems.len().min(1));
-    Failure { exit: Exit::Refused, line: problems.concat(), hints: rest }
+    Failure { hints: rest, ..Failure::new(Exit::Refused, problems.concat()) }
 }
 
 fn unreachable_store(error: &StoreError) -> Failure {

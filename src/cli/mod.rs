@@ -33,7 +33,7 @@ const DEFAULT_FILE: &str = "keyward.yaml";
 #[command(name = "keyward", version, about, propagate_version = false)]
 pub struct Cli {
     /// The configuration [default: keyward.yaml if it is there, else the built-in defaults]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, display_order = 900)]
     pub config: Option<PathBuf>,
     #[command(subcommand)]
     pub command: Command,
@@ -106,17 +106,18 @@ impl Streams<'_> {
 /// # Errors
 /// What to print and how to exit.
 pub async fn run(cli: Cli, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let file = cli.config.or_else(|| Path::new(DEFAULT_FILE).exists().then(|| DEFAULT_FILE.into()));
+    let named = cli.config;
+    let file = named.clone().or_else(|| Path::new(DEFAULT_FILE).exists().then(|| DEFAULT_FILE.into()));
     let settings = || check::load(file.as_deref());
     match cli.command {
         Command::Serve => serve::run(settings()?, file).await,
-        Command::Dev(dev) => dev::run(dev, streams).await,
+        Command::Dev(dev) => dev::run(dev, named.as_deref(), streams).await,
         Command::Check => check::run(file.as_deref(), streams),
         Command::Explain(explain) => explain::run(explain, &settings()?.config, streams).await,
         Command::Accounts(command) => accounts::run(command, &settings()?.config, streams).await,
         Command::Keys(command) => keys::run(command, &settings()?.config, streams).await,
         Command::Migrate(command) => migrate::run(command, &settings()?.config, streams).await,
-        Command::Reload => reload::run(&settings()?.config, streams).await,
+        Command::Reload => reload::run(settings(), streams).await,
         Command::Schema => streams.print(&config::schema()),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::net::UnixStream;
 
 use super::{Exit, Failure, Streams};
-use crate::config::Config;
+use crate::config::Loaded;
 use crate::control::socket;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -31,8 +31,11 @@ struct Answer {
 ///
 /// # Errors
 /// Exit 1 when the server refuses its new configuration, with the problems; 3 when no server answers.
-pub async fn run(config: &Config, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let warnings = ask(&socket::path(&config.store.path)).await?;
+pub async fn run(loaded: Result<Loaded, Failure>, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let loaded =
+        loaded.map_err(|failure| failure.hint("the server was not asked; what it has stays in force"))?;
+    let path = socket::path(&loaded.config.store.path);
+    let warnings = ask(&std::path::absolute(&path).unwrap_or(path)).await?;
     for warning in warnings {
         streams.say(&format!("warning: {warning}"));
     }
@@ -51,7 +54,8 @@ async fn ask(path: &Path) -> Result<Vec<String>, Failure> {
         StatusCode::UNPROCESSABLE_ENTITY => Err(Failure {
             exit: Exit::Refused,
             line: "the new configuration was refused; the old one stays in force".to_owned(),
-            hints: answer.problems.lines().map(str::to_owned).collect(),
+            hints: Vec::new(),
+            report: answer.problems,
         }),
         other => Err(unreachable(path, &io::Error::other(format!("it answered with status {other}")))),
     }
@@ -85,6 +89,7 @@ fn unreachable(path: &Path, error: &io::Error) -> Failure {
         exit: Exit::Unreachable,
         line: format!("no server could be asked at {}: {error}", path.display()),
         hints: vec![hint.to_owned(), "SIGHUP reloads too: kill -HUP PID".to_owned()],
+        report: String::new(),
     }
 }
 
@@ -126,7 +131,9 @@ mod tests {
         let problems = "error: unknown field\n  --> keyward.yaml:3:1".to_owned();
         let failure = against(ReloadOutcome::Refused { problems }).await.unwrap_err();
         assert_eq!(failure.exit, Exit::Refused);
-        assert_eq!(failure.hints, ["error: unknown field", "  --> keyward.yaml:3:1"]);
+        assert!(
+            failure.to_string().ends_with("stays in force\n\nerror: unknown field\n  --> keyward.yaml:3:1")
+        );
     }
 
     #[tokio::test]

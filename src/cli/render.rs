@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::table::{members, table};
+use super::table::{self, members, terminal_width};
 use super::{Exit, Failure};
 use crate::issuer::{AccountView, KeyView};
 
@@ -27,7 +27,7 @@ pub(super) fn accounts(accounts: &[AccountView]) -> String {
             ]
         })
         .collect();
-    table(["ID", "EMAIL", "STATUS", "SCOPES", "CREATED"], &rows)
+    table::rows(["ID", "EMAIL", "STATUS", "SCOPES", "CREATED"], &rows, terminal_width())
 }
 
 pub(super) fn account(account: &AccountView) -> String {
@@ -59,7 +59,8 @@ pub(super) fn keys(keys: &[(KeyView, String)]) -> String {
             ]
         })
         .collect();
-    table(["ID", "NAME", "ACCOUNT", "KEY", "STATUS", "EXPIRES", "SCOPES"], &rows)
+    let head = ["ID", "NAME", "ACCOUNT", "KEY", "STATUS", "EXPIRES", "SCOPES"];
+    table::rows(head, &rows, terminal_width())
 }
 
 pub(super) fn key(key: &KeyView, email: &str) -> String {
@@ -73,8 +74,11 @@ pub(super) fn key(key: &KeyView, email: &str) -> String {
         ("addresses", listed(&key.allowed_addresses, "any")),
         ("created", key.created_at.clone()),
         ("expires", key.expires_at.clone()),
-        ("last used", key.last_used_at.clone().unwrap_or_else(|| "never".to_owned())),
     ];
+    // Uses are not noted by this version of the gateway; what is not known is not called `never`.
+    if let Some(at) = &key.last_used_at {
+        all.push(("last used", at.clone()));
+    }
     if let Some(at) = &key.revoked_at {
         all.push(("revoked", at.clone()));
     }

@@ -17,6 +17,8 @@ impl From<StartError> for Failure {
         };
         let failure = Self::new(exit, error.to_string());
         let failure = match std::error::Error::source(&error) {
+            // Its line has the cause already, in words.
+            _ if matches!(error, StartError::Bind(_)) => failure,
             Some(cause) if !error.to_string().contains(&cause.to_string()) => failure.hint(cause.to_string()),
             _ => failure,
         };

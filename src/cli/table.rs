@@ -6,8 +6,28 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 const CELL_MAX: usize = 40;
 const GAP: &str = "  ";
 
+/// How many columns the terminal has that standard output is; `None` when it is none.
+pub(super) fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
+}
+
+/// A table, or where it is wider than `width`, each row as members of its own: broken lines cannot be read.
+pub(super) fn rows<const N: usize>(head: [&str; N], rows: &[[String; N]], width: Option<usize>) -> String {
+    let table = table(head, rows);
+    let widest = table.lines().map(UnicodeWidthStr::width).max().unwrap_or(0);
+    if width.is_none_or(|width| widest <= width) {
+        return table;
+    }
+    let names = head.map(str::to_lowercase);
+    let one = |row: &[String; N]| {
+        let pairs: Vec<_> = names.iter().map(String::as_str).zip(row.iter().cloned()).collect();
+        members(&pairs)
+    };
+    rows.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
 /// Rows under a head, each column as wide as its widest cell.
-pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     let cells: Vec<[String; N]> = std::iter::once(head.map(str::to_owned))
         .chain(rows.iter().map(|row| row.each_ref().map(|cell| shortened(&visible(cell)))))
         .collect();
@@ -84,6 +104,17 @@ mod tests {
         let cut = format!("{}…", "東".repeat(19));
         assert!(shown.contains(&format!("{cut}  1\n")), "{shown}");
         assert!(shown.contains("a\u{fffd}[2J "), "{shown}");
+    }
+
+    #[test]
+    fn a_table_wider_than_the_terminal_is_told_row_by_row() {
+        let cells = [row(["laptop", "active"]), row(["CI", "expired"])];
+        assert_eq!(rows(["NAME", "STATUS"], &cells, Some(15)), table(["NAME", "STATUS"], &cells));
+        assert_eq!(rows(["NAME", "STATUS"], &cells, None), table(["NAME", "STATUS"], &cells));
+        assert_eq!(
+            rows(["NAME", "STATUS"], &cells, Some(14)),
+            "name    laptop\nstatus  active\n\nname    CI\nstatus  expired\n"
+        );
     }
 
     #[test]

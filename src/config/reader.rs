@@ -1,6 +1,6 @@
 //! One map of the file while a section reads it: looks keys up, tells what is wrong, remembers what was asked for.
 
-use super::describe::Presence;
+use super::describe::{Key, Presence, Shape, Turn};
 use super::kind::Kind;
 use super::kind::words::Named;
 use super::problem::Problem;
@@ -35,7 +35,7 @@ impl<'a> Reader<'a> {
     }
 
     pub fn missing(&self, key: &str, example: &str) {
-        let message = format!("{} has no `{key}`", self.title);
+        let message = format!("`{key}` is missing in {}", self.title);
         self.reading
             .tell(Problem::error(self.at, message).expected(format!("`{key}: {example}`, for example")));
     }
@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
         let (value, keys) = described(f);
         let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
         let expected = match keys.iter().any(|key| key.presence == Presence::Required) {
-            true => format!("keys and values: {}", names.join(", ")),
+            true => format!("keys and values: {}, such as {}", names.join(", "), sample(&keys)),
             false => format!("keys and values, of {}; {{}} for the defaults", names.join(", ")),
         };
         self.reading.wrong_form(&title, node, at, "a section", &expected);
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
     ) -> Option<Vec<T>> {
         let Some(entry) = self.entry(key) else {
             if least == Least::One {
-                self.missing(key, "[{ ... }]");
+                self.missing(key, &format!("[{}]", example(&f)));
             }
             return None;
         };
@@ -182,12 +182,34 @@ impl<'a> Reader<'a> {
             let message = format!("`{key}` is not supported by this version of Keyward");
             return Problem::error(entry.key_at, message).help("remove it, or run a version that has it");
         }
-        let problem = Problem::error(entry.key_at, format!("{} has no key `{key}`", self.title))
+        let problem = Problem::error(entry.key_at, format!("unknown key `{key}` in {}", self.title))
             .expected(format!("one of {}", self.known.join(", ")));
         match nearest(&entry.key, self.known.iter().copied()) {
             Some(meant) => problem.label(format!("did you mean `{meant}`?")),
             None => problem,
         }
+    }
+}
+
+/// A section with its required keys, in one line.
+fn example<'a, T>(f: impl FnOnce(&mut Section<'a>) -> T) -> String {
+    sample(&described(f).1)
+}
+
+fn sample(keys: &[Key]) -> String {
+    let shown = [Presence::Required, Presence::OneOf(Turn::First)];
+    let required = keys.iter().filter(|key| shown.contains(&key.presence));
+    let pairs: Vec<String> = required.map(|key| format!("{}: {}", key.name, sample_of(&key.shape))).collect();
+    format!("{{ {} }}", pairs.join(", "))
+}
+
+fn sample_of(shape: &Shape) -> String {
+    match shape {
+        Shape::Scalar { text, .. } => text.clone(),
+        Shape::Section(keys) => sample(keys),
+        Shape::Sections { keys, .. } => format!("[{}]", sample(keys)),
+        Shape::Scalars { .. } => "[]".to_owned(),
+        Shape::Map { .. } | Shape::Tagged { .. } => "{ ... }".to_owned(),
     }
 }
 

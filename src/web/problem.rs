@@ -134,7 +134,10 @@ impl Problems {
                     code: code.as_str(),
                     request_id: request_id.as_str(),
                 };
-                serde_json::to_vec(&body).unwrap_or_default()
+                let mut bytes = serde_json::to_vec(&body).unwrap_or_default();
+                // For those who read it in a terminal.
+                bytes.push(b'\n');
+                bytes
             }
             Format::Html => page::render(code, &detail, request_id.as_str()).into_bytes(),
             Format::Text => {

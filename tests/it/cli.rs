@@ -1,5 +1,7 @@
 //! The binary as an operator uses it: commands, exit codes, signals.
 
+use std::net::SocketAddr;
+
 use keyward::auth::refusal::Code;
 
 use crate::support::binary::Home;
@@ -121,4 +123,122 @@ fn explain_reads_the_credential_from_its_input() {
     let words = ["explain", "--method", "GET", "--url", "http://a/x", "--json"];
     home.run_with_input(&words, &key).exited(0);
     home.run_with_input(&words, "junk").exited(1);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_restart_is_told_by_every_reload_until_then() {
+    let home = Home::new("");
+    let serving = home.serve().await;
+    home.rewrite("log: { access: \"off\" }\n");
+    for _ in 0..2 {
+        let reloaded = home.run(&["reload"]);
+        assert!(reloaded.stderr.contains("log.access differs from what is running"), "{}", reloaded.stderr);
+        reloaded.exited(0);
+    }
+    let (status, output) = serving.stop().await;
+    assert_eq!(status.code(), Some(0), "{output}");
+    assert!(
+        !output.contains("the store does not answer"),
+        "it complains of a store that it closed: {output}"
+    );
+}
+
+#[test]
+fn a_wrong_configuration_is_reported_under_one_line_that_counts() {
+    let home = Home::new("");
+    home.write("wrong.yaml", "listner: 1\nlog: { level: loud }\n");
+    let check = home.run(&["check", "--config", "wrong.yaml"]);
+    assert!(
+        check.stderr.starts_with(
+            "error: wrong.yaml has 2 problems\n\nerror: unknown key `listner` in this file\n --> wrong.yaml:1:1\n"
+        ),
+        "{}",
+        check.stderr
+    );
+    check.exited(1);
+    let reload = home.run(&["reload", "--config", "wrong.yaml"]);
+    assert!(reload.stderr.contains("what it has stays in force"), "{}", reload.stderr);
+    reload.exited(1);
+}
+
+/// A curl line that `dev` prints.
+struct Pasted {
+    server: SocketAddr,
+    path: String,
+    key: Option<String>,
+}
+
+fn pasted(output: &str) -> Vec<Pasted> {
+    let read = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (server, path) = words.get(2)?.strip_prefix("http://")?.split_once('/')?;
+        let key = words.last()?.trim_matches('\'');
+        Some(Pasted {
+            server: server.parse().ok()?,
+            path: format!("/{path}"),
+            key: key.starts_with("kw_sk_").then(|| key.to_owned()),
+        })
+    };
+    output.lines().filter(|line| line.starts_with("curl ")).filter_map(read).collect()
+}
+
+impl Pasted {
+    /// Status and code of what it gets from `server`.
+    async fn ask(&self, server: SocketAddr) -> (u16, String) {
+        let client = Client::new(server);
+        let mut client = match &self.key {
+            Some(key) => client.with_key(key),
+            None => client,
+        };
+        let response = client.get(&self.path).await;
+        (response.status, response.json()["code"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+#[tokio::test]
+async fn every_line_that_dev_prints_does_what_it_says_and_ends_with_the_next_start() {
+    let home = Home::new("");
+    std::fs::remove_file(home.path().join("keyward.yaml")).unwrap();
+    let dev = home.start(&["dev", "--port", "0"]);
+    dev.until_output("Ctrl-C").await;
+    let lines = pasted(&dev.output());
+    let mut told = Vec::new();
+    for line in &lines {
+        told.push(line.ask(line.server).await);
+    }
+    let refused = |code: Code| (code.status(), code.as_str().to_owned());
+    let expected = [
+        (200, String::new()),
+        refused(Code::MissingCredentials),
+        refused(Code::InvalidCredentials),
+        refused(Code::ExpiredCredentials),
+        refused(Code::InsufficientScope),
+    ];
+    assert_eq!(told, expected);
+    let taken = home.run(&["dev", "--port", &lines[0].server.port().to_string()]);
+    assert!(taken.stderr.contains("keyward dev --port"), "{}", taken.stderr);
+    taken.exited(1);
+    dev.signal("INT");
+    let (status, output) = dev.ended().await;
+    assert_eq!(status.code(), Some(0), "{output}");
+    let again = home.start(&["dev", "--port", "0"]);
+    again.until_output("Ctrl-C").await;
+    let fresh = pasted(&again.output()).swap_remove(0);
+    for old in [&lines[0], &lines[3]] {
+        assert_eq!(old.ask(fresh.server).await, refused(Code::RevokedCredentials));
+    }
+    assert_eq!(fresh.ask(fresh.server).await.0, 200);
+}
+
+#[test]
+fn dev_says_what_it_cannot_use() {
+    let home = Home::new("");
+    let done = home.run(&["dev", "--upstream", "nonsense"]);
+    assert_eq!(
+        done.stderr,
+        "error: --upstream: `nonsense` is not the URL of an endpoint: it has no scheme\n  write http://nonsense\n  \
+         http://, a host and perhaps a port, such as http://127.0.0.1:9000 or http://backend:9000\n"
+    );
+    done.exited(1);
+    home.run(&["dev", "--config", "keyward.yaml"]).exited(2);
 }

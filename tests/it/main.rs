@@ -15,5 +15,6 @@ mod config;
 mod harness;
 mod licences;
 mod proxy;
+mod readme;
 mod store;
 mod support;

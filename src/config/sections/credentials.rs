@@ -20,8 +20,12 @@ const DAY: u64 = 86_400;
 /// `keys`.
 pub(super) fn keys(s: &mut Section<'_>) -> Keys {
     let days = |days| Duration::from_secs(days * DAY);
-    let prefix =
-        s.value("prefix", &SecretPrefix, Prefix::default(), "First part of every secret: kw makes kw_sk_...");
+    let prefix = s.value(
+        "prefix",
+        &SecretPrefix,
+        Prefix::default(),
+        "First part of every secret: kw makes kw_sk_...; a change ends the keys made before.",
+    );
     let default_lifetime =
         s.value("default_lifetime", &Span::LIFE, days(90), "The life of a key that asks for none.");
     let max_lifetime = s.value("max_lifetime", &Span::LIFE, days(365), "The longest life a key can have.");
@@ -95,7 +99,7 @@ fn identity_headers(s: &mut Section<'_>) -> [Placed<HeaderName>; 5] {
     [
         s.value("subject", &kind, name("x-auth-subject"), "The account."),
         s.value("credential", &kind, name("x-auth-credential"), "The id of the credential."),
-        s.value("client", &kind, name("x-auth-client"), "The application."),
+        s.value("client", &kind, name("x-auth-client"), "The application; none with an API key."),
         s.value("scopes", &kind, name("x-auth-scopes"), "The scopes, parted by spaces."),
         s.value("method", &kind, name("x-auth-method"), "How the request was authenticated."),
     ]

@@ -45,7 +45,7 @@ fn listener(s: &mut Section<'_>) -> Read {
 
 /// The admin listener.
 pub(super) fn admin(s: &mut Section<'_>, listeners: &[Placed<Listener>]) -> Admin {
-    let comment = "Health, metrics and the admin API. A change needs a restart.";
+    let comment = "Health and metrics, for operators and probes. A change needs a restart.";
     let address = s.section("admin", comment, |s| {
         s.value("address", &Address, ADMIN, "Keep it where only operators and probes reach it.")
     });

@@ -38,7 +38,7 @@ pub(super) fn store(s: &mut Section<'_>) -> Store {
                 "synchronous",
                 &SYNCHRONOUS,
                 Synchronous::Full,
-                "full: an acknowledged write survives a power cut; normal: only the process.",
+                "full: what was acknowledged survives a power cut; normal: only a crash of the process.",
             )
             .value,
     })
@@ -68,7 +68,7 @@ pub(super) fn log(s: &mut Section<'_>) -> Log {
                 "access",
                 &AccessTarget,
                 AccessLog::Stdout,
-                "One line per request: stdout, stderr, off or a file. A change needs a restart.",
+                "One line per request: stdout, stderr, off or a file, which SIGHUP opens anew. A change needs a restart.",
             )
             .value,
     }
