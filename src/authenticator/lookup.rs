@@ -104,7 +104,7 @@ impl Lookup {
             account: account.id.as_str().into(),
             credential: key.id.as_str().into(),
             client: None,
-            scopes: self.shared.catalogue.load().granted(account, key),
+            scopes: self.shared.catalogue.load().granted(account.scopes.as_ref(), &key.scopes),
             expires_at: key.expires_at,
             method: Method::ApiKey,
             allowed_addresses: key.allowed_addresses.clone().into(),

@@ -73,11 +73,9 @@ pub(super) fn key(key: &KeyView, email: &str) -> String {
         ("addresses", listed(&key.allowed_addresses, "any")),
         ("created", key.created_at.clone()),
         ("expires", key.expires_at.clone()),
-        ("last used", key.last_used_at.clone().unwrap_or_else(|| "never".to_owned())),
     ];
-    if let Some(at) = &key.revoked_at {
-        all.push(("revoked", at.clone()));
-    }
+    let when_known = [("last used", &key.last_used_at), ("revoked", &key.revoked_at)];
+    all.extend(when_known.into_iter().filter_map(|(name, at)| Some((name, at.clone()?))));
     members(&all)
 }
 
