@@ -12,6 +12,7 @@ mod open;
 mod open_error;
 mod place;
 mod rows;
+mod trouble;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +33,7 @@ use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::config::Synchronous;
 use connections::Connections;
+use trouble::Trouble;
 
 /// The embedded store.
 pub struct SqliteStore {
@@ -96,9 +98,7 @@ impl SqliteStore {
     {
         let patience = self.patience;
         Box::pin(async move {
-            tokio::time::timeout(patience, work)
-                .await
-                .unwrap_or_else(|late| Err(StoreError::Unavailable(late.into())))
+            tokio::time::timeout(patience, work).await.unwrap_or_else(|_late| Err(Trouble::Late.into()))
         })
     }
 }
