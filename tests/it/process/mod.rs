@@ -1,8 +1,8 @@
 //! The real binary in a hostile world: killed, without space, without its store, under a clock that jumps, as a stranger.
 
 mod clock;
-mod durability;
 mod feed;
+mod kill;
 mod outage;
 mod start;
 mod strangers;

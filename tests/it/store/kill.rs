@@ -1,7 +1,7 @@
 //! `kill -9` at a random moment of writing: nothing acknowledged is lost, nothing is half there.
 //!
 //! The writer is a child of this binary. It notes each acknowledged change in a file, with fsync, and the parent
-//! compares. `KEYWARD_KILL_ROUNDS=200 cargo test --test it store::kill -- --nocapture` is the long run.
+//! compares. `KEYWARD_KILL_ROUNDS=200 cargo test --test it kill:: -- --nocapture` is the long run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};

@@ -1,7 +1,7 @@
 //! `kill -9` of the server and of commands beside it, at any moment: nothing acknowledged is lost, the store opens again,
 //! the audit log agrees.
 //!
-//! `KEYWARD_KILL_ROUNDS=200 cargo test --test it process::durability -- --nocapture` is the long run.
+//! `KEYWARD_KILL_ROUNDS=200 cargo test --test it kill:: -- --nocapture` is the long run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -17,8 +17,9 @@ use crate::support::binary::Serving;
 use crate::support::{chaos, within};
 
 /// What commands have said that they did.
-#[derive(Default)]
 struct Acknowledged {
+    /// Microseconds within which a command is killed; about half of them have ended by then.
+    longest: u64,
     /// Secret by id.
     created: BTreeMap<String, String>,
     revoked: BTreeSet<String>,
@@ -38,28 +39,39 @@ async fn run_until_killed(bed: &Bed, words: &[&str], longest: u64) -> String {
 }
 
 impl Acknowledged {
-    async fn create(&mut self, bed: &Bed, longest: u64) {
+    /// After one change that nobody interrupts, which tells how long changes take here.
+    fn after_one(bed: &Bed) -> Self {
+        let clock = Clock::system();
+        let start = clock.tick();
+        let first = bed.key();
+        let longest = u64::try_from(clock.tick().since(start).as_micros()).unwrap() * 2;
+        Self { longest, created: BTreeMap::from([first]), revoked: BTreeSet::new(), unknown: 0 }
+    }
+
+    /// What a command that was killed some time had said; `None` when it had not said everything.
+    async fn try_to(&mut self, bed: &Bed, words: &[&str]) -> Option<serde_json::Value> {
+        let said = run_until_killed(bed, words, self.longest).await;
+        let key = serde_json::from_str(&said).ok();
+        self.unknown += usize::from(key.is_none());
+        // However busy the machine is, commands are killed at every point of their lives.
+        self.longest = if key.is_none() { self.longest * 6 / 5 } else { self.longest * 5 / 6 };
+        key
+    }
+
+    async fn create(&mut self, bed: &Bed) {
         let words = ["keys", "create", "--account", EMAIL, "--name", "n", "--json"];
-        let said = run_until_killed(bed, &words, longest).await;
         // A key that was printed to its end was handed over.
-        match serde_json::from_str::<serde_json::Value>(&said) {
-            Ok(key) => {
-                let text = |member: &str| key[member].as_str().unwrap().to_owned();
-                self.created.insert(text("id"), text("key"));
-            }
-            Err(_) => self.unknown += 1,
+        if let Some(key) = self.try_to(bed, &words).await {
+            let text = |member: &str| key[member].as_str().unwrap().to_owned();
+            self.created.insert(text("id"), text("key"));
         }
     }
 
-    async fn revoke(&mut self, bed: &Bed, longest: u64) {
+    async fn revoke(&mut self, bed: &Bed) {
         let Some(id) = self.created.keys().find(|id| !self.revoked.contains(*id)).cloned() else { return };
-        let said = run_until_killed(bed, &["keys", "revoke", &id, "--json"], longest).await;
-        match serde_json::from_str::<serde_json::Value>(&said) {
-            Ok(key) => {
-                assert_eq!(key["status"], "revoked");
-                self.revoked.insert(id);
-            }
-            Err(_) => self.unknown += 1,
+        if let Some(key) = self.try_to(bed, &["keys", "revoke", &id, "--json"]).await {
+            assert_eq!(key["status"], "revoked");
+            self.revoked.insert(id);
         }
     }
 
@@ -110,19 +122,15 @@ async fn nothing_acknowledged_is_lost_whoever_is_killed() {
     let rounds = chaos::rounds(12);
     let bed = Bed::new().await;
     let mut serving = Some(bed.home.serve().await);
-    let clock = Clock::system();
-    let start = clock.tick();
-    bed.home.run(&["keys", "list"]).exited(0);
-    // From before anything happens until a little after a command has ended by itself.
-    let longest = u64::try_from(clock.tick().since(start).as_micros()).unwrap() * 3;
-    let mut acknowledged = Acknowledged::default();
+    let mut acknowledged = Acknowledged::after_one(&bed);
     let mut killed = 0;
     for round in 0..rounds {
+        let longest = acknowledged.longest;
         let beside = async {
             if round % 3 == 2 {
-                acknowledged.revoke(&bed, longest).await;
+                acknowledged.revoke(&bed).await;
             } else {
-                acknowledged.create(&bed, longest).await;
+                acknowledged.create(&bed).await;
             }
         };
         let of_server = async {
