@@ -24,7 +24,6 @@ use crate::telemetry::Door;
 use crate::telemetry::access::AccessRecord;
 use crate::telemetry::worker_metrics::Finished;
 use crate::web::client_address::Trust;
-use crate::web::forwarded::{Arrival, Scheme};
 use crate::web::request_id::RequestId;
 
 /// One request.
@@ -104,6 +103,12 @@ impl Ticket {
         Rc::clone(&self.state)
     }
 
+    /// When it arrived, by both clocks.
+    #[must_use]
+    pub const fn arrived(&self) -> (Tick, Timestamp) {
+        (self.started, self.time)
+    }
+
     /// What was seen of its head before hyper read it.
     #[must_use]
     pub fn head(&self) -> HeadScan {
@@ -132,11 +137,10 @@ impl Ticket {
         self.total.as_ref().map_or(Poll::Pending, |total| total.poll_fired(cx))
     }
 
-    /// The connection it came in on, as upstreams are told of it.
+    /// The connection it came in on.
     #[must_use]
-    pub fn arrival<'a>(&self, host: &'a str) -> Arrival<'a> {
-        let (peer, port) = (self.conn.peer.ip(), self.conn.local.port());
-        Arrival { peer, trust: self.trust, scheme: Scheme::Http, port, host }
+    pub fn conn(&self) -> Rc<Conn> {
+        Rc::clone(&self.conn)
     }
 
     /// It goes to its upstream.
