@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use keyward::auth::catalogue::Catalogue;
 use keyward::auth::random::System;
 use keyward::auth::scope::ScopeSet;
 use keyward::auth::token::{HashedToken, Kind, PlainToken, Prefix, is_well_formed};
-use keyward::authenticator::{Authenticator, Catalogue, Front, Health};
+use keyward::authenticator::{Authenticator, Front, Health};
 use keyward::clock::{Clock, Timestamp};
 use keyward::config::Cache;
 use keyward::store::{
-    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, KeyUse, NewAccount, Origin, Page,
-    Seq, Store, StoreError,
+    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq,
+    Store, StoreError,
 };
 
 /// Keys by digest, ten to an account; nothing ever changes.
@@ -67,7 +68,6 @@ impl Store for Fixed {
     fn key<'a>(&'a self, _: &'a str) -> Answer<'a, Key> { unused() }
     fn keys<'a>(&'a self, _: Option<&'a str>, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Key>> { unused() }
     fn revoke_key<'a>(&'a self, _: &'a str, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
-    fn note_uses<'a>(&'a self, _: &'a [KeyUse]) -> Answer<'a, ()> { unused() }
     fn remove_dead_keys<'a>(&'a self, _: Timestamp, _: u32, _: Timestamp, _: &'a Origin) -> Answer<'a, u32> { unused() }
     fn audit(&self, _: Seq, _: u32) -> Answer<'_, Vec<AuditEntry>> { unused() }
 }

@@ -12,7 +12,7 @@ use super::Options;
 use super::watch::{self, InForce};
 use super::workers::Handle;
 use crate::auth::random;
-use crate::authenticator::{self, Authenticator, Catalogue, Layer, Outcome, Tasks};
+use crate::authenticator::{self, Authenticator, Layer, Outcome, Tasks};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config};
 use crate::control::{AskHealth, AskReload, Checks, Health, ReloadOutcome, Status};
@@ -166,7 +166,7 @@ const CONTROL_CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
 impl Core {
     async fn reload(&self, config: Config) -> Vec<String> {
         let warnings = waiting_for_restart(&self.started_with, &config);
-        self.authenticator.reload(&config.cache, Catalogue::of(&config.scopes));
+        self.authenticator.reload(&config.cache, config.catalogue());
         let plan = Arc::new(Plan::compile(config.clone()));
         let adopting = self.workers.iter().map(|worker| worker.adopt(Arc::clone(&plan)));
         futures_util::future::join_all(adopting).await;

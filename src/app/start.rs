@@ -7,13 +7,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use super::Options;
-use super::cleaning;
 use super::running::{Core, Running};
 use super::watch::InForce;
 use super::workers::{Handle, Socket};
+use super::{Options, checking, cleaning};
 use crate::auth::random::{self, RandomFailed};
-use crate::authenticator::{Authenticator, Catalogue, Health};
+use crate::authenticator::{Authenticator, Health};
 use crate::config::Config;
 use crate::control::Control;
 use crate::control::router;
@@ -82,10 +81,11 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     let admin = listener::bind_alone(config.admin.address)?;
     let store = SqliteStore::open(&config.store.path, config.store.synchronous, Open::Create).await?;
     report(&store);
-    let store: SharedStore = Arc::new(store);
+    let file = Arc::new(store);
+    let store: SharedStore = Arc::<SqliteStore>::clone(&file);
     let metrics = Arc::new(Metrics::new()?);
     let log = AccessLog::start(&config.log, metrics.log_dropped(), clock.clone())?;
-    let catalogue = Catalogue::of(&config.scopes);
+    let catalogue = config.catalogue();
     let (authenticator, tasks) =
         Authenticator::start(Arc::clone(&store), clock.clone(), &config.cache, catalogue);
     let authenticator = Arc::new(authenticator);
@@ -118,6 +118,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     let running = Running::new(core, addresses, admin.local_addr()?, tasks);
     serve_control(&running, admin).await?;
     running.keep(cleaning::run(running.core()));
+    running.keep(checking::run(file, running.core().draining.clone()));
     running.keep(running.core().watch());
     Ok(running)
 }

@@ -176,8 +176,10 @@ fn acceptor(
         let worker = Rc::clone(&worker);
         worker.shared.connections.enter();
         tasks.spawn_local(async move {
-            let service =
-                service_fn(|request| gateway::handle(Rc::clone(&worker), Rc::clone(&conn), request));
+            // Boxed, because hyper keeps room for a whole request's future in every connection, idle ones too.
+            let service = service_fn(|request| {
+                Box::pin(gateway::handle(Rc::clone(&worker), Rc::clone(&conn), request))
+            });
             let slow_head = || {
                 let id = worker.request_ids.make(worker.clock.now());
                 state.plan.raw_answer(&Refusal::RequestTimeout, &id)

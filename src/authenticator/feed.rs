@@ -59,7 +59,8 @@ impl Feed {
             }
             Err(error) => {
                 if self.shared.contact.lost() {
-                    tracing::warn!(%error, "the store does not answer; what is cached serves on");
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::warn!(%error, cause, "the store does not answer; what is cached serves on");
                 }
             }
         }

@@ -100,7 +100,7 @@ impl Lookup {
         if now >= key.expires_at {
             return Err(Refused::Expired { at: key.expires_at });
         }
-        let scopes = self.shared.catalogue.load().granted(account, key);
+        let scopes = self.shared.catalogue.load().granted(account.scopes.as_ref(), &key.scopes);
         Ok(Principal {
             identity: Identity::new(&account.id, &key.id, None, &scopes),
             scopes,

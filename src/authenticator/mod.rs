@@ -12,7 +12,6 @@
 //! good serves until `stale_while_unavailable` is over. Nothing here knows of HTTP, SQL or routes.
 
 mod cache;
-mod catalogue;
 mod contact;
 mod entry;
 mod feed;
@@ -31,12 +30,12 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-pub use catalogue::Catalogue;
 pub use contact::Health;
 pub use entry::{Denied, Entry, Refused, Valid, Verdict};
 pub use front::Front;
 pub use stats::{Layer, Lookups, Outcome, Stats};
 
+use crate::auth::catalogue::Catalogue;
 use crate::clock::Clock;
 use crate::config;
 use crate::store::{Change, ChangeSink, SharedStore};

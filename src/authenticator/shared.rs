@@ -3,10 +3,10 @@
 use arc_swap::ArcSwap;
 
 use super::cache::Caches;
-use super::catalogue::Catalogue;
 use super::contact::Contact;
 use super::marks::Marks;
 use super::stats::{Stats, Totals};
+use crate::auth::catalogue::Catalogue;
 use crate::clock::Clock;
 use crate::config;
 

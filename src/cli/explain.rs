@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{Exit, Failure, Streams};
 use crate::auth::refusal::Refusal;
 use crate::auth::scope::Scope;
-use crate::authenticator::{Authenticator, Catalogue, Front, Health, Valid};
+use crate::authenticator::{Authenticator, Front, Health, Valid};
 use crate::clock::Clock;
 use crate::config::{Auth, Config};
 use crate::decision::Presented;
@@ -94,7 +94,7 @@ pub async fn run(explain: Explain, config: &Config, streams: &mut Streams<'_>) -
     let plan = Plan::compile(config.clone());
     let store = SqliteStore::open(&config.store.path, config.store.synchronous, Open::Existing).await?;
     let store: SharedStore = Arc::new(store);
-    let catalogue = Catalogue::of(&config.scopes);
+    let catalogue = config.catalogue();
     let (authenticator, _tasks) =
         Authenticator::start(Arc::clone(&store), clock.clone(), &config.cache, catalogue);
     contact(&authenticator).await?;

@@ -105,9 +105,9 @@ fn several(mut problems: Vec<String>) -> Failure {
 }
 
 fn unreachable_store(error: &StoreError) -> Failure {
-    let failure = Failure::new(Exit::Unreachable, error.to_string());
-    match error {
-        StoreError::Unavailable(cause) => failure.hint(cause.to_string()),
-        _ => failure,
-    }
+    let line = match error {
+        StoreError::Unavailable(cause) => format!("{error}: {cause}"),
+        _ => error.to_string(),
+    };
+    Failure::new(Exit::Unreachable, line)
 }

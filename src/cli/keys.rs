@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 
 use super::accounts::{Output, words};
 use super::backend::{Backend, PAGE};
-use super::{Exit, Failure, Streams, duration, render};
-use crate::config::Config;
+use super::{Exit, Failure, Streams, render};
+use crate::config::{self, Config};
 use crate::issuer::{Expiry, KeyView, List, MadeKey, MadeKeyView, NewKey};
 use crate::store::Key;
 use crate::store::sqlite::Open;
@@ -39,7 +39,7 @@ pub struct Create {
     #[arg(long, default_value = "", hide_default_value = true)]
     scopes: String,
     /// How long it lives: 12h, 30d, … [default: keys.default_lifetime]
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", value_parser = config::parse_duration)]
     expires_in: Option<Duration>,
     /// A network or an address that it may be used from, repeatable [default: anywhere]
     #[arg(long = "allow", value_name = "CIDR")]

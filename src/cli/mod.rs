@@ -5,7 +5,6 @@ pub mod accounts;
 mod backend;
 pub mod check;
 pub mod dev;
-mod duration;
 pub mod explain;
 pub mod failure;
 pub mod keys;

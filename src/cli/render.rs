@@ -75,13 +75,8 @@ pub(super) fn key(key: &KeyView, email: &str) -> String {
         ("created", key.created_at.clone()),
         ("expires", key.expires_at.clone()),
     ];
-    // Uses are not noted by this version of the gateway; what is not known is not called `never`.
-    if let Some(at) = &key.last_used_at {
-        all.push(("last used", at.clone()));
-    }
-    if let Some(at) = &key.revoked_at {
-        all.push(("revoked", at.clone()));
-    }
+    let when_known = [("last used", &key.last_used_at), ("revoked", &key.revoked_at)];
+    all.extend(when_known.into_iter().filter_map(|(name, at)| Some((name, at.clone()?))));
     members(&all)
 }
 

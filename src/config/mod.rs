@@ -35,12 +35,14 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 
+use crate::auth::catalogue::Catalogue;
 use crate::auth::credential::Basic;
 use crate::auth::refusal::Ambiguity;
 use crate::auth::scope::{Scope, ScopeSet};
 use crate::auth::token::Prefix;
 
 pub use example::full_example;
+pub use kind::time::parse_duration;
 pub use load::{Loaded, load, parse};
 pub use problem::{Entry, Problems, Severity, Style};
 pub use schema::schema;
@@ -80,6 +82,18 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// Bodies of refusals.
     pub errors: Errors,
+}
+
+impl Config {
+    /// The catalogue of scopes as sets.
+    #[must_use]
+    pub fn catalogue(&self) -> Catalogue {
+        let default = self.scopes.iter().filter(|entry| entry.default);
+        Catalogue::new(
+            self.scopes.iter().map(|entry| entry.scope.clone()).collect(),
+            default.map(|entry| entry.scope.clone()).collect(),
+        )
+    }
 }
 
 /// One public listener.

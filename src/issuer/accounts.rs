@@ -116,13 +116,13 @@ impl Issuer {
     /// An account as APIs show it, the defaults in place of no choice.
     #[must_use]
     pub fn account_view(&self, account: &Account) -> AccountView {
-        AccountView::new(account, self.catalogue.grantable(account))
+        AccountView::new(account, self.catalogue.grantable(account.scopes.as_ref()))
     }
 
     fn chosen(&self, choice: &ScopesChoice) -> Result<Option<ScopeSet>, Problem> {
         match choice {
             ScopesChoice::Defaults => Ok(None),
-            ScopesChoice::These(scopes) => self.catalogue.read(scopes).map(Some),
+            ScopesChoice::These(scopes) => self.known(scopes).map(Some),
         }
     }
 }

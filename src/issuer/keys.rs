@@ -177,8 +177,8 @@ impl Issuer {
     }
 
     fn granted(&self, asked: &[String], account: &Account) -> Result<ScopeSet, Problem> {
-        let scopes = self.catalogue.read(asked)?;
-        let grantable = self.catalogue.grantable(account);
+        let scopes = self.known(asked)?;
+        let grantable = self.catalogue.grantable(account.scopes.as_ref());
         let denied = scopes.without(grantable);
         if denied.is_empty() {
             return Ok(scopes);

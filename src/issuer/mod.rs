@@ -5,7 +5,6 @@
 
 pub mod accounts;
 pub mod address;
-pub mod catalogue;
 pub mod error;
 pub mod keys;
 mod text;
@@ -16,12 +15,13 @@ use std::sync::Arc;
 use uuid::Builder;
 
 pub use accounts::{NewAccount, ScopesChoice, check_email};
-pub use catalogue::Catalogue;
 pub use error::{IssueError, Problem};
 pub use keys::{Expiry, KeyStatus, MadeKey, NewKey};
 pub use view::{AccountView, KeyView, List, MadeKeyView};
 
+use crate::auth::catalogue::Catalogue;
 use crate::auth::random::{Random, RandomFailed};
+use crate::auth::scope::ScopeSet;
 use crate::clock::{Clock, Timestamp};
 use crate::config;
 use crate::store::{Change, ChangeSink, Seq, SharedStore, Subject};
@@ -55,7 +55,7 @@ impl Issuer {
         config: &config::Config,
         changes: Arc<dyn ChangeSink>,
     ) -> Self {
-        let catalogue = Arc::new(Catalogue::new(&config.scopes));
+        let catalogue = Arc::new(config.catalogue());
         Self { store, clock, random, catalogue, keys: Arc::new(config.keys.clone()), changes }
     }
 
@@ -65,6 +65,12 @@ impl Issuer {
         self.random.fill(&mut random)?;
         let millis = u64::try_from(now.millis()).unwrap_or_default();
         Ok(Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string())
+    }
+
+    /// Reads scopes that must all be in the catalogue.
+    fn known(&self, asked: &[String]) -> Result<ScopeSet, Problem> {
+        let known = self.catalogue.known();
+        self.catalogue.read(asked).map_err(|unknown| Problem::UnknownScopes { unknown, known: known.clone() })
     }
 
     fn tell(&self, seq: Seq, subject: Subject, id: &str, created: bool) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::auth::random::System;
 use crate::auth::token::{Kind, Prefix, is_well_formed};
-use crate::config::{CatalogueScope, Keys, Synchronous};
+use crate::config::{Keys, Synchronous};
 use crate::store::sqlite::{Open, SqliteStore};
 use crate::store::{AccountStatus, Origin};
 
@@ -35,11 +35,7 @@ async fn desk() -> Desk {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("keyward.db");
     let store = SqliteStore::open(&path, Synchronous::Normal, Open::Create).await.unwrap();
-    let scope = |name: &str, default| CatalogueScope {
-        scope: crate::auth::scope::Scope::parse(name).unwrap(),
-        description: String::new(),
-        default,
-    };
+    let set = |scopes| ScopeSet::parse(scopes).unwrap();
     let keys = Keys {
         prefix: Prefix::default(),
         default_lifetime: 90 * DAY,
@@ -52,7 +48,7 @@ async fn desk() -> Desk {
         store: Arc::new(store),
         clock: clock.clone(),
         random: Arc::new(System::default()),
-        catalogue: Arc::new(Catalogue::new(&[scope("orders:read", true), scope("orders:write", false)])),
+        catalogue: Arc::new(Catalogue::new(set("orders:read orders:write"), set("orders:read"))),
         keys: Arc::new(keys),
         changes: Arc::<Told>::clone(&told),
     };

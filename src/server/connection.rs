@@ -313,7 +313,8 @@ async fn linger(stream: &mut TcpStream) {
     if stream.shutdown().await.is_err() {
         return;
     }
-    let mut scrap = [0; 4096];
+    // On the heap: as an array it would be part of every connection's future from its beginning.
+    let mut scrap = vec![0; 4096];
     let mut left = LINGER_BYTES;
     let mut until = pin!(tokio::time::sleep(LINGER));
     while left > 0 {

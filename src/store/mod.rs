@@ -12,8 +12,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 pub use records::{
-    Account, AccountStatus, ApiKey, AuditEntry, Change, Found, Key, KeyUse, NewAccount, Origin, Page, Seq,
-    Subject,
+    Account, AccountStatus, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq, Subject,
 };
 
 use crate::auth::scope::ScopeSet;
@@ -102,10 +101,6 @@ pub trait Store: Send + Sync + 'static {
     /// Revokes a key for good. Revoking it again keeps the first time and writes no audit row; the answer is then the
     /// sequence number of the newest row.
     fn revoke_key<'a>(&'a self, id: &'a str, at: Timestamp, origin: &'a Origin) -> Answer<'a, Seq>;
-
-    /// Notes when keys were last used, in one transaction. An observation, not a change: no audit row. A key that is
-    /// unknown, or was used later already, stays as it is.
-    fn note_uses<'a>(&'a self, uses: &'a [KeyUse]) -> Answer<'a, ()>;
 
     /// Removes keys that expired or were revoked before `before`, at most `limit`, each with its audit row; from then
     /// on they are unknown. Gives their number: as many as `limit` means that there may be more.

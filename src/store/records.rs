@@ -87,7 +87,7 @@ pub struct Key {
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
-    /// When it was last used, as far as has been noted; `None` = never.
+    /// When it was last used, as far as has been noted; `None` = nobody noted it.
     pub last_used_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
@@ -151,15 +151,6 @@ pub struct Origin {
     pub actor: String,
     /// The door, such as `cli` or `api 192.0.2.1`.
     pub via: String,
-}
-
-/// A use of a key, to be noted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyUse {
-    /// The key's id.
-    pub id: String,
-    /// When it was used.
-    pub at: Timestamp,
 }
 
 /// One row of the audit log: who, what, when, from where.

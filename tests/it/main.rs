@@ -14,6 +14,7 @@ mod cli;
 mod config;
 mod harness;
 mod licences;
+mod process;
 mod proxy;
 mod readme;
 mod store;

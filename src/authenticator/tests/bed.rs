@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::store::{Mode, Script};
-use crate::auth::scope::Scope;
+use crate::auth::catalogue::Catalogue;
+use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::authenticator::feed::Feed;
-use crate::authenticator::{Authenticator, Catalogue, Denied, Front, Refused, Verdict};
+use crate::authenticator::{Authenticator, Denied, Front, Refused, Verdict};
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Cache, CatalogueScope};
+use crate::config::Cache;
 use crate::store::{Change, ChangeSink};
 
 pub const START: Timestamp = Timestamp(1_000_000);
@@ -33,12 +34,8 @@ pub fn terms() -> Cache {
 }
 
 pub fn catalogue(default: &str) -> Catalogue {
-    let scope = |text: &str| CatalogueScope {
-        scope: Scope::parse(text).unwrap(),
-        description: String::new(),
-        default: text == default,
-    };
-    Catalogue::of(&[scope("orders:read"), scope("orders:write")])
+    let set = |scopes| ScopeSet::parse(scopes).unwrap();
+    Catalogue::new(set("orders:read orders:write"), set(default))
 }
 
 pub fn digest(token: &str) -> HashedToken {

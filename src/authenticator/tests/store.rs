@@ -12,8 +12,8 @@ use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::{Clock, Timestamp};
 use crate::store::{
-    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, KeyUse, NewAccount, Origin, Page,
-    Seq, Store, StoreError, Subject,
+    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq,
+    Store, StoreError, Subject,
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -245,9 +245,6 @@ impl Store for Script {
         unused()
     }
     fn revoke_key<'a>(&'a self, _: &'a str, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {
-        unused()
-    }
-    fn note_uses<'a>(&'a self, _: &'a [KeyUse]) -> Answer<'a, ()> {
         unused()
     }
     fn remove_dead_keys<'a>(&'a self, _: Timestamp, _: u32, _: Timestamp, _: &'a Origin) -> Answer<'a, u32> {

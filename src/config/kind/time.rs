@@ -86,6 +86,19 @@ impl Kind for Span {
     }
 }
 
+/// Reads a duration as the configuration writes it, for words of a command.
+///
+/// # Errors
+/// What is wrong with it and what to write, in one line.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    Span::ANY.read(text).map_err(|complaint| {
+        let expected = format!("write {}", Span::ANY.expected());
+        let instead = complaint.instead.map(|instead| format!("did you mean {instead}?"));
+        let parts = [Some(complaint.why).filter(|why| !why.is_empty()), instead, Some(expected)];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    })
+}
+
 fn wrong_unit(number: &str, unit: &str) -> Complaint {
     let meant = match unit.trim().to_ascii_lowercase().as_str() {
         "" => {
@@ -147,6 +160,12 @@ mod tests {
         ] {
             assert_eq!(Span::ANY.read(text).unwrap_err().instead.as_deref(), instead, "{text}");
         }
+        assert_eq!(
+            parse_duration("10min").unwrap_err(),
+            "the unit is not one of ms, s, m, h, d; did you mean 10m?; \
+             write a whole number and a unit: 500ms, 30s, 15m, 12h or 30d"
+        );
+        assert_eq!(parse_duration("30d"), Ok(Duration::from_hours(720)));
         assert!(Span::SOME.read("0ms").is_err());
         assert!(Span::LIFE.read("999ms").is_err());
     }

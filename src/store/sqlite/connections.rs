@@ -103,8 +103,10 @@ impl Connections {
     fn check_place(&self) -> Result<(), StoreError> {
         match Identity::of(&self.path) {
             Ok(identity) if identity == self.identity => Ok(()),
-            Ok(_) => Err(StoreError::Unavailable("the store file was exchanged for another".into())),
-            Err(error) => Err(StoreError::Unavailable(error.into())),
+            Ok(_) => Err(StoreError::Unavailable(
+                "its file was exchanged for another; restart what has it open".into(),
+            )),
+            Err(error) => Err(StoreError::Unavailable(format!("its file is gone: {error}").into())),
         }
     }
 }
@@ -140,16 +142,6 @@ impl Deref for Writing<'_> {
 impl DerefMut for Writing<'_> {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
         &mut self.connection
-    }
-}
-
-impl From<sqlx::Error> for StoreError {
-    /// What a statement of ours fails with: the world, or a value that an alien hand has written.
-    fn from(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(error.to_string()),
-            other => Self::Unavailable(Box::new(other)),
-        }
     }
 }
 
@@ -189,7 +181,7 @@ mod tests {
             }
         };
         let StoreError::Unavailable(cause) = refusal else { panic!("{refusal:?}") };
-        assert!(cause.to_string().contains("(code: 13)"), "{cause}");
+        assert!(cause.to_string().contains("the disk is full"), "{cause}");
         for _ in 0..3 {
             create(&store, kept).await.unwrap_err();
         }

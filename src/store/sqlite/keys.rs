@@ -7,7 +7,7 @@ use super::connections::Connections;
 use super::rows::{self, account_columns, key_columns};
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
-use crate::store::{ApiKey, Found, Key, KeyUse, Origin, Page, Seq, StoreError, Subject};
+use crate::store::{ApiKey, Found, Key, Origin, Page, Seq, StoreError, Subject};
 
 /// The cold look-up. The position of the feed comes from the same statement, hence from the same snapshot.
 pub(super) const FIND: &str = concat!(
@@ -38,9 +38,6 @@ const LIST_OF_ACCOUNT: &str = concat!(
 const REVOKE: &str = "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
 
 const IS_THERE: &str = "SELECT count(*) FROM api_keys WHERE id = $1";
-
-const NOTE_USE: &str = "UPDATE api_keys SET last_used_at = $2 \
-     WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 
 const REMOVE_DEAD: &str = "DELETE FROM api_keys WHERE id IN \
      (SELECT id FROM api_keys WHERE expires_at < $1 OR revoked_at < $1 LIMIT $2) RETURNING id";
@@ -139,14 +136,6 @@ async fn already_revoked(conn: &mut SqliteConnection, id: &str) -> Result<Seq, S
         0 => Err(StoreError::NotFound("key")),
         _ => audit::latest_in(conn).await,
     }
-}
-
-pub(super) async fn note_uses(store: &Connections, uses: &[KeyUse]) -> Result<(), StoreError> {
-    let mut change = store.begin().await?;
-    for used in uses {
-        sqlx::query(NOTE_USE).bind(&used.id).bind(used.at.millis()).execute(&mut *change).await?;
-    }
-    change.end(Ok(())).await
 }
 
 pub(super) async fn remove_dead(

@@ -12,24 +12,28 @@ mod open;
 mod open_error;
 mod place;
 mod rows;
+mod trouble;
 
-use futures_util::future::BoxFuture;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use open::{Open, Opened, Opening, PATIENCE};
+use futures_util::future::BoxFuture;
+use sqlx::{ConnectOptions, Connection};
+
+pub use open::{Open, Opened, Opening, PATIENCE, Whole};
 pub use open_error::OpenError;
 pub use place::effective_user;
 
 use super::{
-    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, KeyUse, NewAccount, Origin, Page,
-    Seq, Store, StoreError,
+    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq,
+    Store, StoreError,
 };
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::config::Synchronous;
 use connections::Connections;
+use trouble::Trouble;
 
 /// The embedded store.
 pub struct SqliteStore {
@@ -37,6 +41,7 @@ pub struct SqliteStore {
     connections: Connections,
     patience: Duration,
     opened: Opened,
+    whole: Whole,
 }
 
 impl SqliteStore {
@@ -60,17 +65,25 @@ impl SqliteStore {
         self.opened
     }
 
-    /// Reads the whole database and checks that its pages fit together. Takes about a second per 300 MB.
+    /// Whether opening it read all of it.
+    #[must_use]
+    pub const fn whole(&self) -> Whole {
+        self.whole
+    }
+
+    /// Reads the whole database and checks that its pages fit together. Takes about a second per 300 MB, on a
+    /// connection of its own, so that it holds up no look-up and no end.
     ///
     /// # Errors
     /// [`OpenError::Damaged`] with what was found, or why it could not be read.
     pub async fn verify(&self) -> Result<(), OpenError> {
-        let failed = |error: &StoreError| OpenError::Failed {
-            path: self.path.clone(),
-            detail: open_error::one_line(&error.to_string()),
-        };
-        let mut conn = self.connections.read().await.map_err(|error| failed(&error))?;
-        open::read_through(&mut conn, &self.path).await
+        let options = connections::options(&self.path, self.patience).read_only(true);
+        let conn = options.connect().await.map_err(|error| OpenError::from_sqlite(&self.path, &error));
+        let mut conn = conn?;
+        let verdict = open::read_through(&mut conn, &self.path).await;
+        // A connection that only read has nothing to lose.
+        let _ = conn.close().await;
+        verdict
     }
 
     /// Ends all connections and folds the journal into the database. Calls after it fail.
@@ -85,9 +98,7 @@ impl SqliteStore {
     {
         let patience = self.patience;
         Box::pin(async move {
-            tokio::time::timeout(patience, work)
-                .await
-                .unwrap_or_else(|late| Err(StoreError::Unavailable(late.into())))
+            tokio::time::timeout(patience, work).await.unwrap_or_else(|_late| Err(Trouble::Late.into()))
         })
     }
 }
@@ -160,10 +171,6 @@ impl Store for SqliteStore {
 
     fn revoke_key<'a>(&'a self, id: &'a str, at: Timestamp, origin: &'a Origin) -> Answer<'a, Seq> {
         self.within(keys::revoke(&self.connections, id, at, origin))
-    }
-
-    fn note_uses<'a>(&'a self, uses: &'a [KeyUse]) -> Answer<'a, ()> {
-        self.within(keys::note_uses(&self.connections, uses))
     }
 
     fn remove_dead_keys<'a>(

@@ -14,8 +14,8 @@ use crate::config::Synchronous;
 
 /// How long a call may take, waiting for locks included.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-/// Up to this size a store is read through at every opening (a fifth of a second); larger ones by
-/// [`SqliteStore::verify`], so that a small command on a large store stays quick.
+/// Up to this size a store is read through at every opening (a fifth of a second). Larger ones would make every start
+/// and every small command slow: a server reads them through once it serves, by [`SqliteStore::verify`].
 const READ_THROUGH: u64 = 64 << 20;
 
 /// Whether a store may be made and migrated, or has to be there.
@@ -43,6 +43,15 @@ pub enum Opened {
     },
 }
 
+/// Whether opening a store read all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whole {
+    /// Every page was read, and they fit together.
+    ReadThrough,
+    /// It is large: damage in pages that nobody asked for is not known yet. [`SqliteStore::verify`] finds it.
+    Unread,
+}
+
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct Opening {
@@ -51,6 +60,7 @@ pub struct Opening {
     open: Open,
     patience: Duration,
     user: Option<u32>,
+    read_through: u64,
 }
 
 impl Opening {
@@ -58,7 +68,14 @@ impl Opening {
     #[must_use]
     pub fn new(path: &Path, synchronous: Synchronous, open: Open) -> Self {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Self { path, synchronous, open, patience: PATIENCE, user: place::effective_user() }
+        Self {
+            path,
+            synchronous,
+            open,
+            patience: PATIENCE,
+            user: place::effective_user(),
+            read_through: READ_THROUGH,
+        }
     }
 
     /// Waits this long instead, when opening and in every call.
@@ -75,6 +92,13 @@ impl Opening {
         self
     }
 
+    /// Reads a store through when it has at most this many bytes, instead of 64 MiB.
+    #[must_use]
+    pub fn read_through_up_to(mut self, bytes: u64) -> Self {
+        self.read_through = bytes;
+        self
+    }
+
     /// Opens the store.
     ///
     /// # Errors
@@ -85,14 +109,12 @@ impl Opening {
             Presence::Nothing if self.open == Open::Create => self.make().await?,
             Presence::Nothing => return Err(OpenError::Absent { path: self.path }),
         };
-        let opened = match (made, self.prepare().await?) {
-            (true, _) => Opened::Made,
-            (false, opened) => opened,
-        };
+        let (opened, whole) = self.prepare().await?;
+        let opened = if made { Opened::Made } else { opened };
         let connections = Connections::open(&self.path, self.synchronous, self.busy_timeout())
             .await
             .map_err(|error| OpenError::from_sqlite(&self.path, &error))?;
-        Ok(SqliteStore { path: self.path, connections, patience: self.patience, opened })
+        Ok(SqliteStore { path: self.path, connections, patience: self.patience, opened, whole })
     }
 
     /// SQLite gives up before the deadline of the call does, so that the reason is known.
@@ -117,24 +139,25 @@ impl Opening {
     }
 
     /// Makes sure that what is there is a whole store of this version.
-    async fn prepare(&self) -> Result<Opened, OpenError> {
+    async fn prepare(&self) -> Result<(Opened, Whole), OpenError> {
         let refused = |error| OpenError::from_sqlite(&self.path, &error);
         let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
         let mut conn =
             connections::options(&self.path, self.busy_timeout()).connect().await.map_err(refused)?;
         let found = migrate::version(&mut conn, &self.path, known).await?;
-        if std::fs::metadata(&self.path).is_ok_and(|file| file.len() <= READ_THROUGH) {
-            read_through(&mut conn, &self.path).await?;
-        }
+        let whole = match std::fs::metadata(&self.path) {
+            Ok(file) if file.len() > self.read_through => Whole::Unread,
+            _ => read_through(&mut conn, &self.path).await.map(|()| Whole::ReadThrough)?,
+        };
         self.check_writable().await.map_err(refused)?;
         if found == known {
-            return Ok(Opened::AsItWas);
+            return Ok((Opened::AsItWas, whole));
         }
         if self.open == Open::Existing {
             return Err(OpenError::Older { path: self.path.clone(), found, needed: known });
         }
         migrate::run(&mut conn, MIGRATIONS).await.map_err(refused)?;
-        Ok(Opened::Migrated { from: found, to: known })
+        Ok((Opened::Migrated { from: found, to: known }, whole))
     }
 
     /// SQLite opens what it may only read without a word, and would fail at the first change. Waits for no lock: who is

@@ -91,26 +91,24 @@ impl OpenError {
                 "another process is writing, backing up or editing it; try again when it is done".to_owned()
             }
             Self::Full { .. } => "free some space; nothing that was acknowledged is lost".to_owned(),
-            Self::Failed { .. } => "look at the file system and its log".to_owned(),
+            Self::Failed { .. } => "is there space on the disk, and under the limits of this process (ulimit -f)? The system's log may say more".to_owned(),
         }
     }
 
     /// What SQLite's refusal means for who opens `path`.
     pub(super) fn from_sqlite(path: &Path, error: &sqlx::Error) -> Self {
         let path = path.to_owned();
-        let sqlx::Error::Database(refusal) = error else {
-            return Self::Failed { path, detail: one_line(&error.to_string()) };
+        let detail = match error {
+            sqlx::Error::Database(refusal) => one_line(refusal.message()),
+            other => one_line(&other.to_string()),
         };
-        let code = refusal.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
-        let detail = one_line(refusal.message());
-        // https://www.sqlite.org/rescode.html: the low byte is the primary code.
-        match code & 0xff {
-            5 | 6 => Self::Locked { path },
-            8 => Self::not_written(path),
-            11 => Self::Damaged { path, detail },
-            13 => Self::Full { path },
-            14 => Self::not_opened(path, detail),
-            26 => Self::NotADatabase { path },
+        match primary_code(error) {
+            Some(5 | 6) => Self::Locked { path },
+            Some(8) => Self::not_written(path),
+            Some(11) => Self::Damaged { path, detail },
+            Some(13) => Self::Full { path },
+            Some(14) => Self::not_opened(path, detail),
+            Some(26) => Self::NotADatabase { path },
             _ => Self::Failed { path, detail },
         }
     }
@@ -130,6 +128,12 @@ impl OpenError {
             Ok(_) => Self::Failed { path, detail },
         }
     }
+}
+
+/// The low byte of SQLite's result code (<https://www.sqlite.org/rescode.html>); `None` when another refused.
+pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let sqlx::Error::Database(refusal) = error else { return None };
+    Some(refusal.code()?.parse::<i32>().ok()? & 0xff)
 }
 
 /// Text of others, on one line.

@@ -41,7 +41,11 @@ pub(super) fn inspect(path: &Path, user: Option<u32>) -> Result<Presence, OpenEr
     let found = match fs::metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return nothing_at(path, user),
-        Err(source) => return Err(OpenError::NotReadable { path: owned(), source }),
+        Err(source) => {
+            // Behind a closed door its owner cannot be seen, but the door's can.
+            check_owner_of_directory(path, user)?;
+            return Err(OpenError::NotReadable { path: owned(), source });
+        }
     };
     check_owner(path, found.uid(), user)?;
     if !found.is_file() {
@@ -74,12 +78,15 @@ fn nothing_at(path: &Path, user: Option<u32>) -> Result<Presence, OpenError> {
         let detail = format!("the file is gone, its journal {} is still there", journal.display());
         return Err(OpenError::Damaged { path: path.to_owned(), detail });
     }
-    if let Some(directory) = path.parent()
-        && let Ok(found) = fs::metadata(directory)
-    {
-        check_owner(directory, found.uid(), user)?;
-    }
+    check_owner_of_directory(path, user)?;
     Ok(Presence::Nothing)
+}
+
+fn check_owner_of_directory(path: &Path, user: Option<u32>) -> Result<(), OpenError> {
+    match path.parent().map(|directory| (directory, fs::metadata(directory))) {
+        Some((directory, Ok(found))) => check_owner(directory, found.uid(), user),
+        _ => Ok(()),
+    }
 }
 
 /// Whoever is neither the owner nor root would leave files behind that the owner cannot write.

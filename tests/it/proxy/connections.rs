@@ -1,6 +1,18 @@
 //! Connections on both sides: kept, shared out in order, closed when they should be.
 
+use std::convert::Infallible;
+use std::rc::Rc;
 use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use keyward::clock::Clock;
+use keyward::server::connection::{self, Conn, Limits};
+use keyward::server::deadline::Deadlines;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::PUBLIC;
 use crate::support::gateway::Gateway;
@@ -172,4 +184,20 @@ async fn a_kept_connection_survives_a_refusal() {
     let key = gateway.key().await.secret;
     let good = client.request("GET", "/").header("Authorization", &format!("Bearer {key}")).send().await;
     assert_eq!((good.status, client.connections), (200, 1));
+}
+
+/// Every idle connection has it for as long as it lives, beside hyper's own buffers.
+#[tokio::test]
+async fn the_future_of_a_connection_keeps_no_room_for_what_is_rare() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let second = Duration::from_secs(1);
+    let limits = Limits { first_byte: second, request_head: second, idle: second, response_idle: second };
+    let (peer, local) = (stream.peer_addr().unwrap(), stream.local_addr().unwrap());
+    let conn = Conn::new(peer, local, limits, &Deadlines::new(Clock::system()), Rc::default());
+    let service =
+        service_fn(|_| std::future::ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))));
+    let http = http1::Builder::new();
+    let size = size_of_val(&connection::serve(stream, &conn, &http, service, Vec::new));
+    assert!(size < 2048, "{size} bytes");
 }

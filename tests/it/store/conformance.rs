@@ -5,9 +5,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join, join_all};
-use keyward::store::{
-    Account, AccountStatus, KeyUse, NewAccount, Seq, SharedStore, Store, StoreError, Subject,
-};
+use keyward::store::{Account, AccountStatus, NewAccount, Seq, SharedStore, Store, StoreError, Subject};
 
 use super::sample::{account, at, create_account, create_key, digest, key, origin, scopes};
 
@@ -33,7 +31,6 @@ const CASES: &[(&str, Case)] = &[
         Box::pin(numbers_follow_commits(h))
     }),
     ("a look-up knows the feed position of its snapshot", |h| Box::pin(as_of_fits_its_snapshot(h))),
-    ("uses are noted, never backwards, without a change", |h| Box::pin(uses_are_noted(h))),
     ("dead keys are removed in bounded batches", |h| Box::pin(dead_keys_are_removed(h))),
 ];
 
@@ -284,22 +281,6 @@ async fn as_of_fits_its_snapshot(house: &dyn House) {
     for (number, as_of, is_revoked) in seen {
         assert_eq!(is_revoked, as_of >= revoked[number], "key {number} as of {as_of}");
     }
-}
-
-async fn uses_are_noted(house: &dyn House) {
-    let store = house.open().await;
-    let account = create_account(&*store, 1).await;
-    create_key(&*store, "k", &account).await;
-    let used = |id: &str, millis| KeyUse { id: id.to_owned(), at: at(millis) };
-    store.note_uses(&[used("k", 50), used("unknown", 60)]).await.unwrap();
-    assert_eq!(store.key("k").await.unwrap().last_used_at, Some(at(50)));
-    store.note_uses(&[used("k", 40)]).await.unwrap();
-    store.note_uses(&[]).await.unwrap();
-    assert_eq!(store.key("k").await.unwrap().last_used_at, Some(at(50)));
-    store.note_uses(&[used("k", 70)]).await.unwrap();
-    let found = store.find_key(digest("k")).await.unwrap();
-    assert_eq!(found.key.unwrap().0.last_used_at, Some(at(70)));
-    assert_eq!(found.as_of, Seq(2));
 }
 
 async fn dead_keys_are_removed(house: &dyn House) {

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use keyward::store::sqlite::{Open, OpenError};
+use keyward::store::sqlite::{Open, OpenError, Whole};
 use keyward::store::{Store, StoreError};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
@@ -152,4 +152,23 @@ async fn a_store_that_is_exchanged_under_way_takes_no_more() {
     fs::rename(other.path(), place.path()).unwrap();
     let read = store.latest().await;
     assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
+}
+
+/// What `keyward serve` does with a store that is too large to be read at every start.
+#[tokio::test]
+async fn a_large_store_opens_unread_and_its_damage_is_found_behind_the_start() {
+    let place = Place::filled(200).await;
+    let opening = || place.opening(Open::Existing).read_through_up_to(4096);
+    let store = opening().open().await.unwrap();
+    assert_eq!(store.whole(), Whole::Unread);
+    store.verify().await.unwrap();
+    store.close().await;
+
+    let last = fs::metadata(place.path()).unwrap().len() - 4096;
+    let file = OpenOptions::new().write(true).open(place.path()).unwrap();
+    file.write_all_at(&[0xa5; 64], last).unwrap();
+    let store = opening().open().await.unwrap();
+    let error = store.verify().await.unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    assert_eq!(place.refused(Open::Existing).await.to_string(), error.to_string());
 }

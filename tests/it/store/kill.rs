@@ -1,7 +1,7 @@
 //! `kill -9` at a random moment of writing: nothing acknowledged is lost, nothing is half there.
 //!
 //! The writer is a child of this binary. It notes each acknowledged change in a file, with fsync, and the parent
-//! compares. `KEYWARD_KILL_ROUNDS=200 cargo test --test it store::kill -- --nocapture` is the long run.
+//! compares. `KEYWARD_KILL_ROUNDS=200 cargo test --test it kill:: -- --nocapture` is the long run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
@@ -10,29 +10,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use keyward::auth::random::{Random, System};
 use keyward::clock::{Clock, Timestamp};
 use keyward::config::Synchronous;
 use keyward::store::sqlite::{Open, SqliteStore};
 use keyward::store::{Seq, Store};
 
 use super::{Place, sample};
+use crate::support::chaos;
 
 const CHILD_PLACE: &str = "KEYWARD_TEST_KILL_PLACE";
-const ROUNDS: &str = "KEYWARD_KILL_ROUNDS";
 /// Rounds on one store before a fresh one is taken, so that comparing stays quick.
 const ROUNDS_PER_STORE: u32 = 10;
 const READY: &str = "ready to be killed";
 
 fn rounds() -> u32 {
-    std::env::var(ROUNDS).map_or(20, |rounds| rounds.parse().expect("a number of rounds"))
-}
-
-/// Between `from` and `to` microseconds.
-fn random_delay(from: u64, to: u64) -> Duration {
-    let mut bytes = [0; 8];
-    System::default().fill(&mut bytes).unwrap();
-    Duration::from_micros(from + u64::from_le_bytes(bytes) % (to - from))
+    chaos::rounds(20)
 }
 
 fn child(test: &str, path: &Path) -> Child {
@@ -65,7 +57,7 @@ async fn nothing_acknowledged_is_lost() {
             place = Place::filled(0).await;
         }
         let before = acknowledged_in(&place.path()).len();
-        let delay = random_delay(5_000, 500_000);
+        let delay = chaos::moment(5_000..500_000);
         kill_when_ready(child("store::kill::writer", &place.path()), delay).await;
 
         let start = clock.tick();
@@ -167,7 +159,7 @@ async fn a_killed_maker_leaves_a_whole_store_or_none() {
     let (mut none, mut whole) = (0, 0);
     for _ in 0..rounds() {
         let place = Place::new();
-        kill_when_ready(child("store::kill::maker", &place.path()), random_delay(0, 40_000)).await;
+        kill_when_ready(child("store::kill::maker", &place.path()), chaos::moment(0..40_000)).await;
         match place.path().exists() {
             true => whole += 1,
             false => none += 1,

@@ -52,7 +52,7 @@ async fn what_root_makes_belongs_to_the_owner() {
     let path = place.directory.path().join("data/keyward.db");
     for _ in ["made", "opened again"] {
         let store = opening(&path, Open::Create).open().await.unwrap();
-        store.note_uses_of_nothing().await;
+        store.write_something().await;
         for name in ["", "keyward.db", "keyward.db-wal", "keyward.db-shm"] {
             let file = path.with_file_name(name);
             let file = fs::metadata(if name.is_empty() { path.parent().unwrap() } else { &file }).unwrap();
@@ -63,12 +63,12 @@ async fn what_root_makes_belongs_to_the_owner() {
 }
 
 trait Touch {
-    async fn note_uses_of_nothing(&self);
+    async fn write_something(&self);
 }
 
 impl Touch for keyward::store::sqlite::SqliteStore {
     /// Writes something small, so that the journal exists.
-    async fn note_uses_of_nothing(&self) {
+    async fn write_something(&self) {
         use keyward::store::Store;
         let known = self.latest().await.unwrap().0;
         sample::create_account(self, u32::try_from(known).unwrap() + 1).await;

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,6 +31,17 @@ pub struct Done {
 }
 
 impl Done {
+    /// Fails unless the exit code is this and standard error is one line with these words and hints under it.
+    #[track_caller]
+    pub fn refused(self, code: i32, words: &str) {
+        let (line, hints) = self.stderr.split_once('\n').unwrap_or_default();
+        let told = line.starts_with("error: ") && line.contains(words);
+        let hinted =
+            !hints.is_empty() && hints.lines().all(|hint| hint.starts_with("  ") && hint.trim().len() > 8);
+        assert!(told && hinted, "{words} is not told with a hint in:\n{}", self.stderr);
+        self.exited(code);
+    }
+
     /// Fails unless the exit code is this; returns standard output.
     #[track_caller]
     pub fn exited(self, code: i32) -> String {
@@ -99,15 +110,7 @@ impl Home {
 
     /// Runs a command to its end with this on its standard input.
     pub fn run_with_input(&self, words: &[&str], input: &str) -> Done {
-        let mut child = self.command(words).stdin(Stdio::piped()).spawn().expect("the binary starts");
-        // A command that reads nothing may be gone already.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        Done {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        finish(self.command(words), input)
     }
 
     /// An account, by its own command.
@@ -124,7 +127,15 @@ impl Home {
 
     /// Starts `serve` and waits until it is ready.
     pub async fn serve(&self) -> Serving {
-        let mut serving = self.start(&["serve"]);
+        self.until_ready(self.start(&["serve"])).await
+    }
+
+    /// Starts `serve` as this command, such as one that a wrapper begins, and waits until it is ready.
+    pub async fn serve_as(&self, command: Command) -> Serving {
+        self.until_ready(start(command)).await
+    }
+
+    async fn until_ready(&self, mut serving: Serving) -> Serving {
         let admin = self.admin;
         within("readiness", async {
             while !is_ready(admin).await {
@@ -138,22 +149,60 @@ impl Home {
 
     /// Starts a command and does not wait.
     pub fn start(&self, words: &[&str]) -> Serving {
-        let mut child = self.command(words).stdin(Stdio::null()).spawn().expect("the binary starts");
-        let output = Arc::new(Mutex::new(String::new()));
-        let readers = [
-            collect(child.stdout.take().unwrap(), output.clone()),
-            collect(child.stderr.take().unwrap(), output.clone()),
-        ];
-        Serving { child, output, readers: Vec::from(readers) }
+        start(self.command(words))
     }
 
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
-        command.args(words).current_dir(self.folder.path());
+    /// A command that was not started yet.
+    pub fn command(&self, words: &[&str]) -> Command {
+        self.command_under(&[BINARY], words)
+    }
+
+    /// The same, begun by a program that executes the binary in its own place.
+    pub fn command_under(&self, program: &[&str], words: &[&str]) -> Command {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).args(words).current_dir(self.folder.path());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.env_remove("RUST_LOG");
         command
     }
+
+    /// A command whose process may write no file larger than this many blocks of 512 bytes: what does not fit is refused
+    /// as on a full disk, instead of ending the process by a signal.
+    pub fn command_with_little_space(&self, blocks: &str, words: &[&str]) -> Command {
+        let script = "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"";
+        self.command_under(&["sh", "-c", script, blocks, BINARY], words)
+    }
+}
+
+/// The binary.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_keyward");
+
+/// Runs a command to its end.
+pub fn finish(mut command: Command, input: &str) -> Done {
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("the binary starts");
+    // A command that reads nothing may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    done(child.wait_with_output().unwrap())
+}
+
+/// What a process that ended did.
+pub fn done(output: Output) -> Done {
+    Done {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Starts a command and does not wait.
+pub fn start(mut command: Command) -> Serving {
+    let mut child = command.stdin(Stdio::null()).spawn().expect("the binary starts");
+    let output = Arc::new(Mutex::new(String::new()));
+    let readers = [
+        collect(child.stdout.take().unwrap(), output.clone()),
+        collect(child.stderr.take().unwrap(), output.clone()),
+    ];
+    Serving { child, output, readers: Vec::from(readers) }
 }
 
 /// A running process; killed when dropped.

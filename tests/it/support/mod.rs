@@ -2,6 +2,7 @@
 //! real binary. Nothing here sleeps: whatever is waited for is a condition, and every wait has a [`DEADLINE`].
 
 pub mod binary;
+pub mod chaos;
 pub mod gateway;
 pub mod http;
 pub mod keys;
