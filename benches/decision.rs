@@ -1,18 +1,27 @@
-//! What deciding on a presented key costs when its validation is cached: checksum, digest, look-up, all checks.
+//! What deciding on a request costs when its key is cached: route, credential, checksum, digest, look-up, scopes.
+//!
+//! `cargo bench --bench decision`
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use futures_util::FutureExt as _;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Method};
 use keyward::auth::catalogue::Catalogue;
 use keyward::auth::random::System;
 use keyward::auth::scope::ScopeSet;
 use keyward::auth::token::{HashedToken, Kind, PlainToken, Prefix, is_well_formed};
 use keyward::authenticator::{Authenticator, Front, Health};
 use keyward::clock::{Clock, Timestamp};
-use keyward::config::Cache;
+use keyward::config::{self, Cache};
+use keyward::decision::Decision;
+use keyward::message::target;
 use keyward::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq,
     Store, StoreError,
@@ -79,23 +88,42 @@ fn tokens(count: usize) -> Result<Vec<String>, Box<dyn std::error::Error>> {
     (0..count).map(make).collect()
 }
 
-fn judge(front: &Front, prefix: &Prefix, clock: &Clock, token: &str) -> bool {
-    if !is_well_formed(prefix, Kind::ApiKey, token) {
-        return false;
+/// Twenty routes, one of which is asked for with its scope.
+const ROUTES: &str = r#"
+scopes: { "orders:read": { description: Read orders, default: true } }
+upstreams: [{ name: api, endpoints: [{ url: "http://127.0.0.1:9000" }] }]
+routes:
+"#;
+
+fn decision() -> Option<Decision> {
+    let mut text = ROUTES.to_owned();
+    for number in 0..20 {
+        text += &format!(
+            "- {{ name: r{number}, match: {{ hosts: [api.example.com], path_prefix: /v{number}/orders }}, \
+             auth: {{ required: {{ scopes: [\"orders:read\"] }} }}, upstream: api }}\n"
+        );
     }
-    let digest = HashedToken::of(token.as_bytes());
-    let verdict = front.cached(&digest, clock.tick(), clock.now());
-    verdict.is_some_and(|verdict| verdict.is_ok_and(|entry| !entry.principal().scopes.is_empty()))
+    let loaded = config::parse(&text, "bench", Path::new(""), &|_| None).ok()?;
+    Some(Decision::compile(&loaded.config))
+}
+
+/// The whole decision, as the gateway asks for it; nothing in it waits when the key is cached.
+fn decide(decision: &Decision, headers: &HeaderMap, front: &Front, clock: &Clock) -> Option<bool> {
+    let path = target::canonical(black_box("/v7/orders/4711")).ok()?;
+    let route = decision.route("api.example.com", &Method::GET, &path).ok()?;
+    let time = (clock.tick(), clock.now());
+    let entry = decision.authenticate(route, headers, front, time).now_or_never()?.ok()??;
+    Some(decision.authorize(route, entry.principal(), Ipv4Addr::LOCALHOST.into()).is_ok())
 }
 
 fn hits(criterion: &mut Criterion) {
     let Ok(runtime) = tokio::runtime::Runtime::new() else { return };
-    let mut group = criterion.benchmark_group("hit");
+    let mut group = criterion.benchmark_group("decision on a cached key, by keys cached");
     for count in [1_000_usize, 100_000, 1_000_000] {
         let Ok(tokens) = tokens(count) else { return };
         let digests = tokens.iter().map(|token| HashedToken::of(token.as_bytes()));
         let store = Arc::new(Fixed(digests.zip(0..).collect()));
-        let (clock, prefix, terms) = (Clock::system(), Prefix::default(), terms(count));
+        let (clock, terms) = (Clock::system(), terms(count));
         let (authenticator, _tasks) = runtime
             .block_on(async { Authenticator::start(store, clock.clone(), &terms, Catalogue::default()) });
         let front = authenticator.front();
@@ -111,10 +139,18 @@ fn hits(criterion: &mut Criterion) {
         // the network is.
         let mut order: Vec<_> = tokens.iter().map(|token| (token.get(10..), token)).collect();
         order.sort_unstable();
-        let order: Vec<String> = order.into_iter().map(|(_, token)| token.clone()).collect();
+        let value = |(_, token): (_, &String)| HeaderValue::from_str(&format!("Bearer {token}")).ok();
+        let order: Vec<HeaderValue> = order.into_iter().filter_map(value).collect();
+        let Some(decision) = decision() else { return };
         let mut order = order.iter().cycle();
+        let mut headers = HeaderMap::new();
         group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
-            bencher.iter(|| order.next().map(|token| judge(&front, &prefix, &clock, black_box(token))));
+            bencher.iter(|| {
+                headers.insert(AUTHORIZATION, order.next()?.clone());
+                let passes = decide(&decision, &headers, &front, &clock)?;
+                assert!(passes);
+                Some(passes)
+            });
         });
     }
 }
