@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::header::TRANSFER_ENCODING;
 use http::request::Parts;
 use http::{Method, Uri};
 
@@ -17,9 +18,8 @@ use crate::auth::refusal::{Code, Refusal};
 use crate::authenticator::Valid;
 use crate::clock::{Tick, Timestamp};
 use crate::message::Admission;
-use crate::server::connection::Conn;
+use crate::server::conn::Conn;
 use crate::server::deadline::Timer;
-use crate::server::head_scan::HeadScan;
 use crate::telemetry::Door;
 use crate::telemetry::access::AccessRecord;
 use crate::telemetry::worker_metrics::Finished;
@@ -104,12 +104,6 @@ impl Ticket {
         Rc::clone(&self.state)
     }
 
-    /// What was seen of its head before hyper read it.
-    #[must_use]
-    pub fn head(&self) -> HeadScan {
-        self.conn.head()
-    }
-
     /// Its head has been read.
     pub fn admitted(&mut self, admission: &Admission<'_>) {
         let path = admission.path.as_str();
@@ -159,6 +153,19 @@ impl Ticket {
     pub fn refused(&mut self, refusal: &Refusal) {
         self.code = Some(refusal.code());
         self.sends(refusal.code().status());
+    }
+
+    /// The answer has no length that the client could be told.
+    pub fn ends_with_connection(&self) {
+        self.conn.answer_ends_with_connection();
+    }
+
+    /// Whether the connection ends after the answer because of a body that was not read: hyper throws away what has come
+    /// of it, if that is all of it and one piece.
+    #[must_use]
+    pub fn must_close(&self, parts: &Parts) -> bool {
+        let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
+        self.conn.has_left_body() && (chunked || !self.conn.body_came_whole())
     }
 
     /// A piece of the answer's body was handed over.
