@@ -53,40 +53,34 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = Failure;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        let data = match &mut self.source {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let this = self.get_mut();
+        let data = match &mut this.source {
             Source::Ended => return Poll::Ready(None),
             Source::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);
-                self.source = Source::Ended;
+                this.source = Source::Ended;
                 Some(Ok(bytes))
             }
-            Source::Stream(stream) => match stream.exchange.poll_data(cx) {
-                Poll::Pending => {
-                    ready!(self.ticket.poll_total(cx));
-                    Some(Err(Failure::TotalTimeout))
-                }
-                Poll::Ready(data) => data,
-            },
+            // Asked first, so that an answer that never pauses ends too.
+            Source::Stream(_) if this.ticket.poll_total(cx).is_ready() => Some(Err(Failure::TotalTimeout)),
+            Source::Stream(stream) => ready!(stream.exchange.poll_data(cx)),
         };
         let frame = match data {
             Some(Ok(bytes)) => {
-                self.ticket.moved(bytes.len());
-                if self.source.has_come_whole() {
-                    self.source.finish();
+                this.ticket.moved(bytes.len());
+                if this.source.has_come_whole() {
+                    this.source.finish();
                 }
                 Some(Ok(Frame::data(bytes)))
             }
             Some(Err(failure)) => {
-                self.source = Source::Ended;
-                self.ticket.broken(&failure);
+                this.source = Source::Ended;
+                this.ticket.broken(&failure);
                 Some(Err(failure))
             }
             None => {
-                self.source.finish();
+                this.source.finish();
                 None
             }
         };

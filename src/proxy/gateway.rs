@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use http::header::CONNECTION;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -24,8 +24,8 @@ use super::worker::Worker;
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
 use crate::message::framing::Framing;
 use crate::message::{self, Admission};
-use crate::server::connection::Conn;
-use crate::server::head_scan::HeadScan;
+use crate::server::conn::Conn;
+use crate::server::follow::Head;
 use crate::web::forwarded::{Arrival, Scheme};
 use crate::web::problem::Asked;
 
@@ -41,14 +41,14 @@ pub async fn handle(
     let (parts, incoming) = request.into_parts();
     let mut ticket = Ticket::open(&worker, &conn, &parts);
     let state = ticket.state();
-    conn.request_started(state.plan.connection);
+    let head = conn.request_started(state.plan.connection);
     let body = (!incoming.is_end_stream()).then(|| {
         let seen = Rc::<Cell<u64>>::default();
         ticket.has_body(Rc::clone(&seen));
         RequestBody::new(incoming, state.plan.config.max.body, seen, conn)
     });
-    Ok(match try_handle(&worker, &state, &parts, body, &mut ticket).await {
-        Ok(answer) => pass_on(answer, ticket),
+    Ok(match try_handle(&worker, &state, &parts, head, body, &mut ticket).await {
+        Ok(answer) => pass_on(answer, &parts, ticket),
         Err(refusal) => refuse(&state, &parts, &refusal, ticket),
     })
 }
@@ -57,6 +57,7 @@ async fn try_handle(
     worker: &Worker,
     state: &State,
     parts: &Parts,
+    head: Option<Head>,
     body: Option<RequestBody>,
     ticket: &mut Ticket,
 ) -> Result<Answer<RequestBody>, Refusal> {
@@ -65,7 +66,7 @@ async fn try_handle(
         return Err(Refusal::Overloaded);
     }
     let admission = message::admit(parts, &plan.message)?;
-    judge_raw_head(ticket.head(), admission.framing)?;
+    judge_raw_head(head, admission.framing)?;
     ticket.admitted(&admission);
     let route = plan.decision.route(admission.host.name(), &parts.method, &admission.path)?;
     ticket.route = Some(route);
@@ -90,16 +91,18 @@ async fn try_handle(
 }
 
 /// What hyper read away before anything else could see it.
-fn judge_raw_head(head: HeadScan, framing: Framing) -> Result<(), Refusal> {
-    if head.has_fragment() {
+fn judge_raw_head(head: Option<Head>, framing: Framing) -> Result<(), Refusal> {
+    let head = head.ok_or(Refusal::BadRequest(UNFOLLOWED))?;
+    if head.fragment {
         return Err(Refusal::AmbiguousPath(Ambiguity::Fragment));
     }
-    if head.has_content_length() && framing == Framing::Chunked {
+    if head.content_length && framing == Framing::Chunked {
         return Err(Refusal::BadRequest(TWO_LENGTHS));
     }
     Ok(())
 }
 
+const UNFOLLOWED: &str = "The end of the request before this one is in doubt. Send it on a new connection.";
 const TWO_LENGTHS: &str = "The request has both Content-Length and Transfer-Encoding. Send one of them.";
 
 fn refuse_long_body(admission: &Admission<'_>, limit: Option<u64>) -> Result<(), Refusal> {
@@ -149,7 +152,7 @@ async fn send(
 }
 
 /// The upstream's answer, as it comes.
-fn pass_on(answer: Answer<RequestBody>, mut ticket: Box<Ticket>) -> Response<Body> {
+fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) -> Response<Body> {
     let Answer { head, mut exchange, endpoint } = answer;
     ticket.sends(head.status.as_u16());
     let mut headers = head.headers;
@@ -161,7 +164,12 @@ fn pass_on(answer: Answer<RequestBody>, mut ticket: Box<Ticket>) -> Response<Bod
             if let Some(wire) = exchange.into_reusable() {
                 endpoint.give_back(wire);
             }
+            announce_end(&mut headers, ticket.must_close(parts));
             Body::whole(bytes, ticket)
+        }
+        None if parts.version == Version::HTTP_10 && exchange.remaining().is_none() => {
+            ticket.ends_with_connection();
+            Body::stream(Stream { exchange, endpoint }, ticket)
         }
         None => Body::stream(Stream { exchange, endpoint }, ticket),
     };
@@ -176,10 +184,15 @@ fn refuse(state: &State, parts: &Parts, refusal: &Refusal, mut ticket: Box<Ticke
     ticket.refused(refusal);
     let asked = Asked { method: &parts.method, headers: &parts.headers, request_id: &ticket.request_id };
     let (mut head, bytes) = state.plan.problems.answer(refusal, asked).into_parts();
-    if leaves_framing_in_doubt(refusal) {
-        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
+    announce_end(&mut head.headers, leaves_framing_in_doubt(refusal) || ticket.must_close(parts));
     Response::from_parts(head, Body::whole(bytes, ticket))
+}
+
+/// A client that is not told could send its next request into a connection that is being closed.
+fn announce_end(headers: &mut HeaderMap, closing: bool) {
+    if closing {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
 }
 
 /// Whether what follows on the connection could be read in more than one way.

@@ -5,7 +5,7 @@ use crate::config::{Config, Route};
 use crate::decision::Decision;
 use crate::message::Limits as MessageLimits;
 use crate::message::fields::FieldRules;
-use crate::server::connection::Limits as ConnectionLimits;
+use crate::server::conn::Limits as ConnectionLimits;
 use crate::web::client_address::TrustedProxies;
 use crate::web::problem::Problems;
 use crate::web::request_id::RequestId;

@@ -10,7 +10,7 @@ use http_body::{Body, Frame};
 use hyper::body::Incoming;
 
 use super::upstream::failure::BodyFailure;
-use crate::server::connection::Conn;
+use crate::server::conn::Conn;
 
 /// A client's body.
 #[derive(Debug)]
@@ -47,17 +47,23 @@ impl Body for RequestBody {
             let Ok(data) = frame.map_err(BodyFailure::Broken)?.into_data() else { continue };
             let seen = self.seen.get() + data.len() as u64;
             self.seen.set(seen);
+            // An answer that has begun already may wait for all of the body.
+            self.conn.answer_moved();
             if let Some(limit) = self.limit.filter(|limit| seen > *limit) {
                 return Poll::Ready(Some(Err(BodyFailure::TooLarge { limit })));
             }
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
     }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.incoming.is_end_stream()
+    }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if !self.ended && !self.incoming.is_end_stream() {
+        if !self.is_end_stream() {
             self.conn.leave_body();
         }
     }

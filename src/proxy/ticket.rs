@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::header::TRANSFER_ENCODING;
 use http::request::Parts;
 use http::{Method, Uri};
 
@@ -17,9 +18,8 @@ use crate::auth::refusal::{Code, Refusal};
 use crate::authenticator::Valid;
 use crate::clock::{Tick, Timestamp};
 use crate::message::Admission;
-use crate::server::connection::Conn;
+use crate::server::conn::Conn;
 use crate::server::deadline::Timer;
-use crate::server::head_scan::HeadScan;
 use crate::telemetry::Door;
 use crate::telemetry::access::AccessRecord;
 use crate::telemetry::worker_metrics::Finished;
@@ -109,12 +109,6 @@ impl Ticket {
         (self.started, self.time)
     }
 
-    /// What was seen of its head before hyper read it.
-    #[must_use]
-    pub fn head(&self) -> HeadScan {
-        self.conn.head()
-    }
-
     /// It has a body, whose bytes are counted there.
     pub fn has_body(&mut self, bytes: Rc<Cell<u64>>) {
         self.bytes_in = Some(bytes);
@@ -168,6 +162,19 @@ impl Ticket {
     pub fn refused(&mut self, refusal: &Refusal) {
         self.code = Some(refusal.code());
         self.sends(refusal.code().status());
+    }
+
+    /// The answer has no length that the client could be told.
+    pub fn ends_with_connection(&self) {
+        self.conn.answer_ends_with_connection();
+    }
+
+    /// Whether the connection ends after the answer because of a body that was not read: hyper throws away what has come
+    /// of it, if that is all of it and one piece.
+    #[must_use]
+    pub fn must_close(&self, parts: &Parts) -> bool {
+        let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
+        self.conn.has_left_body() && (chunked || !self.conn.body_came_whole())
     }
 
     /// A piece of the answer's body was handed over.

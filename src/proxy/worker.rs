@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::state::State;
 use crate::authenticator::Front;
 use crate::clock::Clock;
-use crate::server::connection::Drain;
+use crate::server::conn::Drain;
 use crate::server::deadline::Deadlines;
 use crate::telemetry::log_sink::WorkerLog;
 use crate::telemetry::metrics::Metrics;

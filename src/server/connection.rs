@@ -1,9 +1,7 @@
-//! One client connection: hyper drives it, [`Conn`] keeps its phase, and every phase has its limit of time.
+//! Serving one client connection: hyper drives it, [`Conn`] keeps its phase and its limits of time.
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -19,165 +17,14 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::deadline::{Deadlines, Timer};
-use super::head_scan::HeadScan;
-use crate::web::client_address::AddressText;
-use crate::web::forwarded::PortText;
+use super::conn::Conn;
 
 /// Bytes of an unread body that are taken and thrown away so that the client sees its answer instead of a reset.
-const LINGER_BYTES: usize = 1024 * 1024;
+const LINGER_BYTES: usize = 16 * 1024 * 1024;
 /// How long that may take.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(5);
 /// Answers up to this size, fields included, are written in one piece.
 const SMALL: usize = 4096;
-
-/// How long each phase of a connection may last.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Accepted → first byte.
-    pub first_byte: Duration,
-    /// First byte of a request → end of its fields.
-    pub request_head: Duration,
-    /// Between requests.
-    pub idle: Duration,
-    /// Between pieces of an answer.
-    pub response_idle: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Accepted, nothing received.
-    FirstByte,
-    /// Part of a request's fields received.
-    Head,
-    /// The service has the request and watches the time itself.
-    Busy,
-    /// The answer is being sent.
-    Answer,
-    /// Between requests.
-    Idle,
-}
-
-/// What a connection's driver, its socket and the service share. Lives on one worker.
-#[derive(Debug)]
-pub struct Conn {
-    /// The socket's other end.
-    pub peer: SocketAddr,
-    /// The address of the socket's other end as upstreams are told it, made once.
-    pub peer_text: AddressText,
-    /// The port of the socket's own end, likewise.
-    pub port_text: PortText,
-    phase: Cell<Phase>,
-    limits: Cell<Limits>,
-    timer: Timer,
-    body_left: Cell<bool>,
-    head: Cell<HeadScan>,
-    drain: Rc<Drain>,
-}
-
-/// A worker's word that it is ending: connections finish what they have and close.
-#[derive(Debug, Default)]
-pub struct Drain(Cell<bool>);
-
-impl Drain {
-    /// Tells every connection of `deadlines`' worker.
-    pub fn start(&self, deadlines: &Deadlines) {
-        self.0.set(true);
-        deadlines.wake_all();
-    }
-
-    /// Whether the worker is ending.
-    #[must_use]
-    pub fn started(&self) -> bool {
-        self.0.get()
-    }
-}
-
-impl Conn {
-    /// A connection that was just accepted; the limit for its first byte runs.
-    #[must_use]
-    pub fn new(
-        peer: SocketAddr,
-        local: SocketAddr,
-        limits: Limits,
-        deadlines: &Rc<Deadlines>,
-        drain: Rc<Drain>,
-    ) -> Rc<Self> {
-        let timer = deadlines.timer();
-        timer.set(limits.first_byte);
-        Rc::new(Self {
-            peer,
-            peer_text: AddressText::new(peer.ip().to_canonical()),
-            port_text: PortText::new(local.port()),
-            phase: Cell::new(Phase::FirstByte),
-            limits: Cell::new(limits),
-            timer,
-            body_left: Cell::new(false),
-            head: Cell::default(),
-            drain,
-        })
-    }
-
-    /// The fields of a request are complete: from here the service watches the time.
-    pub fn request_started(&self, limits: Limits) {
-        self.limits.set(limits);
-        self.phase.set(Phase::Busy);
-        self.timer.clear();
-    }
-
-    /// The answer begins to flow.
-    pub fn answer_started(&self) {
-        self.phase.set(Phase::Answer);
-        self.timer.set(self.limits.get().response_idle);
-    }
-
-    /// A piece of the answer moved.
-    pub fn answer_moved(&self) {
-        if self.phase.get() == Phase::Answer {
-            self.timer.set(self.limits.get().response_idle);
-        }
-    }
-
-    /// The answer is complete.
-    pub fn request_ended(&self) {
-        self.head.set(HeadScan::default());
-        self.phase.set(Phase::Idle);
-        self.timer.set(self.limits.get().idle);
-    }
-
-    /// The request's body was not read to its end.
-    pub fn leave_body(&self) {
-        self.body_left.set(true);
-    }
-
-    /// Whether the worker is ending.
-    #[must_use]
-    pub fn draining(&self) -> bool {
-        self.drain.started()
-    }
-
-    /// What was seen of the current request's head before hyper read it.
-    #[must_use]
-    pub const fn head(&self) -> HeadScan {
-        self.head.get()
-    }
-
-    fn came(&self, bytes: &[u8]) {
-        if self.is_between_requests() {
-            self.phase.set(Phase::Head);
-            self.timer.set(self.limits.get().request_head);
-        }
-        if self.phase.get() == Phase::Head {
-            let mut head = self.head.get();
-            head.take(bytes);
-            self.head.set(head);
-        }
-    }
-
-    fn is_between_requests(&self) -> bool {
-        matches!(self.phase.get(), Phase::FirstByte | Phase::Idle)
-    }
-}
 
 /// The client's socket, telling its [`Conn`] what moves.
 #[derive(Debug)]
@@ -203,9 +50,9 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
-        self.conn.answer_moved();
-        Poll::Ready(Ok(written))
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.conn.wrote(&outcome);
+        outcome
     }
 
     fn poll_write_vectored(
@@ -214,12 +61,12 @@ impl AsyncWrite for Watched {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut whole = [0; SMALL];
-        let written = match flatten(bufs, &mut whole) {
-            Some(whole) => ready!(Pin::new(&mut self.stream).poll_write(cx, whole))?,
-            None => ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?,
+        let outcome = match flatten(bufs, &mut whole) {
+            Some(whole) => Pin::new(&mut self.stream).poll_write(cx, whole),
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
         };
-        self.conn.answer_moved();
-        Poll::Ready(Ok(written))
+        self.conn.wrote(&outcome);
+        outcome
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -283,28 +130,46 @@ pub async fn serve<S, B>(
         if let Poll::Ready(result) = Pin::new(&mut http).poll(cx) {
             return Poll::Ready(result.map_or_else(End::Failed, |()| End::Done));
         }
-        if conn.timer.poll_fired(cx).is_ready() {
-            let slow_head = conn.phase.get() == Phase::Head;
-            return Poll::Ready(if slow_head { End::SlowHead } else { End::Closed });
+        if conn.poll_overdue(cx).is_ready() {
+            return Poll::Ready(if conn.is_in_head() { End::SlowHead } else { End::Closed });
         }
         // hyper keeps a connection that never carried a request; nothing is lost by closing it.
-        if draining && conn.is_between_requests() {
+        if draining && conn.is_done_with() {
             return Poll::Ready(End::Closed);
         }
         Poll::Pending
     })
     .await;
-    let mut stream = http.into_parts().io.into_inner().stream;
+    end_connection(http.into_parts().io.into_inner().stream, conn, end, slow_head).await;
+}
+
+async fn end_connection(mut stream: TcpStream, conn: &Conn, end: End, slow_head: impl FnOnce() -> Vec<u8>) {
+    let cut_short = matches!(end, End::Failed(_) | End::Closed);
+    if cut_short && conn.is_all_that_ends_the_answer() {
+        // An orderly end would tell the client that it has all of the answer.
+        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        return;
+    }
     match end {
-        End::Done | End::Failed(_) if conn.body_left.get() => linger(&mut stream).await,
+        End::Done if conn.has_left_body() || has_unread(&stream) => linger(&mut stream).await,
         End::Done | End::Closed => {}
-        End::Failed(error) => tracing::debug!(peer = %conn.peer, %error, "a client connection failed"),
+        End::Failed(error) => {
+            tracing::debug!(peer = %conn.peer, %error, "a client connection failed");
+            if error.is_parse() || conn.has_left_body() {
+                linger(&mut stream).await;
+            }
+        }
         End::SlowHead => {
             // The client is slow, not waiting: what does not fit its window is not worth waiting for.
             let _ = stream.try_write(&slow_head());
             linger(&mut stream).await;
         }
     }
+}
+
+/// Whether bytes have come that nobody read.
+fn has_unread(stream: &TcpStream) -> bool {
+    matches!(stream.try_read(&mut [0; 1]), Ok(1..))
 }
 
 /// Ends our side and reads the other's rest within bounds: closing with unread bytes would reset the connection and
@@ -314,7 +179,7 @@ async fn linger(stream: &mut TcpStream) {
         return;
     }
     // On the heap: as an array it would be part of every connection's future from its beginning.
-    let mut scrap = vec![0; 4096];
+    let mut scrap = vec![0; 16 * 1024];
     let mut left = LINGER_BYTES;
     let mut until = pin!(tokio::time::sleep(LINGER));
     while left > 0 {

@@ -2,7 +2,8 @@
 //!
 //! Knows nothing of authentication or proxying.
 
+pub mod conn;
 pub mod connection;
 pub mod deadline;
-pub mod head_scan;
+pub mod follow;
 pub mod listener;

@@ -86,7 +86,7 @@ impl Decoder {
 /// Takes a line that ends with CRLF; `None` while it is incomplete.
 fn take_line(buf: &mut BytesMut, max: usize) -> Result<Option<BytesMut>, Malformed> {
     let Some(end) = buf.iter().take(max + 2).position(|byte| *byte == b'\n') else {
-        let too_long = buf.len() > max;
+        let too_long = buf.len() >= max + 2;
         return if too_long { Err(Malformed("a line of the chunked coding is too long")) } else { Ok(None) };
     };
     let mut line = buf.split_to(end + 1);
@@ -174,6 +174,7 @@ mod tests {
             assert!(decode(wire, 1).is_err(), "{}", wire.escape_ascii());
         }
         assert!(decode(&[b'1'; SIZE_LINE_MAX + 10], 7).is_err());
+        assert!(decode(&[b"0\r\n".to_vec(), vec![b'a'; TRAILERS_MAX + 10]].concat(), 7).is_err());
         let endless = [b"0\r\n".to_vec(), b"a: b\r\n".repeat(TRAILERS_MAX / 6 + 2)].concat();
         assert!(decode(&endless, 100).is_err());
     }

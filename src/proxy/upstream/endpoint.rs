@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::failure::Failure;
-use super::wire::Wire;
+use super::wire::{Look, Wire};
 use crate::clock::Tick;
 use crate::config;
 use crate::server::deadline::Deadlines;
@@ -47,10 +47,10 @@ impl Endpoint {
     }
 
     /// The unused connection that was used last, if one is still good.
-    pub(super) fn checkout(&self) -> Option<Wire> {
+    pub(super) fn checkout(&self, look: Look) -> Option<Wire> {
         loop {
             let wire = self.idle.borrow_mut().pop()?;
-            if wire.is_quiet() {
+            if wire.is_quiet(look) {
                 return Some(wire);
             }
         }
@@ -60,6 +60,7 @@ impl Endpoint {
     pub fn give_back(&self, mut wire: Wire) {
         wire.used = true;
         wire.timer.clear();
+        wire.shrink();
         wire.idle_since = self.deadlines.coarse_now();
         let mut idle = self.idle.borrow_mut();
         if idle.len() < IDLE_MAX {
@@ -84,13 +85,17 @@ impl Endpoint {
         failure
     }
 
-    pub(super) fn is_aside(&self) -> bool {
-        self.aside_until.get() > self.deadlines.coarse_now()
+    /// Until when it is tried last; the past, if it is not.
+    pub(super) fn aside_until(&self) -> Tick {
+        let until = self.aside_until.get();
+        if until > self.deadlines.coarse_now() { until } else { Tick(0) }
     }
 
     /// Closes unused connections that the other side closed, or that nobody needed for `after`.
     pub fn sweep(&self, after: Duration) {
         let now = self.deadlines.coarse_now();
-        self.idle.borrow_mut().retain(|wire| now.since(wire.idle_since) < after && wire.is_quiet());
+        self.idle
+            .borrow_mut()
+            .retain(|wire| now.since(wire.idle_since) < after && wire.is_quiet(Look::Known));
     }
 }

@@ -56,6 +56,8 @@ pub struct Exchange<B> {
     /// Whether the endpoint stopped reading; its answer may come all the same.
     deaf: bool,
     begun: bool,
+    /// Whether any byte came back.
+    heard: bool,
     waiting: Waiting,
     patience: Patience,
     rest: Rest,
@@ -78,6 +80,7 @@ where
             taken: false,
             deaf: false,
             begun: false,
+            heard: false,
             waiting: Waiting::Endpoint,
             patience,
             rest: Rest::Nothing,
@@ -106,7 +109,7 @@ where
                 }
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.closed(None))),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(self.closed(Some(error)))),
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(_)) => self.heard = true,
             }
             if let Some(head) = head::take(&mut self.wire.read, asked)? {
                 self.keep_alive = head.keep_alive;
@@ -241,6 +244,8 @@ where
             Poll::Ready(Some(frame)) => {
                 self.taken = true;
                 self.stage(frame?.into_data().unwrap_or_default());
+                // Its length tells its end: an answer that comes now finds all of it sent.
+                self.body.take_if(|body| !self.chunked && body.is_end_stream());
             }
             Poll::Ready(None) => {
                 self.body = None;
@@ -307,7 +312,7 @@ where
     }
 
     fn closed(&self, source: Option<io::Error>) -> Failure {
-        Failure::Closed { answered: !self.wire.read.is_empty(), source }
+        Failure::Closed { answered: self.heard, source }
     }
 }
 

@@ -54,7 +54,11 @@ fn take_one(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
     let Some(status) = answer.code.and_then(|code| StatusCode::from_u16(code).ok()) else {
         return Err(Failure::Malformed("its status is not a number from 100 to 999"));
     };
-    // The parser takes a bare LF for the end of a line; another one may not. Status line, fields, empty line.
+    // The parser skips empty lines, and takes a bare LF for the end of one; another parser may not.
+    if !buf.starts_with(b"HTTP/") {
+        return Err(Failure::Malformed("empty lines stand before it"));
+    }
+    // Status line, fields, empty line.
     let lines = answer.headers.len() + 2;
     let block = buf.get(..length).unwrap_or_default();
     if block.iter().filter(|byte| **byte == b'\r').count() != lines {

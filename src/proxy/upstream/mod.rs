@@ -23,6 +23,8 @@ pub use exchange::{Exchange, Patience};
 use failure::{BodyFailure, Failure};
 pub use head::Head;
 
+use wire::Look;
+
 use crate::config;
 use crate::message::framing::{Asked, Framing};
 use crate::server::deadline::Deadlines;
@@ -93,11 +95,12 @@ impl Upstream {
         let asked = if outgoing.method == Method::HEAD { Asked::Head } else { Asked::Other };
         let first = self.next.get();
         self.next.set(first.wrapping_add(1));
+        let look = if outgoing.method.is_idempotent() { Look::Known } else { Look::Ask };
         let mut failed = 0;
         let mut again = false;
         loop {
             let endpoint = self.choose(first, failed);
-            let pooled = if again { None } else { endpoint.checkout() };
+            let pooled = if again { None } else { endpoint.checkout(look) };
             let connected = match pooled {
                 Some(wire) => Ok(wire),
                 None => Box::pin(endpoint.connect(outgoing.connect)).await,
@@ -132,15 +135,14 @@ impl Upstream {
         }
     }
 
-    /// The endpoint for the attempt after `failed` others: in turn, those that could not be connected to lately last.
+    /// The endpoint for the attempt after `failed` others: in turn, those that could not be connected to lately last,
+    /// and of these the one that failed first.
     fn choose(&self, first: usize, failed: usize) -> Rc<Endpoint> {
         let count = self.endpoints.len();
         let turn = |step: usize| self.endpoints.get(first.wrapping_add(step) % count.max(1));
-        let steps = failed..failed + count;
-        let ready = steps.clone().filter_map(turn).find(|endpoint| !endpoint.is_aside());
-        let any = ready.or_else(|| turn(failed)).or_else(|| self.endpoints.first());
+        let best = (failed..failed + count).filter_map(turn).min_by_key(|endpoint| endpoint.aside_until());
         #[expect(clippy::expect_used, reason = "the configuration refuses an upstream without endpoints")]
-        Rc::clone(any.expect("an upstream has an endpoint"))
+        Rc::clone(best.expect("an upstream has an endpoint"))
     }
 
     /// Closes unused connections that are of no more use.

@@ -1,10 +1,12 @@
 //! One connection to an endpoint: its socket, what was read ahead, and its limit of time.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
@@ -15,6 +17,15 @@ use crate::server::deadline::Timer;
 const READ_AHEAD: usize = 8 * 1024;
 /// The largest piece of a body that is read at once.
 const READ_MAX: usize = 64 * 1024;
+
+/// How closely an idle connection is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// By what the runtime has heard: without a system call, unless something came. It may be behind.
+    Known,
+    /// By asking the system: for a request that cannot be sent again.
+    Ask,
+}
 
 /// A connection to an endpoint. Belongs to one worker.
 #[derive(Debug)]
@@ -29,6 +40,8 @@ pub struct Wire {
     /// Whether it has carried a request before: it may then have been closed by the other side meanwhile.
     pub(super) used: bool,
     pub(super) idle_since: Tick,
+    /// Whether the read buffer was made large for a body.
+    large: bool,
 }
 
 impl Wire {
@@ -41,6 +54,7 @@ impl Wire {
             timer,
             used: false,
             idle_since: Tick(0),
+            large: false,
         }
     }
 
@@ -66,13 +80,24 @@ impl Wire {
     ) -> Poll<io::Result<usize>> {
         let room = expected
             .map_or(READ_AHEAD, |left| usize::try_from(left).unwrap_or(READ_MAX).clamp(READ_AHEAD, READ_MAX));
+        self.large |= room > READ_AHEAD;
         self.read.reserve(room);
         poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.read)
     }
 
-    /// Whether an idle connection is still good: nothing came on it, not even its end. Costs no system call unless
-    /// something did.
-    pub(super) fn is_quiet(&self) -> bool {
+    /// Gives back the memory that only a large body needed.
+    pub(super) fn shrink(&mut self) {
+        if std::mem::take(&mut self.large) {
+            self.read = BytesMut::new();
+        }
+    }
+
+    /// Whether an idle connection is still good: nothing came on it, not even its end.
+    pub(super) fn is_quiet(&self, look: Look) -> bool {
+        if look == Look::Ask {
+            let nothing = SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
+            return matches!(nothing, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        }
         let mut cx = Context::from_waker(Waker::noop());
         match self.stream.poll_read_ready(&mut cx) {
             Poll::Pending => true,

@@ -10,7 +10,8 @@ use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use keyward::clock::Clock;
-use keyward::server::connection::{self, Conn, Limits};
+use keyward::server::conn::{Conn, Limits};
+use keyward::server::connection;
 use keyward::server::deadline::Deadlines;
 use tokio::net::{TcpListener, TcpStream};
 

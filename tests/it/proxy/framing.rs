@@ -67,6 +67,8 @@ async fn a_malformed_request_line_is_refused() {
         "GET /a;b HTTP/1.1",
         "GET /a%5cb HTTP/1.1",
         "GET /a\\b HTTP/1.1",
+        "GET /?a=\"b\" HTTP/1.1",
+        "GET /?a=<b> HTTP/1.1",
         "GET /%ff HTTP/1.1",
         "GET /%252e HTTP/1.1",
     ] {
@@ -267,6 +269,62 @@ async fn a_refusal_with_a_body_unread_hides_no_request_in_it() {
         }
     }
     assert!(upstream.requests().iter().all(|request| request.target == "/next"));
+}
+
+/// What comes in one piece with the request before it is judged as if it came alone.
+#[tokio::test]
+async fn a_request_behind_another_is_judged_like_the_first() {
+    let upstream = Upstream::echo().await;
+    let gateway = Gateway::with(&upstream, PUBLIC).await;
+    let both =
+        "POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    let chunked = "POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+    let length = "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n#\r\n\r\n";
+    for first in ["GET /1 HTTP/1.1\r\nHost: a\r\n\r\n", chunked, length] {
+        for second in [both, "GET /2#x HTTP/1.1\r\nHost: a\r\n\r\n"] {
+            let mut raw = gateway.raw().await;
+            raw.send(format!("{first}{second}")).await;
+            assert_eq!(raw.response().await.json()["target"], "/1");
+            assert_eq!(raw.response().await.status, 400, "{first:?}{second:?}");
+        }
+        let mut raw = gateway.raw().await;
+        raw.send(format!("{first}GET /2 HTTP/1.1\r\nHost: a\r\nX: #\r\n\r\n")).await;
+        assert_eq!(raw.response().await.json()["target"], "/1");
+        assert_eq!(raw.response().await.json()["target"], "/2");
+    }
+    assert!(upstream.requests().iter().all(|request| request.target != "/2" || request.method == "GET"));
+}
+
+/// Whatever comes of the body and when: the client is told that the connection ends, or its next request is served.
+#[tokio::test]
+async fn a_connection_that_ends_after_a_refusal_says_so() {
+    let upstream = Upstream::echo().await;
+    let gateway = Gateway::before(&upstream).await;
+    let good = gateway.head("GET /next").await + "X: #\r\n\r\n";
+    let length = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n";
+    let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (head, pieces, kept) in [
+        (length, vec!["{\"#\":1"], Some(true)),
+        (length, vec!["", "{\"#\":1"], None),
+        (length, vec!["{\"#", "\":1"], None),
+        (length, vec!["{"], Some(false)),
+        (chunked, vec!["1\r\na\r\n0\r\n\r\n"], Some(false)),
+    ] {
+        let mut raw = gateway.raw().await;
+        let mut first = head.to_owned();
+        for piece in &pieces {
+            first += piece;
+            raw.send(std::mem::take(&mut first)).await;
+            tokio::task::yield_now().await;
+        }
+        let refusal = raw.response().await;
+        refusal.refused(Code::MissingCredentials);
+        let closing = refusal.header("connection") == Some("close");
+        assert!(kept.is_none_or(|kept| kept != closing), "{head:?} {pieces:?}");
+        if !closing {
+            assert_eq!(raw.ask(&good).await.json()["target"], "/next", "{head:?} {pieces:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The data plane over real sockets: what goes through, what is refused, and what each party is spared.
 
+mod answers;
 mod connections;
 mod credentials;
 mod faults;

@@ -153,6 +153,32 @@ async fn a_client_that_stops_reading_is_let_go() {
 }
 
 #[tokio::test]
+async fn an_answer_that_waits_for_the_end_of_the_body_has_time_while_the_body_comes() {
+    let early = Answer::new(200).header("content-length", "4").only_head().early_head();
+    let upstream = Upstream::always(early.then_send("done")).await;
+    let gateway = with(&upstream, "response_body_idle: 300ms, request_body_idle: 10s").await;
+    let mut raw = gateway.raw().await;
+    raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n").await;
+    assert_eq!(raw.head().await.unwrap().status, 200);
+    for _ in 0..10 {
+        tokio::time::sleep(SHORT / 3).await;
+        raw.send("x").await;
+    }
+    assert_eq!(raw.exactly(4).await, b"done");
+}
+
+#[tokio::test]
+async fn an_answer_that_never_pauses_has_an_end() {
+    let upstream = Upstream::always(Answer::new(200).filled(1 << 50)).await;
+    let gateway = with(&upstream, "total: 300ms").await;
+    let mut raw = gateway.raw().await;
+    raw.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    raw.head().await.unwrap();
+    raw.until_end().await;
+    upstream.until_all_closed().await;
+}
+
+#[tokio::test]
 async fn a_whole_request_can_have_an_end() {
     let upstream = Upstream::always(Answer::hang()).await;
     let gateway = with(&upstream, "total: 300ms").await;

@@ -213,6 +213,16 @@ impl Raw {
         .await
     }
 
+    /// Reads to the end of the connection and keeps nothing.
+    pub async fn until_end(&mut self) {
+        within("the end of the connection", async {
+            while self.fill().await.is_ok() {
+                self.leftover.clear();
+            }
+        })
+        .await;
+    }
+
     /// Fails unless the connection ends without another byte; tells how.
     pub async fn ends(&mut self) -> Ending {
         let (rest, ending) = self.rest().await;

@@ -236,6 +236,18 @@ impl Answer {
         self
     }
 
+    /// Sends what has been put together so far, the head, before the body is read.
+    #[must_use]
+    pub fn early_head(mut self) -> Self {
+        for step in std::mem::take(&mut self.steps) {
+            match step {
+                Step::Send(bytes) => self.early.extend(bytes),
+                step => self.steps.push(step),
+            }
+        }
+        self
+    }
+
     /// Answers as soon as the head is there, then reads the body.
     #[must_use]
     pub fn before_the_body(mut self) -> Self {

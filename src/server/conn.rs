@@ -1,0 +1,319 @@
+//! What is known of one client connection: its phase, and the limit of time that each phase has.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::deadline::{Deadlines, Timer};
+use super::follow::{Follower, Head};
+use crate::web::client_address::AddressText;
+use crate::web::forwarded::PortText;
+
+/// How long each phase of a connection may last.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Accepted → first byte.
+    pub first_byte: Duration,
+    /// First byte of a request → end of its fields.
+    pub request_head: Duration,
+    /// Between requests.
+    pub idle: Duration,
+    /// Between pieces of an answer.
+    pub response_idle: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Accepted, nothing received.
+    FirstByte,
+    /// Part of a request's fields received.
+    Head,
+    /// The service has the request and watches the time itself.
+    Busy,
+    /// The answer is being sent.
+    Answer,
+    /// Between requests.
+    Idle,
+}
+
+/// What a connection's driver, its socket and the service share. Lives on one worker.
+#[derive(Debug)]
+pub struct Conn {
+    /// The socket's other end.
+    pub peer: SocketAddr,
+    /// The address of the socket's other end as upstreams are told it, made once.
+    pub peer_text: AddressText,
+    /// The port of the socket's own end, likewise.
+    pub port_text: PortText,
+    phase: Cell<Phase>,
+    limits: Cell<Limits>,
+    timer: Timer,
+    body_left: Cell<bool>,
+    follower: RefCell<Follower>,
+    /// Whether the end of the connection is all that ends the answer.
+    answer_ends_with_it: Cell<bool>,
+    /// Whether bytes wait because the client takes none.
+    held_back: Cell<bool>,
+    drain: Rc<Drain>,
+}
+
+/// A worker's word that it is ending: connections finish what they have and close.
+#[derive(Debug, Default)]
+pub struct Drain(Cell<bool>);
+
+impl Drain {
+    /// Tells every connection of `deadlines`' worker.
+    pub fn start(&self, deadlines: &Deadlines) {
+        self.0.set(true);
+        deadlines.wake_all();
+    }
+
+    /// Whether the worker is ending.
+    #[must_use]
+    pub fn started(&self) -> bool {
+        self.0.get()
+    }
+}
+
+impl Conn {
+    /// A connection that was just accepted; the limit for its first byte runs.
+    #[must_use]
+    pub fn new(
+        peer: SocketAddr,
+        local: SocketAddr,
+        limits: Limits,
+        deadlines: &Rc<Deadlines>,
+        drain: Rc<Drain>,
+    ) -> Rc<Self> {
+        let timer = deadlines.timer();
+        timer.set(limits.first_byte);
+        Rc::new(Self {
+            peer,
+            peer_text: AddressText::new(peer.ip().to_canonical()),
+            port_text: PortText::new(local.port()),
+            phase: Cell::new(Phase::FirstByte),
+            limits: Cell::new(limits),
+            timer,
+            body_left: Cell::new(false),
+            follower: RefCell::default(),
+            answer_ends_with_it: Cell::new(false),
+            held_back: Cell::new(false),
+            drain,
+        })
+    }
+
+    /// The fields of a request are complete: from here the service watches the time. Gives what its head has that its
+    /// parsed form does not show; `None` when that could not be followed.
+    #[must_use]
+    pub fn request_started(&self, limits: Limits) -> Option<Head> {
+        self.limits.set(limits);
+        self.phase.set(Phase::Busy);
+        self.timer.clear();
+        self.body_left.set(false);
+        self.answer_ends_with_it.set(false);
+        self.follower.borrow_mut().next_head()
+    }
+
+    /// The answer begins to flow.
+    pub fn answer_started(&self) {
+        self.phase.set(Phase::Answer);
+        self.timer.set(self.limits.get().response_idle);
+    }
+
+    /// Its length is unknown to the client: cutting the connection short must not look like its end.
+    pub fn answer_ends_with_connection(&self) {
+        self.answer_ends_with_it.set(true);
+    }
+
+    /// A piece of the answer moved, or of a request's body that is still coming meanwhile.
+    pub fn answer_moved(&self) {
+        match self.phase.get() {
+            Phase::Answer => self.timer.set(self.limits.get().response_idle),
+            // The end of an answer can still be on its way to a slow client.
+            Phase::Idle => self.timer.set(self.limits.get().idle),
+            Phase::FirstByte | Phase::Head | Phase::Busy => {}
+        }
+    }
+
+    /// The answer is complete, as far as the service can tell: its end may still have to be sent.
+    pub fn request_ended(&self) {
+        if self.follower.borrow().has_begun_another() {
+            return self.head_began();
+        }
+        self.phase.set(Phase::Idle);
+        self.timer.set(self.limits.get().idle);
+    }
+
+    fn head_began(&self) {
+        self.phase.set(Phase::Head);
+        self.timer.set(self.limits.get().request_head);
+    }
+
+    pub(super) fn wrote(&self, outcome: &Poll<io::Result<usize>>) {
+        let was_held_back = self.held_back.replace(outcome.is_pending());
+        if !matches!(outcome, Poll::Ready(Ok(_))) {
+            return;
+        }
+        self.answer_moved();
+        if was_held_back && self.phase.get() == Phase::Head {
+            // The next head may have to wait for the last answer.
+            self.head_began();
+        }
+    }
+
+    /// Whether the connection can be closed and nothing is lost.
+    pub(super) fn is_done_with(&self) -> bool {
+        self.is_between_requests() && !self.held_back.get()
+    }
+
+    /// The request's body was not read to its end.
+    pub fn leave_body(&self) {
+        self.body_left.set(true);
+    }
+
+    /// Whether [`leave_body`](Self::leave_body) was called for the current request.
+    #[must_use]
+    pub const fn has_left_body(&self) -> bool {
+        self.body_left.get()
+    }
+
+    /// Whether the worker is ending.
+    #[must_use]
+    pub fn draining(&self) -> bool {
+        self.drain.started()
+    }
+
+    /// Whether the current request's body has come whole, read or not.
+    #[must_use]
+    pub fn body_came_whole(&self) -> bool {
+        self.follower.borrow().is_past_body()
+    }
+
+    pub(super) fn came(&self, bytes: &[u8]) {
+        let mut follower = self.follower.borrow_mut();
+        follower.take(bytes);
+        // What comes between requests can be the rest of a body that nobody read.
+        if self.is_between_requests() && follower.has_begun_another() {
+            self.head_began();
+        }
+    }
+
+    /// Whether the client is to be told that its head is late; not in the middle of an answer.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.phase.get() == Phase::Head && !self.held_back.get()
+    }
+
+    /// Ready once the current phase has lasted too long.
+    pub(super) fn poll_overdue(&self, cx: &Context<'_>) -> Poll<()> {
+        self.timer.poll_fired(cx)
+    }
+
+    pub(super) const fn is_all_that_ends_the_answer(&self) -> bool {
+        self.answer_ends_with_it.get()
+    }
+
+    fn is_between_requests(&self) -> bool {
+        matches!(self.phase.get(), Phase::FirstByte | Phase::Idle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, Timestamp};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    struct Bed {
+        clock: Clock,
+        deadlines: Rc<Deadlines>,
+        conn: Rc<Conn>,
+    }
+
+    impl Bed {
+        fn new() -> Self {
+            let clock = Clock::manual(Timestamp(0));
+            let deadlines = Deadlines::new(clock.clone());
+            let limits = LIMITS;
+            let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+            let conn = Conn::new(nowhere, nowhere, limits, &deadlines, Rc::default());
+            Self { clock, deadlines, conn }
+        }
+
+        /// Whether the connection is overdue after so many more seconds, and a little.
+        fn overdue_after(&self, seconds: u32) -> bool {
+            self.clock.advance(SECOND * seconds + SECOND / 2);
+            self.deadlines.tick();
+            self.conn.timer.fired()
+        }
+    }
+
+    const LIMITS: Limits = Limits {
+        first_byte: SECOND,
+        request_head: SECOND,
+        idle: SECOND.saturating_mul(10),
+        response_idle: SECOND,
+    };
+    const REFUSED: &[u8] = b"POST / HTTP/1.1\r\nContent-Length: 6\r\n\r\n";
+
+    #[test]
+    fn the_rest_of_an_unread_body_is_no_next_request() {
+        let bed = Bed::new();
+        bed.conn.came(REFUSED);
+        assert_eq!(bed.conn.request_started(LIMITS), Some(Head { fragment: false, content_length: true }));
+        bed.conn.leave_body();
+        assert!(!bed.conn.body_came_whole());
+        bed.conn.answer_started();
+        bed.conn.request_ended();
+        bed.conn.came(b"{\"#\":");
+        assert!(!bed.overdue_after(2), "it is idle, not in a head");
+        bed.conn.came(b"GET / HTTP/1.1\r\n\r\n");
+        assert_eq!(bed.conn.request_started(LIMITS), Some(Head::default()));
+        assert!(!bed.conn.has_left_body());
+    }
+
+    #[test]
+    fn a_head_that_began_during_the_answer_has_its_time() {
+        let bed = Bed::new();
+        bed.conn.came(b"GET / HTTP/1.1\r\n\r\nGET /");
+        assert!(bed.conn.request_started(LIMITS).is_some());
+        bed.conn.answer_started();
+        bed.conn.request_ended();
+        assert!(bed.overdue_after(1));
+        assert!(bed.conn.is_in_head());
+    }
+
+    #[test]
+    fn an_answer_whose_end_is_still_being_sent_is_not_idle() {
+        let bed = Bed::new();
+        bed.conn.came(b"GET / HTTP/1.1\r\n\r\n");
+        assert!(bed.conn.request_started(LIMITS).is_some());
+        bed.conn.answer_started();
+        bed.conn.wrote(&Poll::Pending);
+        bed.conn.request_ended();
+        assert!(!bed.conn.is_done_with(), "closing now would cut the answer short");
+        for _ in 0..3 {
+            assert!(!bed.overdue_after(6));
+            bed.conn.wrote(&Poll::Ready(Ok(1)));
+        }
+        assert!(bed.conn.is_done_with());
+        assert!(bed.overdue_after(10));
+    }
+
+    #[test]
+    fn nobody_is_told_of_a_late_head_in_the_middle_of_an_answer() {
+        let bed = Bed::new();
+        bed.conn.came(b"GET / HTTP/1.1\r\n\r\nGET /");
+        assert!(bed.conn.request_started(LIMITS).is_some());
+        bed.conn.answer_started();
+        bed.conn.wrote(&Poll::Pending);
+        bed.conn.request_ended();
+        assert!(bed.overdue_after(1));
+        assert!(!bed.conn.is_in_head());
+        bed.conn.wrote(&Poll::Ready(Ok(1)));
+        assert!(!bed.conn.timer.fired(), "what was held back moved");
+    }
+}
