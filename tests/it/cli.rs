@@ -56,6 +56,11 @@ async fn sigterm_lets_requests_finish() {
             while Client::new(home.admin()).get("/readyz").await.status != 503 {}
         })
         .await;
+        // `/readyz` says so first; what is answered once nobody new is let in says that the connection ends.
+        within("the end of listening", async {
+            while tokio::net::TcpStream::connect(home.public()).await.is_ok() {}
+        })
+        .await;
         gate.open();
         serving.ended().await
     };
