@@ -48,10 +48,13 @@ pub async fn run(dev: Dev, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let log = log::init(&config.log, clock.clone())
         .map_err(|error| Failure::new(Exit::Refused, format!("the log cannot be set up: {error}")))?;
     let store = std::path::absolute(&config.store.path).map_err(system)?;
-    let running = app::start(config.clone(), Options { clock, log: Some(log), ..Options::default() }).await?;
+    let running =
+        app::start(config.clone(), Options { clock, log: Some(log.clone()), ..Options::default() }).await?;
     let keys = keys(&running, &config).await?;
     streams.print(&welcome(&running, &store, dev.upstream.as_deref(), &keys))?;
-    super::serve::until_told(running, signals).await
+    let outcome = super::serve::until_told(running, signals).await;
+    log.flush(super::serve::LOG_CLOSING);
+    outcome
 }
 
 /// What `dev` runs on, as a file would have it.

@@ -35,7 +35,7 @@ pub struct Control {
     /// What `POST /reload` on the control socket runs.
     pub reload: AskReload,
     /// What stands before the code in a problem's `type`.
-    pub type_base: ArcSwap<String>,
+    pub type_base: Arc<ArcSwap<String>>,
 }
 
 impl fmt::Debug for Control {

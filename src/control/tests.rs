@@ -25,7 +25,7 @@ pub fn control(outcome: ReloadOutcome) -> Control {
         metrics: Arc::new(Metrics::new().unwrap()),
         health: Arc::new(|| health(Status::Ready)),
         reload: Arc::new(move || std::future::ready(outcome.clone()).boxed()),
-        type_base: ArcSwap::from_pointee("urn:keyward:error:".to_owned()),
+        type_base: Arc::new(ArcSwap::from_pointee("urn:keyward:error:".to_owned())),
     }
 }
 

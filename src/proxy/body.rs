@@ -81,8 +81,9 @@ impl HttpBody for Body {
                 Some(Ok(Frame::data(bytes)))
             }
             Some(Err(failure)) => {
-                self.source = Source::Ended;
-                self.ticket.broken(&failure);
+                if let Source::Stream(stream) = std::mem::replace(&mut self.source, Source::Ended) {
+                    self.ticket.broken(&failure, &stream.endpoint);
+                }
                 Some(Err(failure))
             }
             None => {

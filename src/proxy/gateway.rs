@@ -39,11 +39,16 @@ pub async fn handle(
     let mut ticket = Ticket::open(&worker, &conn, &parts);
     let state = ticket.state();
     conn.request_started(state.plan.connection);
-    let body = RequestBody::new(incoming, state.plan.config.max.body, Rc::clone(&ticket.bytes_in), conn);
-    Ok(match try_handle(&worker, &state, &parts, body, &mut ticket).await {
+    let seen = Rc::clone(&ticket.bytes_in);
+    let body = RequestBody::new(incoming, state.plan.config.max.body, seen, Rc::clone(&conn));
+    let mut response = match try_handle(&worker, &state, &parts, body, &mut ticket).await {
         Ok(answer) => pass_on(answer, ticket),
         Err(refusal) => refuse(&state, &parts, &refusal, ticket),
-    })
+    };
+    if conn.draining() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 async fn try_handle(
@@ -54,7 +59,7 @@ async fn try_handle(
     ticket: &mut Ticket,
 ) -> Result<Answer<RequestBody>, Refusal> {
     let plan = &state.plan;
-    if worker.shared.in_flight.count() > plan.config.max.in_flight {
+    if ticket.is_one_too_many() {
         return Err(Refusal::Overloaded);
     }
     let admission = message::admit(parts, &plan.message)?;
@@ -67,6 +72,7 @@ async fn try_handle(
     if let Some(entry) = &entry {
         plan.decision.authorize(route, entry.principal(), ticket.client)?;
     }
+    ticket.allowed();
     refuse_long_body(&admission, plan.config.max.body)?;
     let request_id = ticket.request_id.clone();
     let arrival = ticket.arrival(admission.host.sent());
@@ -124,11 +130,12 @@ async fn send(
     match outcome {
         Some(Ok(answer)) => Ok(answer),
         Some(Err(undelivered)) => {
-            ticket.undelivered(&undelivered.failure, &undelivered.endpoint.authority);
+            let endpoint = &undelivered.endpoint;
+            ticket.undelivered(&undelivered.failure, &endpoint.authority, &endpoint.complaints);
             Err(undelivered.failure.refusal())
         }
         None => {
-            ticket.undelivered(&Failure::TotalTimeout, "");
+            ticket.undelivered(&Failure::TotalTimeout, "", &upstream.complaints);
             Err(Failure::TotalTimeout.refusal())
         }
     }

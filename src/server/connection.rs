@@ -65,25 +65,43 @@ pub struct Conn {
     limits: Cell<Limits>,
     timer: Timer,
     body_left: Cell<bool>,
+    /// Bytes of an answer may wait in hyper for the client to read.
+    unsent: Cell<bool>,
     head: Cell<HeadScan>,
     drain: Rc<Drain>,
 }
 
-/// A worker's word that it is ending: connections finish what they have and close.
+/// A worker's word that it is ending.
 #[derive(Debug, Default)]
-pub struct Drain(Cell<bool>);
+pub struct Drain(Cell<Ending>);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Ending {
+    #[default]
+    No,
+    /// Answers say that they are the last on their connection. A connection without a request stays: its client was
+    /// promised that it may send one, and may be sending it.
+    LastRequests,
+    /// Connections without a request end.
+    NoFurther,
+}
 
 impl Drain {
-    /// Tells every connection of `deadlines`' worker.
-    pub fn start(&self, deadlines: &Deadlines) {
-        self.0.set(true);
+    /// From now on each answer is the last on its connection.
+    pub fn start(&self) {
+        self.0.set(Ending::LastRequests);
+    }
+
+    /// From now on connections of `deadlines`' worker end as soon as they have no request.
+    pub fn end_idle(&self, deadlines: &Deadlines) {
+        self.0.set(Ending::NoFurther);
         deadlines.wake_all();
     }
 
     /// Whether the worker is ending.
     #[must_use]
     pub fn started(&self) -> bool {
-        self.0.get()
+        self.0.get() != Ending::No
     }
 }
 
@@ -106,6 +124,7 @@ impl Conn {
             limits: Cell::new(limits),
             timer,
             body_left: Cell::new(false),
+            unsent: Cell::new(false),
             head: Cell::default(),
             drain,
         })
@@ -121,21 +140,36 @@ impl Conn {
     /// The answer begins to flow.
     pub fn answer_started(&self) {
         self.phase.set(Phase::Answer);
+        self.unsent.set(true);
         self.timer.set(self.limits.get().response_idle);
     }
 
-    /// A piece of the answer moved.
+    /// A piece of the answer was handed over.
     pub fn answer_moved(&self) {
-        if self.phase.get() == Phase::Answer {
+        self.unsent.set(true);
+        self.wrote();
+    }
+
+    /// The answer is complete, though the client may not have taken all of it.
+    pub fn request_ended(&self) {
+        self.head.set(HeadScan::default());
+        self.phase.set(Phase::Idle);
+        let limits = self.limits.get();
+        self.timer.set(if self.unsent.get() { limits.response_idle } else { limits.idle });
+    }
+
+    /// The socket took bytes.
+    fn wrote(&self) {
+        if self.phase.get() == Phase::Answer || self.phase.get() == Phase::Idle && self.unsent.get() {
             self.timer.set(self.limits.get().response_idle);
         }
     }
 
-    /// The answer is complete.
-    pub fn request_ended(&self) {
-        self.head.set(HeadScan::default());
-        self.phase.set(Phase::Idle);
-        self.timer.set(self.limits.get().idle);
+    /// The socket took everything there was.
+    fn flushed(&self) {
+        if self.unsent.replace(false) && self.phase.get() == Phase::Idle {
+            self.timer.set(self.limits.get().idle);
+        }
     }
 
     /// The request's body was not read to its end.
@@ -170,6 +204,10 @@ impl Conn {
     fn is_between_requests(&self) -> bool {
         matches!(self.phase.get(), Phase::FirstByte | Phase::Idle)
     }
+
+    fn is_to_end(&self) -> bool {
+        self.drain.0.get() == Ending::NoFurther && self.is_between_requests() && !self.unsent.get()
+    }
 }
 
 /// The client's socket, telling its [`Conn`] what moves.
@@ -197,7 +235,7 @@ impl AsyncRead for Watched {
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
-        self.conn.answer_moved();
+        self.conn.wrote();
         Poll::Ready(Ok(written))
     }
 
@@ -207,7 +245,7 @@ impl AsyncWrite for Watched {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
-        self.conn.answer_moved();
+        self.conn.wrote();
         Poll::Ready(Ok(written))
     }
 
@@ -216,6 +254,8 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes when it has written all that it holds.
+        self.conn.flushed();
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -253,12 +293,8 @@ pub async fn serve<S, B>(
 {
     let io = TokioIo::new(Watched { stream, conn: Rc::clone(conn) });
     let mut http = http.serve_connection(io, service);
-    let mut draining = false;
     let end = poll_fn(|cx| {
-        if conn.draining() && !draining {
-            draining = true;
-            Pin::new(&mut http).graceful_shutdown();
-        }
+        // First what has arrived: a request that is there already is answered.
         if let Poll::Ready(result) = Pin::new(&mut http).poll(cx) {
             return Poll::Ready(result.map_or_else(End::Failed, |()| End::Done));
         }
@@ -266,11 +302,7 @@ pub async fn serve<S, B>(
             let slow_head = conn.phase.get() == Phase::Head;
             return Poll::Ready(if slow_head { End::SlowHead } else { End::Closed });
         }
-        // hyper keeps a connection that never carried a request; nothing is lost by closing it.
-        if draining && conn.is_between_requests() {
-            return Poll::Ready(End::Closed);
-        }
-        Poll::Pending
+        if conn.is_to_end() { Poll::Ready(End::Closed) } else { Poll::Pending }
     })
     .await;
     let mut stream = http.into_parts().io.into_inner().stream;
@@ -278,12 +310,17 @@ pub async fn serve<S, B>(
         End::Done | End::Failed(_) if conn.body_left.get() => linger(&mut stream).await,
         End::Done | End::Closed => {}
         End::Failed(error) => tracing::debug!(peer = %conn.peer, %error, "a client connection failed"),
-        End::SlowHead => {
-            // The client is slow, not waiting: what does not fit its window is not worth waiting for.
-            let _ = stream.try_write(&slow_head());
-            linger(&mut stream).await;
-        }
+        // Within the answer before it another cannot begin.
+        End::SlowHead if conn.unsent.get() => {}
+        End::SlowHead => turn_away(stream, &slow_head()).await,
     }
+}
+
+/// Answers without having read a whole request, and ends the connection so that the client sees the answer.
+pub async fn turn_away(mut stream: TcpStream, answer: &[u8]) {
+    // The client is slow, not waiting: what does not fit its window is not worth waiting for.
+    let _ = stream.try_write(answer);
+    linger(&mut stream).await;
 }
 
 /// Ends our side and reads the other's rest within bounds: closing with unread bytes would reset the connection and

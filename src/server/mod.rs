@@ -4,5 +4,6 @@
 
 pub mod connection;
 pub mod deadline;
+pub mod descriptors;
 pub mod head_scan;
 pub mod listener;

@@ -26,6 +26,7 @@ pub use head::Head;
 use crate::config;
 use crate::message::framing::{Asked, Framing};
 use crate::server::deadline::Deadlines;
+use crate::telemetry::pace::Pace;
 
 /// What is to be sent. The fields are written anew for each attempt, since they can name the endpoint.
 pub struct Outgoing<'a, B, W> {
@@ -58,6 +59,9 @@ pub struct Undelivered {
 pub struct Upstream {
     /// Its name in logs and metrics.
     pub name: std::sync::Arc<str>,
+    /// What is told of failures that are no one endpoint's.
+    pub complaints: Pace,
+    deadlines: Rc<Deadlines>,
     endpoints: Vec<Rc<Endpoint>>,
     next: Cell<usize>,
 }
@@ -75,6 +79,8 @@ impl Upstream {
         };
         Rc::new(Self {
             name: config.name.clone(),
+            complaints: Pace::default(),
+            deadlines: Rc::clone(deadlines),
             endpoints: config.endpoints.iter().map(endpoint).collect(),
             next: Cell::new(0),
         })
@@ -141,8 +147,11 @@ impl Upstream {
         Rc::clone(any.expect("an upstream has an endpoint"))
     }
 
-    /// Closes unused connections that are of no more use.
+    /// Closes unused connections that are of no more use, and tells how many failures were not told. For the worker's tick.
     pub fn sweep(&self, after: Duration) {
+        if let Some(failures) = self.complaints.left_out(self.deadlines.coarse_now()) {
+            tracing::warn!(upstream = &*self.name, failures, "more requests failed at this upstream");
+        }
         for endpoint in &self.endpoints {
             endpoint.sweep(after);
         }
