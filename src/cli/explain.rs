@@ -182,7 +182,7 @@ async fn judge(
     story.route = Some(route.name.to_string());
     story.tell("auth", wants(&route.auth));
     story.tell("credential", presented(plan, parts));
-    let entry = plan.decision.authenticate(index, &parts.headers, front, clock).await?;
+    let entry = plan.decision.authenticate(index, &parts.headers, front, (clock.tick(), clock.now())).await?;
     match &entry {
         None => story.tell("caller", "anonymous"),
         Some(entry) => {

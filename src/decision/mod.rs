@@ -16,7 +16,7 @@ use crate::auth::refusal::Refusal;
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::{self, HashedToken, Kind, Prefix};
 use crate::authenticator::{Front, Valid};
-use crate::clock::Clock;
+use crate::clock::{Tick, Timestamp};
 use crate::config::{Auth, Config};
 use crate::message::target::Path;
 use crate::routes::{Found, Table};
@@ -96,7 +96,7 @@ impl Decision {
         route: usize,
         headers: &HeaderMap,
         front: &Front,
-        clock: &Clock,
+        (now, wall): (Tick, Timestamp),
     ) -> Result<Option<Arc<Valid>>, Refusal> {
         let optional = match self.rules.get(route).map(|rule| &rule.auth) {
             Some(Auth::Public) => return Ok(None),
@@ -106,14 +106,19 @@ impl Decision {
         match self.presented(headers).map_err(Refusal::InvalidRequest)? {
             Presented::Nothing(_) if optional => Ok(None),
             Presented::Nothing(scheme) => Err(Refusal::MissingCredentials { scheme }),
-            Presented::One(word) => self.validate(&word, front, clock).await.map(Some),
+            Presented::One(word) => self.validate(&word, front, (now, wall)).await.map(Some),
         }
     }
 
     /// Validates one credential.
-    async fn validate(&self, word: &str, front: &Front, clock: &Clock) -> Result<Arc<Valid>, Refusal> {
+    async fn validate(
+        &self,
+        word: &str,
+        front: &Front,
+        (now, wall): (Tick, Timestamp),
+    ) -> Result<Arc<Valid>, Refusal> {
         let digest = self.digest(word)?;
-        let verdict = match front.cached(&digest, clock.tick(), clock.now()) {
+        let verdict = match front.cached(&digest, now, wall) {
             Some(verdict) => verdict,
             None => Box::pin(front.load(digest)).await,
         };

@@ -23,14 +23,14 @@ pub struct Body {
 #[derive(Debug)]
 enum Source {
     Whole(Bytes),
-    Stream(Box<Stream>),
+    Stream(Stream),
     Ended,
 }
 
 /// An answer that is still coming.
 #[derive(Debug)]
 pub struct Stream {
-    pub exchange: Exchange<RequestBody>,
+    pub exchange: Box<Exchange<RequestBody>>,
     pub endpoint: Rc<Endpoint>,
 }
 
@@ -45,7 +45,7 @@ impl Body {
     /// As the upstream sends it.
     #[must_use]
     pub fn stream(stream: Stream, ticket: Box<Ticket>) -> Self {
-        Self { source: Source::Stream(Box::new(stream)), ticket }
+        Self { source: Source::Stream(stream), ticket }
     }
 }
 

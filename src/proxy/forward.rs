@@ -1,6 +1,5 @@
 //! What the upstream receives: the request as sent, less what may not pass, plus what Keyward says.
 
-use bytes::{BufMut, BytesMut};
 use http::request::Parts;
 
 use super::plan::Plan;
@@ -57,7 +56,7 @@ impl<'a> Forward<'a> {
     }
 
     /// Writes the request's line and fields.
-    pub fn write(&self, out: &mut BytesMut, endpoint: &Endpoint) {
+    pub fn write(&self, out: &mut Vec<u8>, endpoint: &Endpoint) {
         out.reserve(1024);
         self.write_line(out);
         let host = match &self.route.host {
@@ -75,23 +74,23 @@ impl<'a> Forward<'a> {
             Framing::Length(length) => field(out, "content-length", decimal(length, &mut [0; 20])),
             Framing::Chunked => field(out, "transfer-encoding", b"chunked"),
         }
-        out.put_slice(b"\r\n");
+        out.extend_from_slice(b"\r\n");
     }
 
-    fn write_line(&self, out: &mut BytesMut) {
-        out.put_slice(self.parts.method.as_str().as_bytes());
-        out.put_u8(b' ');
-        out.put_slice(self.admission.path.as_str().as_bytes());
+    fn write_line(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.parts.method.as_str().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(self.admission.path.as_str().as_bytes());
         if let Some(query) = self.admission.query {
-            out.put_u8(b'?');
-            out.put_slice(query.as_bytes());
+            out.push(b'?');
+            out.extend_from_slice(query.as_bytes());
         }
-        out.put_slice(b" HTTP/1.1\r\n");
+        out.extend_from_slice(b" HTTP/1.1\r\n");
     }
 
     /// The client's fields that may pass. What Keyward says itself is written after, so that `Connection` cannot
     /// remove any of it.
-    fn write_passing(&self, out: &mut BytesMut) {
+    fn write_passing(&self, out: &mut Vec<u8>) {
         for (name, value) in &self.parts.headers {
             let passes = match self.plan.fields.fate(name) {
                 Fate::Pass => true,
@@ -115,7 +114,7 @@ impl<'a> Forward<'a> {
 
     /// Who is asking. An anonymous request carries none of these: whatever the client sent under their names has not
     /// passed.
-    fn write_identity(&self, out: &mut BytesMut) {
+    fn write_identity(&self, out: &mut Vec<u8>) {
         let Some(principal) = self.principal else { return };
         let names = &self.plan.config.identity_headers;
         field(out, names.subject.as_str(), principal.account.as_bytes());
@@ -130,12 +129,12 @@ impl<'a> Forward<'a> {
     }
 }
 
-fn field(out: &mut BytesMut, name: &str, value: &[u8]) {
+fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.reserve(name.len() + value.len() + 4);
-    out.put_slice(name.as_bytes());
-    out.put_slice(b": ");
-    out.put_slice(value);
-    out.put_slice(b"\r\n");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// `number` in decimal digits, in `buffer`.

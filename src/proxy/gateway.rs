@@ -24,6 +24,7 @@ use crate::message::framing::Framing;
 use crate::message::{self, Admission};
 use crate::server::connection::Conn;
 use crate::server::head_scan::HeadScan;
+use crate::web::forwarded::{Arrival, Scheme};
 use crate::web::problem::Asked;
 
 /// Answers one request, whatever happens.
@@ -67,7 +68,7 @@ async fn try_handle(
     ticket.admitted(&admission);
     let route = plan.decision.route(admission.host.name(), &parts.method, &admission.path)?;
     ticket.route = Some(route);
-    let entry = plan.decision.authenticate(route, &parts.headers, &worker.front, &worker.clock).await?;
+    let entry = plan.decision.authenticate(route, &parts.headers, &worker.front, ticket.arrived()).await?;
     ticket.entry.clone_from(&entry);
     if let Some(entry) = &entry {
         plan.decision.authorize(route, entry.principal(), ticket.client)?;
@@ -75,7 +76,14 @@ async fn try_handle(
     ticket.allowed();
     refuse_long_body(&admission, plan.config.max.body)?;
     let request_id = ticket.request_id.clone();
-    let arrival = ticket.arrival(admission.host.sent());
+    let conn = ticket.conn();
+    let arrival = Arrival {
+        peer: conn.peer_text.as_bytes(),
+        trust: ticket.trust,
+        scheme: Scheme::Http,
+        port: conn.port_text.as_bytes(),
+        host: admission.host.sent(),
+    };
     let forward =
         Forward::new(plan, route, parts, &admission, entry.as_deref(), arrival, request_id.as_str())?;
     send(state, &forward, body, ticket).await

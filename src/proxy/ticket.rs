@@ -26,7 +26,6 @@ use crate::telemetry::access::AccessRecord;
 use crate::telemetry::pace::Pace;
 use crate::telemetry::worker_metrics::{Finished, Outcome};
 use crate::web::client_address::Trust;
-use crate::web::forwarded::{Arrival, Scheme};
 use crate::web::request_id::RequestId;
 
 /// One request.
@@ -122,6 +121,12 @@ impl Ticket {
         self.allowed = true;
     }
 
+    /// When it arrived, by both clocks.
+    #[must_use]
+    pub const fn arrived(&self) -> (Tick, Timestamp) {
+        (self.started, self.time)
+    }
+
     /// What was seen of its head before hyper read it.
     #[must_use]
     pub fn head(&self) -> HeadScan {
@@ -150,11 +155,10 @@ impl Ticket {
         self.total.as_ref().map_or(Poll::Pending, |total| total.poll_fired(cx))
     }
 
-    /// The connection it came in on, as upstreams are told of it.
+    /// The connection it came in on.
     #[must_use]
-    pub fn arrival<'a>(&self, host: &'a str) -> Arrival<'a> {
-        let (peer, port) = (self.conn.peer.ip(), self.conn.local.port());
-        Arrival { peer, trust: self.trust, scheme: Scheme::Http, port, host }
+    pub fn conn(&self) -> Rc<Conn> {
+        Rc::clone(&self.conn)
     }
 
     /// It goes to its upstream.

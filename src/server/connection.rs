@@ -21,6 +21,8 @@ use tokio::net::TcpStream;
 
 use super::deadline::{Deadlines, Timer};
 use super::head_scan::HeadScan;
+use crate::web::client_address::AddressText;
+use crate::web::forwarded::PortText;
 
 /// Bytes of an unread body that are taken and thrown away so that the client sees its answer instead of a reset.
 const LINGER_BYTES: usize = 1024 * 1024;
@@ -59,8 +61,10 @@ enum Phase {
 pub struct Conn {
     /// The socket's other end.
     pub peer: SocketAddr,
-    /// The socket's own end.
-    pub local: SocketAddr,
+    /// The address of the socket's other end as upstreams are told it, made once.
+    pub peer_text: AddressText,
+    /// The port of the socket's own end, likewise.
+    pub port_text: PortText,
     phase: Cell<Phase>,
     limits: Cell<Limits>,
     timer: Timer,
@@ -119,7 +123,8 @@ impl Conn {
         timer.set(limits.first_byte);
         Rc::new(Self {
             peer,
-            local,
+            peer_text: AddressText::new(peer.ip().to_canonical()),
+            port_text: PortText::new(local.port()),
             phase: Cell::new(Phase::FirstByte),
             limits: Cell::new(limits),
             timer,

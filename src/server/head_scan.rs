@@ -29,9 +29,14 @@ impl HeadScan {
                 return self.take_line(bytes);
             };
             let (line, rest) = bytes.split_at(end);
+            bytes = rest.get(1..).unwrap_or_default();
+            // Most lines arrive whole, and most are plainly not what is looked for.
+            if self.length == 0 && self.lines > 0 && !matches!(line, [b'c' | b'C' | b'\r', ..] | []) {
+                self.lines += 1;
+                continue;
+            }
             self.take_line(line);
             self.end_line();
-            bytes = rest.get(1..).unwrap_or_default();
         }
     }
 

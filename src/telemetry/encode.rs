@@ -14,6 +14,11 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 /// A JSON string in ASCII; what is not UTF-8 becomes U+FFFD.
 pub fn json_string(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
+    if bytes.iter().all(is_plain) {
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return;
+    }
     for chunk in bytes.utf8_chunks() {
         json_text(out, chunk.valid());
         if !chunk.invalid().is_empty() {
@@ -23,11 +28,12 @@ pub fn json_string(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
 }
 
+/// Whether a byte stands for itself in a JSON string.
+const fn is_plain(byte: &u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
+}
+
 fn json_text(out: &mut Vec<u8>, text: &str) {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
-        out.extend_from_slice(text.as_bytes());
-        return;
-    }
     for character in text.chars() {
         match character {
             '"' => out.extend_from_slice(br#"\""#),

@@ -1,10 +1,8 @@
 //! What an upstream learns of the client's connection: `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`.
 
-use std::net::IpAddr;
-
 use http::HeaderMap;
 
-use super::client_address::{self, AddressText, Trust};
+use super::client_address::{self, Trust};
 use crate::message::host::Host;
 
 /// How the client's connection is secured.
@@ -30,14 +28,14 @@ impl Scheme {
 /// The connection that a request came in on.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
-    /// Who is at its other end.
-    pub peer: IpAddr,
+    /// Who is at its other end, as text.
+    pub peer: &'a [u8],
     /// Whether that one's forwarding fields count.
     pub trust: Trust,
     /// How it is secured.
     pub scheme: Scheme,
-    /// The port it was accepted on.
-    pub port: u16,
+    /// The port it was accepted on, as text.
+    pub port: &'a [u8],
     /// The request's host, as sent.
     pub host: &'a str,
 }
@@ -47,18 +45,17 @@ impl Arrival<'_> {
     /// `-For` is appended to, `-Proto` and `-Host` are kept when there is one and it is well-formed. `-Port` always
     /// tells the real connection's.
     pub fn write(&self, headers: &HeaderMap, mut set: impl FnMut(&'static str, &[u8])) {
-        let peer = AddressText::new(self.peer.to_canonical());
         let trusted = self.trust == Trust::Trusted;
         if trusted && headers.contains_key(client_address::FIELD) {
-            set(client_address::FIELD, &appended(headers, peer.as_bytes()));
+            set(client_address::FIELD, &appended(headers, self.peer));
         } else {
-            set(client_address::FIELD, peer.as_bytes());
+            set(client_address::FIELD, self.peer);
         }
         let scheme = if trusted { sent_scheme(headers) } else { None };
         set("x-forwarded-proto", scheme.unwrap_or(self.scheme).as_str().as_bytes());
         let host = if trusted { sent_host(headers) } else { None };
         set("x-forwarded-host", host.unwrap_or(self.host).as_bytes());
-        set("x-forwarded-port", PortText::new(self.port).as_bytes());
+        set("x-forwarded-port", self.port);
     }
 }
 
@@ -97,10 +94,13 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// A port as text without a heap.
-struct PortText([u8; 5], usize);
+#[derive(Clone, Copy, Debug)]
+pub struct PortText([u8; 5], usize);
 
 impl PortText {
-    fn new(port: u16) -> Self {
+    /// Writes a port.
+    #[must_use]
+    pub fn new(port: u16) -> Self {
         use std::io::Write;
         let mut bytes = [0; 5];
         let mut left = bytes.as_mut_slice();
@@ -110,7 +110,9 @@ impl PortText {
         Self(bytes, length)
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    /// The text.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
         self.0.get(..self.1).unwrap_or_default()
     }
 }
@@ -124,8 +126,9 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, value.parse().unwrap());
         }
-        let peer = "::ffff:10.0.0.1".parse().unwrap();
-        let arrival = Arrival { peer, trust, scheme: Scheme::Http, port: 8080, host: "Api.test:8080" };
+        let port = PortText::new(8080);
+        let (peer, port) = (&b"10.0.0.1"[..], port.as_bytes());
+        let arrival = Arrival { peer, trust, scheme: Scheme::Http, port, host: "Api.test:8080" };
         let mut lines = Vec::new();
         arrival
             .write(&headers, |name, value| lines.push(format!("{name}: {}", String::from_utf8_lossy(value))));

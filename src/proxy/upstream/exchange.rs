@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use http_body::Body;
 use tokio::io::AsyncWrite;
 
@@ -195,8 +195,10 @@ where
     /// The connection, if another request can follow on it: everything was sent and read, nothing stands behind it.
     pub fn into_reusable(self) -> Option<Wire> {
         let complete = matches!(self.rest, Rest::Nothing | Rest::Length(0));
-        let sent =
-            self.body.is_none() && self.data.is_empty() && self.tail.is_empty() && self.wire.out.is_empty();
+        let sent = self.body.is_none()
+            && self.data.is_empty()
+            && self.tail.is_empty()
+            && self.wire.unsent().is_empty();
         (complete && sent && self.keep_alive && !self.deaf && self.wire.read.is_empty()).then_some(self.wire)
     }
 
@@ -271,11 +273,12 @@ where
     /// Writes the fields, the piece of body and its tail; ready when all of it is written.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let parts = [&*self.wire.out, &*self.data, self.tail];
+            let out = self.wire.out.get(self.wire.sent..).unwrap_or_default();
+            let parts = [out, &*self.data, self.tail];
             let stream = Pin::new(&mut self.wire.stream);
             let written = match parts.map(<[u8]>::is_empty) {
                 [true, true, true] => return Poll::Ready(Ok(())),
-                [false, true, true] => ready!(stream.poll_write(cx, &self.wire.out))?,
+                [false, true, true] => ready!(stream.poll_write(cx, out))?,
                 _ => ready!(stream.poll_write_vectored(cx, &parts.map(io::IoSlice::new)))?,
             };
             if written == 0 {
@@ -287,8 +290,8 @@ where
     }
 
     fn written(&mut self, mut count: usize) {
-        let out = count.min(self.wire.out.len());
-        self.wire.out.advance(out);
+        let out = count.min(self.wire.unsent().len());
+        self.wire.sent(out);
         count -= out;
         let data = count.min(self.data.len());
         self.data.advance(data);
@@ -314,7 +317,7 @@ enum Taken {
     End,
 }
 
-fn push_chunk_size(out: &mut BytesMut, size: usize) {
+fn push_chunk_size(out: &mut Vec<u8>, size: usize) {
     let mut digits = [0_u8; 16];
     let mut rest = size;
     let mut used = 0;
@@ -326,6 +329,6 @@ fn push_chunk_size(out: &mut BytesMut, size: usize) {
             break;
         }
     }
-    out.put_slice(digits.get(16 - used..).unwrap_or_default());
-    out.put_slice(b"\r\n");
+    out.extend_from_slice(digits.get(16 - used..).unwrap_or_default());
+    out.extend_from_slice(b"\r\n");
 }

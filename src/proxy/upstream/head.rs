@@ -56,7 +56,8 @@ fn take_one(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
     };
     // The parser takes a bare LF for the end of a line; another one may not. Status line, fields, empty line.
     let lines = answer.headers.len() + 2;
-    if buf.iter().take(length).filter(|byte| **byte == b'\r').count() != lines {
+    let block = buf.get(..length).unwrap_or_default();
+    if block.iter().filter(|byte| **byte == b'\r').count() != lines {
         return Err(Failure::Malformed("a line of its fields ends without CR"));
     }
     let protocol = if answer.version == Some(1) { Protocol::Http11 } else { Protocol::Http10 };

@@ -14,7 +14,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::Method;
 use http_body::Body;
 
@@ -43,7 +43,7 @@ pub struct Outgoing<'a, B, W> {
 #[derive(Debug)]
 pub struct Answer<B> {
     pub head: Head,
-    pub exchange: Exchange<B>,
+    pub exchange: Box<Exchange<B>>,
     pub endpoint: Rc<Endpoint>,
 }
 
@@ -94,7 +94,7 @@ impl Upstream {
     pub async fn send<B, W>(&self, mut outgoing: Outgoing<'_, B, W>) -> Result<Answer<B>, Undelivered>
     where
         B: Body<Data = Bytes, Error = BodyFailure> + Unpin,
-        W: Fn(&mut BytesMut, &Endpoint),
+        W: Fn(&mut Vec<u8>, &Endpoint),
     {
         let asked = if outgoing.method == Method::HEAD { Asked::Head } else { Asked::Other };
         let first = self.next.get();
@@ -119,8 +119,10 @@ impl Upstream {
                 }
             };
             wire.out.clear();
+            wire.sent = 0;
             (outgoing.write_head)(&mut wire.out, &endpoint);
-            let mut exchange = Exchange::new(wire, outgoing.body.take(), outgoing.framing, outgoing.patience);
+            let (body, framing) = (outgoing.body.take(), outgoing.framing);
+            let mut exchange = Box::new(Exchange::new(wire, body, framing, outgoing.patience));
             let failure = match poll_fn(|cx| exchange.poll_head(cx, asked)).await {
                 Ok(head) => return Ok(Answer { head, exchange, endpoint }),
                 Err(failure) => failure,

@@ -21,7 +21,10 @@ const READ_MAX: usize = 64 * 1024;
 pub struct Wire {
     pub(super) stream: TcpStream,
     pub(super) read: BytesMut,
-    pub(super) out: BytesMut,
+    /// What of a request is written next: its line and fields, the size of a chunk.
+    pub(super) out: Vec<u8>,
+    /// How much of it is written.
+    pub(super) sent: usize,
     pub(super) timer: Timer,
     /// Whether it has carried a request before: it may then have been closed by the other side meanwhile.
     pub(super) used: bool,
@@ -30,7 +33,29 @@ pub struct Wire {
 
 impl Wire {
     pub(super) fn new(stream: TcpStream, timer: Timer) -> Self {
-        Self { stream, read: BytesMut::new(), out: BytesMut::new(), timer, used: false, idle_since: Tick(0) }
+        Self {
+            stream,
+            read: BytesMut::new(),
+            out: Vec::new(),
+            sent: 0,
+            timer,
+            used: false,
+            idle_since: Tick(0),
+        }
+    }
+
+    /// What is still to be written.
+    pub(super) fn unsent(&self) -> &[u8] {
+        self.out.get(self.sent..).unwrap_or_default()
+    }
+
+    /// So much of it is written.
+    pub(super) fn sent(&mut self, count: usize) {
+        self.sent += count;
+        if self.sent >= self.out.len() {
+            self.out.clear();
+            self.sent = 0;
+        }
     }
 
     /// Reads more; 0 is the end. `expected` is how much of a body is still to come, if known.
