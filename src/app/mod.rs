@@ -1,5 +1,6 @@
 //! Composition: the one place that sees every box. Starts them in order, swaps what a reload swaps, ends them in order.
 
+mod acceptor;
 mod checking;
 mod cleaning;
 pub mod demo;

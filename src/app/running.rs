@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -86,7 +87,9 @@ impl Running {
 
     /// Runs `task` on the control runtime for as long as this is running.
     pub(super) fn keep(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.control.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
+        let mut control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        while control.try_join_next().is_some() {}
+        control.spawn(task);
     }
 
     /// Where the first public listener listens.
@@ -121,12 +124,14 @@ impl Running {
 
     /// Takes over a configuration; gives what waits for a restart.
     pub async fn reload(&self, config: Config) -> Vec<String> {
-        self.core.reload(config).await
+        let _one_at_a_time = self.core.reloading.lock().await;
+        self.core.take_over(config).await
     }
 
-    /// Reads the configuration's file again.
-    pub async fn reload_file(&self) -> ReloadOutcome {
-        self.core.reload_file().await
+    /// Has the configuration's file read again and returns at once. How it went is logged.
+    pub fn reload_file(&self) {
+        let core = self.core();
+        self.keep(async move { drop(core.reload_file().await) });
     }
 
     /// Closes the access log's file and opens it by its name, as log rotation wants it.
@@ -153,7 +158,8 @@ impl Running {
         let _ = tokio::time::timeout(CONTROL_CLOSING, ended).await;
         // Or the feed would complain of a store that is closed on purpose.
         drop(self.validation);
-        self.core.store.close().await;
+        // A store that hangs is closed by the end of the process; what it acknowledged is safe.
+        let _ = tokio::time::timeout(STORE_CLOSING, self.core.store.close()).await;
         Cut(cut)
     }
 }
@@ -162,9 +168,12 @@ impl Running {
 const LOG_CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
 /// How long the last answers of the control plane may take.
 const CONTROL_CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
+/// How long the store may take to fold its journal in.
+const STORE_CLOSING: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl Core {
-    async fn reload(&self, config: Config) -> Vec<String> {
+    /// Puts `config` in force. Under the lock [`reloading`](Self::reloading), so that one is whole before the next.
+    async fn take_over(&self, config: Config) -> Vec<String> {
         let warnings = waiting_for_restart(&self.started_with, &config);
         self.authenticator.reload(&config.cache, config.catalogue());
         let plan = Arc::new(Plan::compile(config.clone()));
@@ -175,11 +184,11 @@ impl Core {
             log.set_format(config.log.format);
         }
         self.log.set_format(config.log.format);
+        self.type_base.store(Arc::new(config.errors.type_base.clone()));
         let sink: Arc<dyn ChangeSink> = self.authenticator.clone();
         let random = Arc::new(random::System::default());
         let issuer = Issuer::new(Arc::clone(&self.store), self.clock.clone(), random, &config, sink);
         self.issuer.store(Arc::new(issuer));
-        self.type_base.store(Arc::new(config.errors.type_base.clone()));
         self.config.store(Arc::new(config));
         self.loaded_at.store(Arc::new(self.clock.now()));
         self.metrics.config_loaded(self.clock.now());
@@ -191,21 +200,22 @@ impl Core {
     }
 
     async fn reload_file(&self) -> ReloadOutcome {
-        let Some(file) = &self.options.config_file else {
+        let Some(file) = self.options.config_file.clone() else {
             let problems = "this process runs on built-in defaults; there is no file to load".to_owned();
             return ReloadOutcome::Refused { problems };
         };
         let _one_at_a_time = self.reloading.lock().await;
-        let content = std::fs::read(file).unwrap_or_default();
-        match config::load(file, &|name| std::env::var(name).ok()) {
-            Ok(loaded) => {
+        if self.draining.is_cancelled() {
+            return ReloadOutcome::Refused { problems: "this server is ending".to_owned() };
+        }
+        match read(file).await {
+            Ok((content, config)) => {
+                let warnings = self.take_over(config).await;
                 self.in_force.record(&content);
-                let warnings = self.reload(loaded.config).await;
                 self.metrics.reloaded(Reload::Loaded(self.clock.now()));
                 ReloadOutcome::Loaded { warnings }
             }
             Err(problems) => {
-                let problems = problems.render(config::Style::Plain);
                 tracing::error!("the new configuration is refused, the old one stays in force:\n{problems}");
                 self.metrics.reloaded(Reload::Refused);
                 ReloadOutcome::Refused { problems }
@@ -288,6 +298,20 @@ const LOOKUPS: [(Outcome, Lookup); 4] = [
     (Outcome::Stale, Lookup::Stale),
     (Outcome::Joined, Lookup::Joined),
 ];
+
+/// The configuration in `file`, and the bytes that were there when it was read. File systems can hang; the control
+/// plane's own threads must not wait for them.
+async fn read(file: PathBuf) -> Result<(Vec<u8>, Config), String> {
+    let reading = tokio::task::spawn_blocking(move || {
+        // Before it is loaded: what is written in between counts as a change.
+        let content = std::fs::read(&file).unwrap_or_default();
+        let loaded = config::load(&file, &|name| std::env::var(name).ok());
+        loaded
+            .map(|loaded| (content, loaded.config))
+            .map_err(|problems| problems.render(config::Style::Plain))
+    });
+    reading.await.unwrap_or_else(|error| Err(format!("reading it broke off: {error}")))
+}
 
 /// What of `new` differs from what runs since the start and holds only from the next start on.
 fn waiting_for_restart(old: &Config, new: &Config) -> Vec<String> {

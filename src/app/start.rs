@@ -1,6 +1,7 @@
 //! Starting: what can fail for the operator's reasons first (ports, store), then what serves, the admin listener last.
 
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::workers::{Handle, Socket};
 use super::{Options, checking, cleaning};
 use crate::auth::random::{self, RandomFailed};
 use crate::authenticator::{Authenticator, Health};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::control::Control;
 use crate::control::router;
 use crate::control::serve;
@@ -21,6 +22,7 @@ use crate::control::socket::ControlSocket;
 use crate::issuer::Issuer;
 use crate::proxy::plan::Plan;
 use crate::proxy::worker::{Shared, Worker};
+use crate::server::descriptors;
 use crate::server::listener::{self, BindError};
 use crate::store::sqlite::{Open, OpenError, Opened, SqliteStore};
 use crate::store::{ChangeSink, SharedStore};
@@ -84,6 +86,9 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     let file = Arc::new(store);
     let store: SharedStore = Arc::<SqliteStore>::clone(&file);
     let metrics = Arc::new(Metrics::new()?);
+    if let Some(log) = &options.log {
+        log.count_dropped(metrics.log_dropped());
+    }
     let log = AccessLog::start(&config.log, metrics.log_dropped(), clock.clone())?;
     let catalogue = config.catalogue();
     let (authenticator, tasks) =
@@ -96,7 +101,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
         Issuer::new(Arc::clone(&store), clock.clone(), Arc::new(random::System::default()), &config, sink);
     let addresses = bound.iter().map(|(name, sockets)| (Arc::clone(name), sockets.address)).collect();
     let loaded_at = clock.now();
-    let content = options.config_file.as_ref().and_then(|file| std::fs::read(file).ok());
+    let in_force = in_force(options.config_file.as_deref(), &config);
     let core = Arc::new(Core {
         workers: start_workers(bound, count, &plan, &clock, &authenticator, &log, &metrics)?,
         type_base: Arc::new(ArcSwap::from_pointee(config.errors.type_base.clone())),
@@ -110,7 +115,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
         authenticator,
         log,
         loaded_at: ArcSwap::from_pointee(loaded_at),
-        in_force: InForce::new(&content.unwrap_or_default()),
+        in_force,
         reloading: tokio::sync::Mutex::default(),
         draining: CancellationToken::new(),
     });
@@ -121,6 +126,17 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     running.keep(checking::run(file, running.core().draining.clone()));
     running.keep(running.core().watch());
     Ok(running)
+}
+
+/// What the file holds, if that is still what `config` was read from; else the watch is to load it.
+fn in_force(file: Option<&Path>, config: &Config) -> InForce {
+    let Some(file) = file else { return InForce::default() };
+    let content = std::fs::read(file).unwrap_or_default();
+    let in_force = InForce::default();
+    if config::load(file, &|name| std::env::var(name).ok()).is_ok_and(|loaded| loaded.config == *config) {
+        in_force.record(&content);
+    }
+    in_force
 }
 
 /// One listener's sockets, one for each worker.
@@ -169,10 +185,11 @@ fn start_workers(
     metrics: &Arc<Metrics>,
 ) -> Result<Vec<Handle>, StartError> {
     let shared = Arc::new(Shared::default());
+    let most = most_connections(plan.config.max.connections);
     let mut workers = Vec::new();
     for number in 0..count {
         let sockets = bound.iter_mut().filter_map(|(name, bound)| {
-            Some(Socket { listener: bound.sockets.pop()?, connections: metrics.connections(name) })
+            Some(Socket { listener: bound.sockets.pop()?, connections: metrics.connections(name), most })
         });
         let sockets: Vec<_> = sockets.collect();
         let (plan, clock, metrics, shared) = (plan.clone(), clock.clone(), metrics.clone(), shared.clone());
@@ -182,6 +199,18 @@ fn start_workers(
         workers.push(Handle::start(number, sockets, make)?);
     }
     Ok(workers)
+}
+
+/// The most client connections that this process has descriptors for.
+fn most_connections(wanted: usize) -> usize {
+    let most = descriptors::limit().map_or(usize::MAX, descriptors::clients);
+    if most < wanted {
+        tracing::info!(
+            connections = most,
+            "max.connections is more than this process may have open files for (ulimit -n)"
+        );
+    }
+    most
 }
 
 /// The admin listener, and the control socket beside the store.

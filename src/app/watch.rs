@@ -20,24 +20,19 @@ pub const INTERVAL: Duration = Duration::from_millis(250);
 /// A larger file is no configuration.
 const MAX: u64 = 16 << 20;
 
-/// The content of the configuration in force. Whoever loads one, for whatever reason, records it here. Clones share it.
-#[derive(Clone, Debug)]
-pub struct InForce(Arc<Mutex<[u8; 32]>>);
+/// The content of the configuration in force; nothing until one is recorded. Whoever loads one, for whatever reason,
+/// records it here. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct InForce(Arc<Mutex<Option<[u8; 32]>>>);
 
 impl InForce {
-    /// The first configuration has this content.
-    #[must_use]
-    pub fn new(content: &[u8]) -> Self {
-        Self(Arc::new(Mutex::new(hash(content))))
-    }
-
     /// This is in force now.
     pub fn record(&self, content: &[u8]) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = hash(content);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(hash(content));
     }
 
     fn is(&self, content: &[u8]) -> bool {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) == hash(content)
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) == Some(hash(content))
     }
 }
 

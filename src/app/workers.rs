@@ -1,26 +1,23 @@
 //! The threads of the data plane: one single-threaded runtime for each core, told what to do by channels.
 
+use std::future::Future;
 use std::net::TcpListener;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
+use tokio::time::error::Elapsed;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::refusal::Refusal;
-use crate::proxy::gateway;
+use super::acceptor::Acceptor;
 use crate::proxy::plan::Plan;
 use crate::proxy::worker::Worker;
-use crate::server::conn::Conn;
-use crate::server::connection;
 use crate::server::deadline::PERIOD;
 use crate::server::listener;
 use crate::telemetry::metrics::Connections;
@@ -31,6 +28,8 @@ pub struct Socket {
     pub listener: TcpListener,
     /// Counts its connections.
     pub connections: Connections,
+    /// The most connections that this process has descriptors for.
+    pub most: usize,
 }
 
 enum Command {
@@ -101,7 +100,9 @@ async fn run(worker: Rc<Worker>, sockets: Vec<Socket>, mut commands: mpsc::Unbou
     for socket in sockets {
         match tokio::net::TcpListener::from_std(socket.listener) {
             Ok(listener) => {
-                let connected = acceptor(Rc::clone(&worker), connections.clone(), socket.connections);
+                let acceptor =
+                    Acceptor::new(Rc::clone(&worker), connections.clone(), socket.connections, socket.most);
+                let connected = move |stream, peer| acceptor.take(stream, peer);
                 accepting.spawn_local(listener::accept(listener, stop.clone(), connected));
             }
             Err(error) => tracing::error!(%error, "a worker cannot use its listening socket"),
@@ -119,9 +120,7 @@ async fn run(worker: Rc<Worker>, sockets: Vec<Socket>, mut commands: mpsc::Unbou
                 }
                 Some(Command::Drain(grace, done)) => {
                     stop.cancel();
-                    accepting.close();
-                    accepting.wait().await;
-                    let cut = drain(&worker, &connections, grace, &mut ticks).await;
+                    let cut = drain(&worker, &accepting, &connections, grace, &mut ticks).await;
                     worker.tick();
                     let _ = done.send(cut);
                     return;
@@ -133,68 +132,51 @@ async fn run(worker: Rc<Worker>, sockets: Vec<Socket>, mut commands: mpsc::Unbou
     }
 }
 
+/// How long clients may take to send the request that they were promised to be able to send.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
+
+/// Lets connections finish; gives how many were cut.
 async fn drain(
     worker: &Worker,
+    accepting: &TaskTracker,
     connections: &TaskTracker,
     grace: Duration,
     ticks: &mut tokio::time::Interval,
 ) -> usize {
-    worker.drain.start(&worker.deadlines);
+    worker.drain.start();
+    accepting.close();
     connections.close();
-    let ended = tokio::time::timeout(grace, async {
-        loop {
-            tokio::select! {
-                () = connections.wait() => return,
-                _ = ticks.tick() => worker.tick(),
-            }
-        }
-    });
-    match ended.await {
+    let ended = async {
+        accepting.wait().await;
+        connections.wait().await;
+    };
+    let mut ended = pin!(ended);
+    // Those without a request must not be among those that are cut.
+    let first = LAST_REQUESTS.min(grace / 2);
+    if ticking(worker, ended.as_mut(), first, ticks).await.is_ok() {
+        return 0;
+    }
+    worker.drain.end_idle(&worker.deadlines);
+    match ticking(worker, ended, grace - first, ticks).await {
         Ok(()) => 0,
         Err(_) => connections.len(),
     }
 }
 
-/// What is done with each connection that is accepted.
-fn acceptor(
-    worker: Rc<Worker>,
-    tasks: TaskTracker,
-    connections: Connections,
-) -> impl FnMut(TcpStream, std::net::SocketAddr) {
-    move |stream, peer| {
-        let state = worker.state();
-        let max = &state.plan.config.max;
-        if worker.shared.connections.count() >= max.connections {
-            let id = worker.request_ids.make(worker.clock.now());
-            let _ = stream.try_write(&state.plan.raw_answer(&Refusal::Overloaded, &id));
-            return;
+/// Waits for `what` and goes on ticking.
+async fn ticking(
+    worker: &Worker,
+    mut what: Pin<&mut impl Future<Output = ()>>,
+    within: Duration,
+    ticks: &mut tokio::time::Interval,
+) -> Result<(), Elapsed> {
+    let waiting = async {
+        loop {
+            tokio::select! {
+                () = what.as_mut() => return,
+                _ = ticks.tick() => worker.tick(),
+            }
         }
-        let (Ok(local), Ok(())) = (stream.local_addr(), stream.set_nodelay(true)) else { return };
-        let limits = state.plan.connection;
-        let conn = Conn::new(peer, local, limits, &worker.deadlines, Rc::clone(&worker.drain));
-        let http = protocol(max.headers, max.header_count);
-        let open = connections.open();
-        let worker = Rc::clone(&worker);
-        worker.shared.connections.enter();
-        tasks.spawn_local(async move {
-            // Boxed, because hyper keeps room for a whole request's future in every connection, idle ones too.
-            let service = service_fn(|request| {
-                Box::pin(gateway::handle(Rc::clone(&worker), Rc::clone(&conn), request))
-            });
-            let slow_head = || {
-                let id = worker.request_ids.make(worker.clock.now());
-                state.plan.raw_answer(&Refusal::RequestTimeout, &id)
-            };
-            connection::serve(stream, &conn, &http, service, slow_head).await;
-            worker.shared.connections.leave();
-            drop(open);
-        });
-    }
-}
-
-/// HTTP/1.1 without a timer of its own: [`Conn`] keeps the time.
-fn protocol(header_bytes: usize, header_count: usize) -> http1::Builder {
-    let mut http = http1::Builder::new();
-    http.header_read_timeout(None).max_header_size(header_bytes).max_headers(header_count);
-    http
+    };
+    tokio::time::timeout(within, waiting).await
 }

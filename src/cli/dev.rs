@@ -59,11 +59,13 @@ pub async fn run(dev: Dev, file: Option<&Path>, streams: &mut Streams<'_>) -> Re
     let log = log::init(&config.log, clock.clone())
         .map_err(|error| Failure::new(Exit::Refused, format!("the log cannot be set up: {error}")))?;
     let store = std::path::absolute(&config.store.path).map_err(system)?;
-    let options = Options { clock, log: Some(log), ..Options::default() };
+    let options = Options { clock, log: Some(log.clone()), ..Options::default() };
     let running = app::start(config.clone(), options).await.map_err(not_started)?;
     let keys = keys(&running, &config).await?;
     streams.print(&welcome(&running, &store, dev.upstream.as_deref(), &keys))?;
-    super::serve::until_told(running, signals).await
+    let outcome = super::serve::until_told(running, signals).await;
+    log.flush(super::serve::LOG_CLOSING);
+    outcome
 }
 
 /// Ports are chosen by an option here, not in a configuration.

@@ -1,12 +1,13 @@
 //! `keyward serve`: runs until it is told to end.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{Exit, Failure};
 use crate::app::signals::{Signal, Signals};
 use crate::app::{self, Options, Running, StartError};
 use crate::clock::Clock;
-use crate::config::Loaded;
+use crate::config::{Config, Loaded};
 use crate::telemetry::log;
 
 impl From<StartError> for Failure {
@@ -42,7 +43,16 @@ pub async fn run(loaded: Loaded, file: Option<PathBuf>) -> Result<(), Failure> {
     if config.routes.is_empty() {
         tracing::warn!("there are no routes: every request is answered with 404");
     }
-    let options = Options { clock, config_file: file, log: Some(log), ..Options::default() };
+    let options = Options { clock, config_file: file, log: Some(log.clone()), ..Options::default() };
+    let outcome = serve(config, options, signals).await;
+    log.flush(LOG_CLOSING);
+    outcome
+}
+
+/// How long the last lines may take.
+pub const LOG_CLOSING: Duration = Duration::from_secs(2);
+
+async fn serve(config: Config, options: Options, signals: Signals) -> Result<(), Failure> {
     let running = app::start(config, options).await?;
     for (name, address) in running.listeners() {
         tracing::info!(listener = %name, %address, "listening");
@@ -67,7 +77,7 @@ pub fn hear() -> Result<Signals, Failure> {
 pub async fn until_told(running: Running, mut signals: Signals) -> Result<(), Failure> {
     while signals.next().await == Signal::Reload {
         running.reopen_log();
-        let _ = running.reload_file().await;
+        running.reload_file();
     }
     tracing::info!("ending: requests in flight may finish; a second signal ends at once");
     tokio::select! {

@@ -75,8 +75,9 @@ impl HttpBody for Body {
                 Some(Ok(Frame::data(bytes)))
             }
             Some(Err(failure)) => {
-                this.source = Source::Ended;
-                this.ticket.broken(&failure);
+                if let Source::Stream(stream) = std::mem::replace(&mut this.source, Source::Ended) {
+                    this.ticket.broken(&failure, &stream.endpoint);
+                }
                 Some(Err(failure))
             }
             None => {

@@ -45,12 +45,16 @@ pub async fn handle(
     let body = (!incoming.is_end_stream()).then(|| {
         let seen = Rc::<Cell<u64>>::default();
         ticket.has_body(Rc::clone(&seen));
-        RequestBody::new(incoming, state.plan.config.max.body, seen, conn)
+        RequestBody::new(incoming, state.plan.config.max.body, seen, Rc::clone(&conn))
     });
-    Ok(match try_handle(&worker, &state, &parts, head, body, &mut ticket).await {
+    let mut response = match try_handle(&worker, &state, &parts, head, body, &mut ticket).await {
         Ok(answer) => pass_on(answer, &parts, ticket),
         Err(refusal) => refuse(&state, &parts, &refusal, ticket),
-    })
+    };
+    if conn.draining() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 async fn try_handle(
@@ -62,7 +66,7 @@ async fn try_handle(
     ticket: &mut Ticket,
 ) -> Result<Answer<RequestBody>, Refusal> {
     let plan = &state.plan;
-    if worker.shared.in_flight.count() > plan.config.max.in_flight {
+    if ticket.is_one_too_many() {
         return Err(Refusal::Overloaded);
     }
     let admission = message::admit(parts, &plan.message)?;
@@ -75,6 +79,7 @@ async fn try_handle(
     if let Some(entry) = &entry {
         plan.decision.authorize(route, entry.principal(), ticket.client)?;
     }
+    ticket.allowed();
     refuse_long_body(&admission, plan.config.max.body)?;
     let request_id = ticket.request_id.clone();
     let conn = ticket.conn();
@@ -141,11 +146,12 @@ async fn send(
     match outcome {
         Some(Ok(answer)) => Ok(answer),
         Some(Err(undelivered)) => {
-            ticket.undelivered(&undelivered.failure, &undelivered.endpoint.authority);
+            let endpoint = &undelivered.endpoint;
+            ticket.undelivered(&undelivered.failure, &endpoint.authority, &endpoint.complaints);
             Err(undelivered.failure.refusal())
         }
         None => {
-            ticket.undelivered(&Failure::TotalTimeout, "");
+            ticket.undelivered(&Failure::TotalTimeout, "", &upstream.complaints);
             Err(Failure::TotalTimeout.refusal())
         }
     }

@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{Method, Uri};
 
 use super::state::State;
+use super::upstream::Endpoint;
 use super::upstream::failure::Failure;
 use super::worker::Worker;
 use crate::auth::refusal::{Code, Refusal};
@@ -22,7 +23,8 @@ use crate::server::conn::Conn;
 use crate::server::deadline::Timer;
 use crate::telemetry::Door;
 use crate::telemetry::access::AccessRecord;
-use crate::telemetry::worker_metrics::Finished;
+use crate::telemetry::pace::Pace;
+use crate::telemetry::worker_metrics::{Finished, Outcome};
 use crate::web::client_address::Trust;
 use crate::web::request_id::RequestId;
 
@@ -47,6 +49,9 @@ pub struct Ticket {
     pub route: Option<usize>,
     /// Whom its credential speaks for.
     pub entry: Option<Arc<Valid>>,
+    /// Whether it is one of those that may be in flight at once.
+    placed: bool,
+    allowed: bool,
     status: Option<u16>,
     code: Option<Code>,
     /// Bytes of its body that were read; `None` when it has none.
@@ -72,7 +77,7 @@ impl Ticket {
         let peer = conn.peer.ip();
         let trust = state.plan.trusted.trust(peer);
         let sent = if trust == Trust::Trusted { RequestId::sent(&parts.headers) } else { None };
-        worker.shared.in_flight.enter();
+        let placed = worker.shared.in_flight.try_enter(state.plan.config.max.in_flight);
         Box::new(Self {
             time,
             started: worker.clock.tick(),
@@ -84,6 +89,8 @@ impl Ticket {
             trust,
             route: None,
             entry: None,
+            placed,
+            allowed: false,
             status: None,
             code: None,
             bytes_in: None,
@@ -101,6 +108,17 @@ impl Ticket {
     #[must_use]
     pub fn state(&self) -> Rc<State> {
         Rc::clone(&self.state)
+    }
+
+    /// Whether as many as may be were in flight when it came.
+    #[must_use]
+    pub const fn is_one_too_many(&self) -> bool {
+        !self.placed
+    }
+
+    /// It may pass.
+    pub fn allowed(&mut self) {
+        self.allowed = true;
     }
 
     /// When it arrived, by both clocks.
@@ -184,36 +202,34 @@ impl Ticket {
     }
 
     /// The answer's body broke off: too late for another status, but not for the log.
-    pub fn broken(&mut self, failure: &Failure) {
+    pub fn broken(&mut self, failure: &Failure, from: &Endpoint) {
         self.code = Some(failure.refusal().code());
-        tracing::warn!(
-            request_id = self.request_id.as_str(),
-            upstream = self.route.and_then(|route| self.state.upstream_name(route)),
-            error = %Chain(failure),
-            "an answer broke off"
-        );
+        self.complain(failure, &from.authority, &from.complaints, "an answer broke off");
     }
 
     /// The upstream was asked in vain.
-    pub fn undelivered(&self, failure: &Failure, endpoint: &str) {
+    pub fn undelivered(&self, failure: &Failure, endpoint: &str, complaints: &Pace) {
+        self.complain(failure, endpoint, complaints, "a request failed at its upstream");
+    }
+
+    fn complain(&self, failure: &Failure, endpoint: &str, complaints: &Pace, what: &'static str) {
+        let request_id = self.request_id.as_str();
         if failure.is_clients() {
-            tracing::debug!(request_id = self.request_id.as_str(), error = %Chain(failure), "a client's body failed");
-            return;
+            tracing::debug!(request_id, error = %Chain(failure), "a client's body failed");
+        } else if complaints.admits(self.worker.deadlines.coarse_now()) {
+            let upstream = self.route.and_then(|route| self.state.upstream_name(route));
+            tracing::warn!(request_id, upstream, endpoint, error = %Chain(failure), "{what}");
         }
-        tracing::warn!(
-            request_id = self.request_id.as_str(),
-            upstream = self.route.and_then(|route| self.state.upstream_name(route)),
-            endpoint,
-            error = %Chain(failure),
-            "a request failed at its upstream"
-        );
     }
 
     fn finish(&self) {
-        let total = self.worker.clock.tick().since(self.started);
-        let upstream = self.asked_at.map(|asked| self.answered_at.unwrap_or(asked).since(asked));
+        let now = self.worker.clock.tick();
+        let total = now.since(self.started);
+        // A client that went away ended the wait for the upstream.
+        let answered_at = self.answered_at.unwrap_or(now);
+        let upstream = self.asked_at.map(|asked| answered_at.since(asked));
         // Until the answer began, less the time for which the upstream was waited for.
-        let until_answer = self.answered_at.map_or(total, |answered| answered.since(self.started));
+        let until_answer = answered_at.since(self.started);
         let own = until_answer.saturating_sub(upstream.unwrap_or_default());
         let principal = self.entry.as_deref().map(Valid::principal);
         let uri_path = self.uri.path().as_bytes();
@@ -238,7 +254,11 @@ impl Ticket {
         self.state.metrics.count(&Finished {
             door: Door::Proxy,
             route: self.route,
-            code: self.code,
+            outcome: match self.code {
+                Some(code) => Outcome::Refused(code),
+                None if self.allowed => Outcome::Allowed,
+                None => Outcome::Undecided,
+            },
             request: total,
             own,
             upstream: asked,
@@ -249,7 +269,9 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.finish();
-        self.worker.shared.in_flight.leave();
+        if self.placed {
+            self.worker.shared.in_flight.leave();
+        }
         self.conn.request_ended();
     }
 }

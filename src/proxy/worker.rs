@@ -21,20 +21,19 @@ use crate::web::request_id::RequestIds;
 pub struct Gauge(AtomicUsize);
 
 impl Gauge {
-    /// One more.
-    pub fn enter(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    /// One more, if there are not `most` already. Each that entered has to [`leave`](Self::leave).
+    #[must_use]
+    pub fn try_enter(&self, most: usize) -> bool {
+        let entered = self.0.fetch_add(1, Ordering::Relaxed) < most;
+        if !entered {
+            self.leave();
+        }
+        entered
     }
 
     /// One less.
     pub fn leave(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
     }
 }
 

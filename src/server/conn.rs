@@ -60,21 +60,37 @@ pub struct Conn {
     drain: Rc<Drain>,
 }
 
-/// A worker's word that it is ending: connections finish what they have and close.
+/// A worker's word that it is ending.
 #[derive(Debug, Default)]
-pub struct Drain(Cell<bool>);
+pub struct Drain(Cell<Ending>);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Ending {
+    #[default]
+    No,
+    /// Answers say that they are the last on their connection. A connection without a request stays: its client was
+    /// promised that it may send one, and may be sending it.
+    LastRequests,
+    /// Connections without a request end.
+    NoFurther,
+}
 
 impl Drain {
-    /// Tells every connection of `deadlines`' worker.
-    pub fn start(&self, deadlines: &Deadlines) {
-        self.0.set(true);
+    /// From now on each answer is the last on its connection.
+    pub fn start(&self) {
+        self.0.set(Ending::LastRequests);
+    }
+
+    /// From now on connections of `deadlines`' worker end as soon as they have no request.
+    pub fn end_idle(&self, deadlines: &Deadlines) {
+        self.0.set(Ending::NoFurther);
         deadlines.wake_all();
     }
 
     /// Whether the worker is ending.
     #[must_use]
     pub fn started(&self) -> bool {
-        self.0.get()
+        self.0.get() != Ending::No
     }
 }
 
@@ -164,8 +180,13 @@ impl Conn {
         }
     }
 
+    /// Whether the worker ends and the connection can be closed without losing anything.
+    pub(super) fn is_to_end(&self) -> bool {
+        self.drain.0.get() == Ending::NoFurther && self.is_done_with()
+    }
+
     /// Whether the connection can be closed and nothing is lost.
-    pub(super) fn is_done_with(&self) -> bool {
+    fn is_done_with(&self) -> bool {
         self.is_between_requests() && !self.held_back.get()
     }
 

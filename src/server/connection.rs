@@ -121,23 +121,15 @@ pub async fn serve<S, B>(
 {
     let io = TokioIo::new(Watched { stream, conn: Rc::clone(conn) });
     let mut http = http.serve_connection(io, service);
-    let mut draining = false;
     let end = poll_fn(|cx| {
-        if conn.draining() && !draining {
-            draining = true;
-            Pin::new(&mut http).graceful_shutdown();
-        }
+        // First what has arrived: a request that is there already is answered.
         if let Poll::Ready(result) = Pin::new(&mut http).poll(cx) {
             return Poll::Ready(result.map_or_else(End::Failed, |()| End::Done));
         }
         if conn.poll_overdue(cx).is_ready() {
             return Poll::Ready(if conn.is_in_head() { End::SlowHead } else { End::Closed });
         }
-        // hyper keeps a connection that never carried a request; nothing is lost by closing it.
-        if draining && conn.is_done_with() {
-            return Poll::Ready(End::Closed);
-        }
-        Poll::Pending
+        if conn.is_to_end() { Poll::Ready(End::Closed) } else { Poll::Pending }
     })
     .await;
     end_connection(http.into_parts().io.into_inner().stream, conn, end, slow_head).await;
@@ -159,17 +151,20 @@ async fn end_connection(mut stream: TcpStream, conn: &Conn, end: End, slow_head:
                 linger(&mut stream).await;
             }
         }
-        End::SlowHead => {
-            // The client is slow, not waiting: what does not fit its window is not worth waiting for.
-            let _ = stream.try_write(&slow_head());
-            linger(&mut stream).await;
-        }
+        End::SlowHead => turn_away(stream, &slow_head()).await,
     }
 }
 
 /// Whether bytes have come that nobody read.
 fn has_unread(stream: &TcpStream) -> bool {
     matches!(stream.try_read(&mut [0; 1]), Ok(1..))
+}
+
+/// Answers without having read a whole request, and ends the connection so that the client sees the answer.
+pub async fn turn_away(mut stream: TcpStream, answer: &[u8]) {
+    // The client is slow, not waiting: what does not fit its window is not worth waiting for.
+    let _ = stream.try_write(answer);
+    linger(&mut stream).await;
 }
 
 /// Ends our side and reads the other's rest within bounds: closing with unread bytes would reset the connection and

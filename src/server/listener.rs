@@ -4,8 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
@@ -57,12 +56,13 @@ impl BindError {
 /// When the address is taken or not to be had.
 pub fn bind(address: SocketAddr, workers: usize) -> Result<Vec<TcpListener>, BindError> {
     let wrap = |source| BindError { address, source };
-    drop(socket(address, Sharing::Alone).map_err(wrap)?);
+    // It does not listen: whoever connected to the probe would be reset.
+    drop(bound(address, Sharing::Alone).map_err(wrap)?);
     let first = socket(address, Sharing::WithSiblings).map_err(wrap)?;
-    let bound = first.local_addr().map_err(wrap)?;
+    let taken = first.local_addr().map_err(wrap)?;
     let mut sockets = vec![first];
     while sockets.len() < workers {
-        sockets.push(socket(bound, Sharing::WithSiblings).map_err(wrap)?);
+        sockets.push(socket(taken, Sharing::WithSiblings).map_err(wrap)?);
     }
     Ok(sockets)
 }
@@ -82,6 +82,12 @@ enum Sharing {
 }
 
 fn socket(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
+    let socket = bound(address, sharing)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if sharing == Sharing::WithSiblings {
@@ -89,36 +95,83 @@ fn socket(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// Rest after an accept that failed for want of descriptors or memory, so that it does not spin.
 const BACK_OFF: Duration = Duration::from_millis(100);
+/// How often such failures are told.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+/// How long clients whose connection is half made may take to complete it, once no other may begin.
+const LAST_HANDSHAKES: Duration = Duration::from_millis(250);
 
-/// Accepts connections until `stop`; then takes those that already wait, since closing the socket would reset them.
+/// Accepts connections until `stop`; then those that are made or half made, since closing the socket would reset them.
 pub async fn accept(
     listener: tokio::net::TcpListener,
     stop: CancellationToken,
     mut connected: impl FnMut(TcpStream, SocketAddr),
 ) {
+    stop.run_until_cancelled(accept_all(&listener, &mut connected)).await;
+    if let Err(error) = turn_new_ones_away(&listener) {
+        tracing::debug!(%error, "connections that begin now will be reset");
+    }
+    // It never ends by itself.
+    let _ = tokio::time::timeout(LAST_HANDSHAKES, accept_all(&listener, &mut connected)).await;
+    match listener.into_std() {
+        Ok(listener) => empty(&listener, connected),
+        Err(error) => tracing::warn!(%error, "connections that waited to be accepted are reset"),
+    }
+}
+
+async fn accept_all(listener: &tokio::net::TcpListener, connected: &mut impl FnMut(TcpStream, SocketAddr)) {
+    let mut told: Option<tokio::time::Instant> = None;
     loop {
-        let accepted = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
+        match listener.accept().await {
             Ok((stream, peer)) => connected(stream, peer),
             Err(error) if is_one_connections(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections; trying again");
+                if told.is_none_or(|told| told.elapsed() >= COMPLAIN_EVERY) {
+                    told = Some(tokio::time::Instant::now());
+                    tracing::warn!(%error, "cannot accept connections; trying again");
+                }
                 tokio::time::sleep(BACK_OFF).await;
             }
         }
     }
-    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        connected(stream, peer);
+}
+
+/// Drops the first packet of every further connection, so that its client tries again later or elsewhere; those whose
+/// first packet was answered can still complete.
+fn turn_new_ones_away(listener: &tokio::net::TcpListener) -> io::Result<()> {
+    // A listening socket's filter sees each packet from its TCP header on (RFC 9293 §3.1): byte 13 has the flags, of
+    // which ACK is set in all packets but the first.
+    const LOAD_BYTE: u16 = 0x30;
+    const JUMP_IF_SET: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    SockRef::from(listener).attach_filter(&[
+        SockFilter::new(LOAD_BYTE, 0, 0, 13),
+        SockFilter::new(JUMP_IF_SET, 0, 1, 0x10),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+        SockFilter::new(RETURN, 0, 0, 0),
+    ])
+}
+
+/// Takes what the socket still holds. Asks the system itself: the runtime may not have heard of the last ones yet.
+fn empty(listener: &TcpListener, mut connected: impl FnMut(TcpStream, SocketAddr)) {
+    loop {
+        let accepted = listener.accept().and_then(|(stream, peer)| {
+            stream.set_nonblocking(true)?;
+            Ok((TcpStream::from_std(stream)?, peer))
+        });
+        match accepted {
+            Ok((stream, peer)) => connected(stream, peer),
+            Err(error) if is_one_connections(&error) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) => {
+                tracing::warn!(%error, "connections that waited to be accepted are reset");
+                return;
+            }
+        }
     }
 }
 
@@ -150,5 +203,27 @@ mod tests {
             error.to_string(),
             format!("cannot listen on {taken}: another process is using this port")
         );
+    }
+
+    async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+        tokio::time::timeout(Duration::from_secs(20), TcpStream::connect(to)).await.unwrap()
+    }
+
+    /// More than one task may take at a time, and none of them announced to the runtime.
+    #[tokio::test]
+    async fn who_waits_to_be_accepted_when_it_stops_is_accepted() {
+        let socket = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
+        let address = socket.local_addr().unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..600 {
+            clients.push(connect(address).await.unwrap());
+        }
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let mut accepted = Vec::new();
+        let listener = tokio::net::TcpListener::from_std(socket).unwrap();
+        accept(listener, stop, |stream, _| accepted.push(stream)).await;
+        assert_eq!(accepted.len(), clients.len());
+        assert_eq!(connect(address).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
 }

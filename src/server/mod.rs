@@ -5,5 +5,6 @@
 pub mod conn;
 pub mod connection;
 pub mod deadline;
+pub mod descriptors;
 pub mod follow;
 pub mod listener;

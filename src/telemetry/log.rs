@@ -2,10 +2,10 @@
 //!
 //! Dependencies may warn but never say more, whatever the level: their debug output has header fields in it.
 
-use std::io::Write as _;
 use std::panic::PanicHookInfo;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use std::{io, panic, thread};
 
 use tracing::level_filters::LevelFilter;
@@ -15,6 +15,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::{Registry, reload};
 
+use super::log_writer::LogWriter;
+use super::metrics::Dropped;
 use super::{Form, log_line};
 use crate::clock::Clock;
 use crate::config::{Level, Log, LogFormat};
@@ -28,6 +30,7 @@ pub struct LogHandle {
     filter: reload::Handle<Targets, Registry>,
     human: Arc<AtomicBool>,
     terminal: bool,
+    writer: Option<LogWriter>,
 }
 
 impl LogHandle {
@@ -37,21 +40,47 @@ impl LogHandle {
         let _ = self.filter.reload(targets(level));
     }
 
+    /// Counts lines that are lost from now on.
+    pub fn count_dropped(&self, dropped: Dropped) {
+        if let Some(writer) = &self.writer {
+            writer.count_dropped(dropped);
+        }
+    }
+
+    /// Waits until what was said so far is written, at most for `within`.
+    pub fn flush(&self, within: Duration) {
+        if let Some(writer) = &self.writer {
+            writer.flush(within);
+        }
+    }
+
     /// How lines look from now on.
     pub fn set_format(&self, format: LogFormat) {
         self.human.store(Form::of(format, self.terminal) == Form::Human, Ordering::Relaxed);
     }
 }
 
+/// The log cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotInit {
+    /// It was done before.
+    #[error(transparent)]
+    Again(#[from] SetGlobalDefaultError),
+    /// The system gives no thread.
+    #[error(transparent)]
+    Thread(#[from] io::Error),
+}
+
 /// Makes standard error the log of this process, panics included. Once, at the start of a server.
 ///
 /// # Errors
-/// When it was done before.
-pub fn init(log: &Log, clock: Clock) -> Result<LogHandle, SetGlobalDefaultError> {
+/// When it was done before, or no thread is to be had.
+pub fn init(log: &Log, clock: Clock) -> Result<LogHandle, CannotInit> {
     let terminal = io::IsTerminal::is_terminal(&io::stderr());
-    // One write for a line; where standard error is gone there is nobody left to tell.
-    let write = |line: &[u8]| drop(io::stderr().lock().write_all(line));
-    let (subscriber, handle) = subscriber(log, clock, terminal, write);
+    let writer = LogWriter::start(io::stderr())?;
+    let outlet = writer.clone();
+    let (subscriber, mut handle) = subscriber(log, clock, terminal, move |line| outlet.write(line));
+    handle.writer = Some(writer);
     tracing::subscriber::set_global_default(subscriber)?;
     panic::set_hook(Box::new(tell_panic));
     Ok(handle)
@@ -64,7 +93,7 @@ fn subscriber(
     write: impl Fn(&[u8]) + Send + Sync + 'static,
 ) -> (impl Subscriber + Send + Sync, LogHandle) {
     let (filter, handle) = reload::Layer::new(targets(log.level));
-    let handle = LogHandle { filter: handle, human: Arc::default(), terminal };
+    let handle = LogHandle { filter: handle, human: Arc::default(), terminal, writer: None };
     handle.set_format(log.format);
     let lines = Lines { human: Arc::clone(&handle.human), clock, write };
     (Registry::default().with(filter).with(lines), handle)

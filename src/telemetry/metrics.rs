@@ -73,7 +73,7 @@ impl Metrics {
         let feed =
             "Time since the last confirmed read of the change feed; before the first, since the start.";
         let loaded = "When the configuration in force was loaded.";
-        let lost = "Lines of the access log that could not be written.";
+        let lost = "Lines of the logs that could not be written.";
         let metrics = Self {
             decisions: add.counters(outcomes.0, outcomes.1, &["door", "route", "outcome"])?,
             request_seconds: add.histograms(request, &["door", "route"], REQUEST_BUCKETS)?,
@@ -186,10 +186,10 @@ impl Metrics {
         Connections(self.connections.with_label_values(&[listener]))
     }
 
-    /// Lines of the log that were dropped.
+    /// For one log: its lines that were dropped.
     #[must_use]
     pub fn log_dropped(&self) -> Dropped {
-        Dropped(self.log_dropped.clone())
+        Dropped::new(self.log_dropped.clone())
     }
 
     pub(super) fn decisions(&self, door: Door, route: &str, outcome: &str) -> IntCounter {

@@ -8,7 +8,9 @@ mod encode;
 pub mod log;
 mod log_line;
 pub mod log_sink;
+mod log_writer;
 pub mod metrics;
+pub mod pace;
 #[cfg(test)]
 mod redaction;
 pub mod worker_metrics;

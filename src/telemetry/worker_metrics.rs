@@ -21,14 +21,25 @@ pub struct Finished {
     pub door: Door,
     /// The route it took; `None` when it found none.
     pub route: Option<usize>,
-    /// Why it was refused or failed; `None` when it was allowed.
-    pub code: Option<Code>,
+    /// What was decided.
+    pub outcome: Outcome,
     /// From its head to the end of its answer.
     pub request: Duration,
     /// Of that, in Keyward itself.
     pub own: Duration,
     /// The upstream that was asked, and how long it took to begin its answer.
     pub upstream: Option<(usize, Duration)>,
+}
+
+/// What was decided on a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It passed.
+    Allowed,
+    /// It was refused, or failed after it had passed.
+    Refused(Code),
+    /// Nothing: its client was gone before.
+    Undecided,
 }
 
 /// One worker's counters for one configuration.
@@ -135,7 +146,12 @@ impl Series {
     }
 
     fn count(&self, metrics: &Metrics, finished: &Finished) {
-        if let Some(counter) = self.outcome(metrics, finished.code.map_or(ALLOWED, |code| code as usize)) {
+        let outcome = match finished.outcome {
+            Outcome::Allowed => Some(ALLOWED),
+            Outcome::Refused(code) => Some(code as usize),
+            Outcome::Undecided => None,
+        };
+        if let Some(counter) = outcome.and_then(|outcome| self.outcome(metrics, outcome)) {
             counter.inc();
         }
         self.seconds.observe(finished.request.as_secs_f64());
@@ -161,7 +177,7 @@ mod tests {
     const ALLOWED_REQUEST: Finished = Finished {
         door: Door::Proxy,
         route: Some(0),
-        code: None,
+        outcome: Outcome::Allowed,
         request: Duration::from_millis(3),
         own: Duration::from_micros(40),
         upstream: Some((0, Duration::from_millis(2))),
@@ -183,7 +199,12 @@ mod tests {
         let metrics = Arc::new(Metrics::new().unwrap());
         let worker = WorkerMetrics::new(&metrics, &names(&["orders"]), &names(&["api"]));
         worker.count(&ALLOWED_REQUEST);
-        worker.count(&Finished { route: None, code: Some(Code::NoRoute), upstream: None, ..ALLOWED_REQUEST });
+        worker.count(&Finished {
+            route: None,
+            outcome: Outcome::Refused(Code::NoRoute),
+            upstream: None,
+            ..ALLOWED_REQUEST
+        });
         assert_eq!(value(&metrics, ORDERS_ALLOWED).as_deref(), Some("0"));
         worker.flush();
         for (series, expected) in [
@@ -204,7 +225,7 @@ mod tests {
         let metrics = Arc::new(Metrics::new().unwrap());
         let worker = WorkerMetrics::new(&metrics, &names(&["a", "b"]), &[]);
         for code in Code::ALL {
-            worker.count(&Finished { route: Some(1), code: Some(code), ..ALLOWED_REQUEST });
+            worker.count(&Finished { route: Some(1), outcome: Outcome::Refused(code), ..ALLOWED_REQUEST });
         }
         worker.flush();
         for code in Code::ALL {

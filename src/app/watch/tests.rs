@@ -3,6 +3,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
+fn in_force(content: &[u8]) -> InForce {
+    let in_force = InForce::default();
+    in_force.record(content);
+    in_force
+}
+
 /// A folder, a file in it, and what a watcher of that file has seen.
 struct Bench {
     folder: tempfile::TempDir,
@@ -17,7 +23,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keyward.yaml");
         fs::write(&path, "one").unwrap();
-        let mut bench = Self { folder, path, in_force: InForce::new(b"one"), watch: Watch::new(None) };
+        let mut bench = Self { folder, path, in_force: in_force(b"one"), watch: Watch::new(None) };
         assert_eq!(bench.looks(3), [false, false, false]);
         bench
     }
@@ -53,7 +59,7 @@ fn a_swap_of_the_folder_behind_a_link_is_new() {
     }
     symlink("..1", at("..data")).unwrap();
     symlink("..data/keyward.yaml", at("keyward.yaml")).unwrap();
-    let (path, in_force) = (at("keyward.yaml"), InForce::new(b"one"));
+    let (path, in_force) = (at("keyward.yaml"), in_force(b"one"));
     let mut bench = Bench { folder, path, in_force, watch: Watch::new(None) };
     assert_eq!(bench.looks(3), [false, false, false]);
     let at = |name: &str| bench.folder.path().join(name);
@@ -128,7 +134,7 @@ async fn the_loop_calls_once_for_each_change_and_ends_when_told() {
     let (stop, calls) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
     let task = {
         let (calls, stop, path) = (Arc::clone(&calls), stop.clone(), path.clone());
-        let in_force = InForce::new(b"one");
+        let in_force = in_force(b"one");
         tokio::spawn(async move {
             let record = in_force.clone();
             watch(path.clone(), in_force, stop, || {

@@ -11,6 +11,7 @@ use super::wire::{Look, Wire};
 use crate::clock::Tick;
 use crate::config;
 use crate::server::deadline::Deadlines;
+use crate::telemetry::pace::Pace;
 
 /// The most unused connections that one worker keeps to one endpoint.
 const IDLE_MAX: usize = 1024;
@@ -24,6 +25,8 @@ pub struct Endpoint {
     pub place: config::Endpoint,
     /// `host:port`, as a `Host` field has it.
     pub authority: Box<str>,
+    /// What is told of its failures.
+    pub complaints: Pace,
     idle: RefCell<Vec<Wire>>,
     aside_until: Cell<Tick>,
     deadlines: Rc<Deadlines>,
@@ -40,6 +43,7 @@ impl Endpoint {
         Self {
             place,
             authority: authority.into(),
+            complaints: Pace::default(),
             idle: RefCell::default(),
             aside_until: Cell::new(Tick(0)),
             deadlines,
@@ -94,6 +98,9 @@ impl Endpoint {
     /// Closes unused connections that the other side closed, or that nobody needed for `after`.
     pub fn sweep(&self, after: Duration) {
         let now = self.deadlines.coarse_now();
+        if let Some(failures) = self.complaints.left_out(now) {
+            tracing::warn!(endpoint = &*self.authority, failures, "more requests failed at this endpoint");
+        }
         self.idle
             .borrow_mut()
             .retain(|wire| now.since(wire.idle_since) < after && wire.is_quiet(Look::Known));

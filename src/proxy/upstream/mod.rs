@@ -28,6 +28,7 @@ use wire::Look;
 use crate::config;
 use crate::message::framing::{Asked, Framing};
 use crate::server::deadline::Deadlines;
+use crate::telemetry::pace::Pace;
 
 /// What is to be sent. The fields are written anew for each attempt, since they can name the endpoint.
 pub struct Outgoing<'a, B, W> {
@@ -60,6 +61,9 @@ pub struct Undelivered {
 pub struct Upstream {
     /// Its name in logs and metrics.
     pub name: std::sync::Arc<str>,
+    /// What is told of failures that are no one endpoint's.
+    pub complaints: Pace,
+    deadlines: Rc<Deadlines>,
     endpoints: Vec<Rc<Endpoint>>,
     next: Cell<usize>,
 }
@@ -77,6 +81,8 @@ impl Upstream {
         };
         Rc::new(Self {
             name: config.name.clone(),
+            complaints: Pace::default(),
+            deadlines: Rc::clone(deadlines),
             endpoints: config.endpoints.iter().map(endpoint).collect(),
             next: Cell::new(0),
         })
@@ -145,8 +151,11 @@ impl Upstream {
         Rc::clone(best.expect("an upstream has an endpoint"))
     }
 
-    /// Closes unused connections that are of no more use.
+    /// Closes unused connections that are of no more use, and tells how many failures were not told. For the worker's tick.
     pub fn sweep(&self, after: Duration) {
+        if let Some(failures) = self.complaints.left_out(self.deadlines.coarse_now()) {
+            tracing::warn!(upstream = &*self.name, failures, "more requests failed at this upstream");
+        }
         for endpoint in &self.endpoints {
             endpoint.sweep(after);
         }

@@ -1,5 +1,8 @@
 //! Single metrics for those who keep them up themselves.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use prometheus::{IntCounter, IntGauge};
 
 /// The connections of one listener.
@@ -25,19 +28,27 @@ impl Drop for OpenConnection {
     }
 }
 
-/// Lines of the log that were dropped.
+/// Lines of one log that were dropped. Clones count together.
 #[derive(Clone, Debug)]
-pub struct Dropped(pub(super) IntCounter);
+pub struct Dropped {
+    all_logs: IntCounter,
+    this_log: Arc<AtomicU64>,
+}
 
 impl Dropped {
-    /// So many more.
-    pub fn add(&self, lines: u64) {
-        self.0.inc_by(lines);
+    pub(super) fn new(all_logs: IntCounter) -> Self {
+        Self { all_logs, this_log: Arc::default() }
     }
 
-    /// All so far.
+    /// So many more.
+    pub fn add(&self, lines: u64) {
+        self.all_logs.inc_by(lines);
+        self.this_log.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    /// All of this log so far.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.get()
+        self.this_log.load(Ordering::Relaxed)
     }
 }

@@ -1,0 +1,46 @@
+//! How many files and sockets this process may have open, and how many of them clients may take.
+
+use std::fs;
+
+/// Kept for the store, the logs, the control plane and the listeners.
+const KEPT: usize = 64;
+
+/// The process's limit on open files (`ulimit -n`); `None` when there is none, or the system does not tell.
+#[must_use]
+pub fn limit() -> Option<usize> {
+    parse(&fs::read_to_string("/proc/self/limits").ok()?)
+}
+
+/// The most client connections that a limit has room for. Each may want one more to an upstream; what is left lets
+/// operators in while clients take all they can.
+#[must_use]
+pub const fn clients(limit: usize) -> usize {
+    let room = limit.saturating_sub(KEPT) / 2;
+    if room == 0 { 1 } else { room }
+}
+
+fn parse(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soft_limit_counts() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                      Max processes             94931                94931                processes \n\
+                      Max open files            1024                 1048576              files     \n";
+        assert_eq!(parse(limits), Some(1024));
+        assert_eq!(parse(&limits.replace("1024 ", "unlimited ")), None);
+        assert_eq!(parse(""), None);
+    }
+
+    #[test]
+    fn clients_never_get_all_of_it() {
+        assert_eq!([0, 64, 100, 1024].map(clients), [1, 1, 18, 480]);
+        assert!(limit().is_some_and(|limit| clients(limit) < limit));
+    }
+}
