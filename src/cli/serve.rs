@@ -48,7 +48,7 @@ pub async fn run(loaded: Loaded, file: Option<PathBuf>) -> Result<(), Failure> {
         tracing::info!(listener = %name, %address, "listening");
     }
     tracing::info!(address = %running.admin(), "the admin listener is up: /livez, /readyz, /metrics");
-    until_told(running, signals).await
+    until_told(running, signals, Hangup::Reloads).await
 }
 
 /// From now on signals are heard.
@@ -60,12 +60,21 @@ pub fn hear() -> Result<Signals, Failure> {
         .map_err(|error| Failure::new(Exit::Refused, format!("signals cannot be heard: {error}")))
 }
 
+/// What SIGHUP asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hangup {
+    /// To load the configuration's file anew.
+    Reloads,
+    /// To end, because the terminal was closed.
+    Ends,
+}
+
 /// Reloads and ends as signals say.
 ///
 /// # Errors
 /// When ending cut requests.
-pub async fn until_told(running: Running, mut signals: Signals) -> Result<(), Failure> {
-    while signals.next().await == Signal::Reload {
+pub async fn until_told(running: Running, mut signals: Signals, hangup: Hangup) -> Result<(), Failure> {
+    while signals.next().await == Signal::Reload && hangup == Hangup::Reloads {
         running.reopen_log();
         let _ = running.reload_file().await;
     }

@@ -104,7 +104,7 @@ async fn without_space_the_server_serves_on_counts_lost_lines_and_recovers() {
     assert_eq!(client.get("/before").await.status, 200);
     within("the line", async {
         while !log().contains("/before") {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     })
     .await;
