@@ -63,7 +63,7 @@ pub async fn run(dev: Dev, file: Option<&Path>, streams: &mut Streams<'_>) -> Re
     let running = app::start(config.clone(), options).await.map_err(not_started)?;
     let keys = keys(&running, &config).await?;
     streams.print(&welcome(&running, &store, dev.upstream.as_deref(), &keys))?;
-    let outcome = super::serve::until_told(running, signals).await;
+    let outcome = super::serve::until_told(running, signals, super::serve::Hangup::Ends).await;
     log.flush(super::serve::LOG_CLOSING);
     outcome
 }

@@ -58,7 +58,7 @@ async fn serve(config: Config, options: Options, signals: Signals) -> Result<(),
         tracing::info!(listener = %name, %address, "listening");
     }
     tracing::info!(address = %running.admin(), "the admin listener is up: /livez, /readyz, /metrics");
-    until_told(running, signals).await
+    until_told(running, signals, Hangup::Reloads).await
 }
 
 /// From now on signals are heard.
@@ -70,12 +70,21 @@ pub fn hear() -> Result<Signals, Failure> {
         .map_err(|error| Failure::new(Exit::Refused, format!("signals cannot be heard: {error}")))
 }
 
+/// What SIGHUP asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hangup {
+    /// To load the configuration's file anew.
+    Reloads,
+    /// To end, because the terminal was closed.
+    Ends,
+}
+
 /// Reloads and ends as signals say.
 ///
 /// # Errors
 /// When ending cut requests.
-pub async fn until_told(running: Running, mut signals: Signals) -> Result<(), Failure> {
-    while signals.next().await == Signal::Reload {
+pub async fn until_told(running: Running, mut signals: Signals, hangup: Hangup) -> Result<(), Failure> {
+    while signals.next().await == Signal::Reload && hangup == Hangup::Reloads {
         running.reopen_log();
         running.reload_file();
     }

@@ -56,9 +56,11 @@ async fn sigterm_lets_requests_finish() {
             while Client::new(home.admin()).get("/readyz").await.status != 503 {}
         })
         .await;
-        // `/readyz` says so first; what is answered once nobody new is let in says that the connection ends.
-        within("the end of listening", async {
-            while tokio::net::TcpStream::connect(home.public()).await.is_ok() {}
+        // Workers hear of it after that.
+        within("closed listeners", async {
+            while tokio::net::TcpStream::connect(home.public()).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
         })
         .await;
         gate.open();
@@ -233,6 +235,17 @@ async fn every_line_that_dev_prints_does_what_it_says_and_ends_with_the_next_sta
         assert_eq!(old.ask(fresh.server).await, refused(Code::RevokedCredentials));
     }
     assert_eq!(fresh.ask(fresh.server).await.0, 200);
+}
+
+#[tokio::test]
+async fn dev_ends_with_its_terminal() {
+    let home = Home::new("");
+    std::fs::remove_file(home.path().join("keyward.yaml")).unwrap();
+    let dev = home.start(&["dev", "--port", "0"]);
+    dev.until_output("Ctrl-C").await;
+    dev.signal("HUP");
+    let (status, output) = dev.ended().await;
+    assert_eq!(status.code(), Some(0), "{output}");
 }
 
 #[test]
