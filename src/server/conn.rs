@@ -57,6 +57,8 @@ pub struct Conn {
     answer_ends_with_it: Cell<bool>,
     /// Whether bytes wait because the client takes none.
     held_back: Cell<bool>,
+    /// Whether anything was written since a head began.
+    spoke: Cell<bool>,
     drain: Rc<Drain>,
 }
 
@@ -117,6 +119,7 @@ impl Conn {
             follower: RefCell::default(),
             answer_ends_with_it: Cell::new(false),
             held_back: Cell::new(false),
+            spoke: Cell::new(false),
             drain,
         })
     }
@@ -164,6 +167,7 @@ impl Conn {
     }
 
     fn head_began(&self) {
+        self.spoke.set(false);
         self.phase.set(Phase::Head);
         self.timer.set(self.limits.get().request_head);
     }
@@ -173,6 +177,7 @@ impl Conn {
         if !matches!(outcome, Poll::Ready(Ok(_))) {
             return;
         }
+        self.spoke.set(true);
         self.answer_moved();
         if was_held_back && self.phase.get() == Phase::Head {
             // The next head may have to wait for the last answer.
@@ -225,6 +230,11 @@ impl Conn {
     /// Whether the client is to be told that its head is late; not in the middle of an answer.
     pub(super) fn is_in_head(&self) -> bool {
         self.phase.get() == Phase::Head && !self.held_back.get()
+    }
+
+    /// Whether a head has begun and the client was told nothing of it.
+    pub(super) fn is_in_unanswered_head(&self) -> bool {
+        self.is_in_head() && !self.spoke.get()
     }
 
     /// Ready once the current phase has lasted too long.

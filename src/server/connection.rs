@@ -26,6 +26,9 @@ const LINGER: Duration = Duration::from_secs(5);
 /// Answers up to this size, fields included, are written in one piece.
 const SMALL: usize = 4096;
 
+/// The answer to bytes that are no request.
+const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
 /// The client's socket, telling its [`Conn`] what moves.
 #[derive(Debug)]
 struct Watched {
@@ -147,7 +150,11 @@ async fn end_connection(mut stream: TcpStream, conn: &Conn, end: End, slow_head:
         End::Done | End::Closed => {}
         End::Failed(error) => {
             tracing::debug!(peer = %conn.peer, %error, "a client connection failed");
-            if error.is_parse() || conn.has_left_body() {
+            if conn.is_in_unanswered_head() {
+                // hyper says nothing to a head that is cut off, nor to HTTP/2.
+                let _ = stream.try_write(BAD_REQUEST);
+                linger(&mut stream).await;
+            } else if error.is_parse() || conn.has_left_body() {
                 linger(&mut stream).await;
             }
         }

@@ -84,7 +84,7 @@ impl Endpoint {
         Ok(Wire::new(stream, self.deadlines.timer()))
     }
 
-    fn put_aside(&self, failure: Failure) -> Failure {
+    pub(super) fn put_aside(&self, failure: Failure) -> Failure {
         self.aside_until.set(self.deadlines.coarse_now().after(PUT_ASIDE));
         failure
     }

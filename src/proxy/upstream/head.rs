@@ -148,3 +148,64 @@ fn collect<'a>(
     }
     Ok((headers, persistence))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8], step: usize) -> (Result<Option<Head>, Failure>, Vec<u8>) {
+        let mut buf = BytesMut::new();
+        for piece in bytes.chunks(step) {
+            buf.extend_from_slice(piece);
+            match take(&mut buf, Asked::Other) {
+                Ok(None) => {}
+                outcome => return (outcome, buf.to_vec()),
+            }
+        }
+        (Ok(None), buf.to_vec())
+    }
+
+    #[test]
+    fn a_head_is_the_same_however_its_bytes_arrive() {
+        let wire = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 404 Not Found\r\nSet-Cookie: a\r\nset-cookie: b\r\n\
+            connection: x-near , keep-alive\r\nx-near: 1\r\nkeep-alive: timeout=5\r\nx-request-id: theirs\r\n\
+            content-length: 4\r\nContent-Length: 4\r\n\r\n";
+        for step in 1..=wire.len() {
+            let (outcome, rest) = read(wire, step);
+            let head = outcome.unwrap().expect("it is whole");
+            assert_eq!(rest, b"");
+            assert_eq!(
+                (head.status, head.framing, head.keep_alive),
+                (StatusCode::NOT_FOUND, ResponseFraming::Length(4), true)
+            );
+            let fields: Vec<_> =
+                head.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+            assert_eq!(fields, [("set-cookie", "a"), ("set-cookie", "b"), ("content-length", "4")]);
+        }
+    }
+
+    #[test]
+    fn fields_without_end_are_not_collected() {
+        for filler in [&b"x"[..], b"x: y\r\n", b"\r\n", b"HTTP/1.1 103 Early Hints\r\nx: "] {
+            let wire = [b"HTTP/1.1 200 OK\r\n", filler.repeat(HEAD_MAX).as_slice()].concat();
+            let (outcome, _) = read(&wire, 1000);
+            assert!(!matches!(outcome, Ok(None)), "{}", filler.escape_ascii());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_upset_it(noise: Vec<u8>, at in 0..80_usize) {
+            let head = b"HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\nx: y\r\n\r\n";
+            let (before, after) = head.split_at(at.min(head.len()));
+            for wire in [&noise, &[before, &noise, after].concat()] {
+                // Whole or in pieces, it has one meaning.
+                let (at_once, in_pieces) = (read(wire, wire.len().max(1)).0, read(wire, 1).0);
+                let meaning = |outcome: Result<Option<Head>, Failure>| {
+                    outcome.ok().map(|head| head.map(|head| (head.status, head.headers, head.framing, head.keep_alive)))
+                };
+                proptest::prop_assert_eq!(meaning(at_once), meaning(in_pieces));
+            }
+        }
+    }
+}

@@ -7,6 +7,8 @@ mod endpoint;
 mod exchange;
 pub mod failure;
 mod head;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::cell::Cell;

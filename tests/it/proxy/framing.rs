@@ -5,7 +5,7 @@ use keyward::auth::refusal::Code;
 
 use super::PUBLIC;
 use crate::support::gateway::Gateway;
-use crate::support::raw::Broken;
+use crate::support::raw::Ending;
 use crate::support::upstream::Upstream;
 
 /// Sends the bytes; fails unless the answer is a 400, bare with the end of the connection or a whole problem, and the
@@ -23,7 +23,11 @@ async fn refused_as_400(upstream: &Upstream, gateway: &Gateway, bytes: &[u8]) {
             "{code} to {shown:?}"
         );
     } else {
+        assert_eq!(response.text(), "", "{shown:?}");
         assert_eq!(response.header("connection"), Some("close"), "{shown:?}");
+    }
+    if response.header("connection") == Some("close") {
+        assert_eq!(raw.ends().await, Ending::Closed, "{shown:?}");
     }
     assert_eq!(upstream.requests(), [], "{shown:?}");
 }
@@ -48,6 +52,7 @@ async fn a_malformed_request_line_is_refused() {
         "GET / HTTP/1.12",
         "GET / HTTP/0.9",
         "GET / HTTP/2.0",
+        "PRI * HTTP/2.0",
         "GET / HTP/1.1",
         "GET /\0 HTTP/1.1",
         "GET /\u{7f} HTTP/1.1",
@@ -191,8 +196,8 @@ async fn chunks_that_cannot_be_read_are_the_clients_fault() {
         let gateway = Gateway::with(&upstream, PUBLIC).await;
         let mut raw = gateway.raw().await;
         raw.send(format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}")).await;
-        assert_eq!(raw.response().await.status, 400, "{body:?}");
-        raw.ends().await;
+        raw.response().await.refused(Code::BadRequest);
+        assert_eq!(raw.ends().await, Ending::Closed, "{body:?}");
         upstream.until_all_closed().await;
         assert!(upstream.requests().iter().all(|request| !request.is_whole()), "{body:?}");
         assert_eq!(gateway.anonymous().get("/").await.status, 200);
@@ -216,11 +221,8 @@ async fn a_body_that_is_cut_off_never_looks_whole_to_the_upstream() {
                 raw.reset();
             } else {
                 raw.half_close();
-                match raw.answer("GET").await {
-                    Ok(response) => assert_eq!(response.status, 400),
-                    Err(Broken::Nothing(_)) => {}
-                    Err(other) => panic!("{other:?}"),
-                }
+                raw.response().await.refused(Code::BadRequest);
+                assert_eq!(raw.ends().await, Ending::Closed);
             }
             upstream.until_all_closed().await;
             assert!(!upstream.only_request().is_whole());
@@ -233,15 +235,15 @@ async fn a_body_that_is_cut_off_never_looks_whole_to_the_upstream() {
 async fn a_head_that_is_cut_off_is_nothing() {
     let upstream = Upstream::echo().await;
     let gateway = Gateway::with(&upstream, PUBLIC).await;
-    for bytes in ["", "G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n"] {
+    for bytes in ["", "\r\n", "G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n"] {
         let mut raw = gateway.raw().await;
         raw.send(bytes).await;
         raw.half_close();
-        match raw.answer("GET").await {
-            Ok(response) => assert_eq!(response.status, 400, "{bytes:?}"),
-            Err(Broken::Nothing(_)) => {}
-            Err(other) => panic!("{other:?}"),
+        if !bytes.trim().is_empty() {
+            let response = raw.response().await;
+            assert_eq!((response.status, response.text()), (400, ""), "{bytes:?}");
         }
+        assert_eq!(raw.ends().await, Ending::Closed, "{bytes:?}");
     }
     assert_eq!(upstream.requests(), []);
 }
