@@ -184,8 +184,13 @@ fn upstream(count: u16) -> (Clock, Rc<Deadlines>, Upstream) {
     let deadlines = Deadlines::new(clock.clone());
     let place = |n| config::Endpoint { host: "127.0.0.1".into(), port: n };
     let endpoint = |n| Rc::new(Endpoint::new(place(n), Rc::clone(&deadlines)));
-    let endpoints = (0..count).map(endpoint).collect();
-    let upstream = Upstream { name: "api".into(), endpoints, next: Cell::new(0) };
+    let upstream = Upstream {
+        name: "api".into(),
+        endpoints: (0..count).map(endpoint).collect(),
+        next: Cell::new(0),
+        complaints: super::Pace::default(),
+        deadlines: Rc::clone(&deadlines),
+    };
     (clock, deadlines, upstream)
 }
 
