@@ -9,7 +9,7 @@ use std::task::Poll;
 use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::body::{Body, Stream};
 use super::forward::Forward;
@@ -24,6 +24,7 @@ use crate::message::framing::Framing;
 use crate::message::{self, Admission};
 use crate::server::connection::Conn;
 use crate::server::head_scan::HeadScan;
+use crate::server::reach::BodyEnd;
 use crate::web::problem::Asked;
 
 /// Answers one request, whatever happens.
@@ -38,7 +39,7 @@ pub async fn handle(
     let (parts, incoming) = request.into_parts();
     let mut ticket = Ticket::open(&worker, &conn, &parts);
     let state = ticket.state();
-    conn.request_started(state.plan.connection);
+    conn.request_started(state.plan.connection, end_of(&incoming));
     let body = RequestBody::new(incoming, state.plan.config.max.body, Rc::clone(&ticket.bytes_in), conn);
     Ok(match try_handle(&worker, &state, &parts, body, &mut ticket).await {
         Ok(answer) => pass_on(answer, ticket),
@@ -80,12 +81,23 @@ fn judge_raw_head(head: HeadScan, framing: Framing) -> Result<(), Refusal> {
     if head.has_fragment() {
         return Err(Refusal::AmbiguousPath(Ambiguity::Fragment));
     }
-    if head.has_content_length() && framing == Framing::Chunked {
-        return Err(Refusal::BadRequest(TWO_LENGTHS));
+    if head.has_bare_lf() || !head.is_whole() {
+        return Err(Refusal::BadRequest(BARE_LF));
     }
-    Ok(())
+    match (head.content_lengths(), framing) {
+        (0, _) | (1, Framing::None | Framing::Length(_)) => Ok(()),
+        (1, Framing::Chunked) => Err(Refusal::BadRequest(TWO_LENGTHS)),
+        _ => Err(Refusal::BadRequest(SEVERAL_LENGTHS)),
+    }
 }
 
+/// How hyper reads a body.
+fn end_of(incoming: &Incoming) -> BodyEnd {
+    incoming.size_hint().exact().map_or(BodyEnd::LastChunk, BodyEnd::After)
+}
+
+const BARE_LF: &str = "A line of the request's head ends with LF alone. End every line with CRLF.";
+const SEVERAL_LENGTHS: &str = "The Content-Length field is repeated. Send exactly one.";
 const TWO_LENGTHS: &str = "The request has both Content-Length and Transfer-Encoding. Send one of them.";
 
 fn refuse_long_body(admission: &Admission<'_>, limit: Option<u64>) -> Result<(), Refusal> {

@@ -1,12 +1,12 @@
 //! One client connection: hyper drives it, [`Conn`] keeps its phase, and every phase has its limit of time.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 
 use super::deadline::{Deadlines, Timer};
 use super::head_scan::HeadScan;
+use super::reach::{BodyEnd, Reach};
 
 /// Bytes of an unread body that are taken and thrown away so that the client sees its answer instead of a reset.
 const LINGER_BYTES: usize = 1024 * 1024;
@@ -65,7 +66,9 @@ pub struct Conn {
     limits: Cell<Limits>,
     timer: Timer,
     body_left: Cell<bool>,
-    head: Cell<HeadScan>,
+    reach: Cell<Reach>,
+    /// Who waits for the next message while bytes of it are held back.
+    held_back: RefCell<Option<Waker>>,
     drain: Rc<Drain>,
 }
 
@@ -106,13 +109,15 @@ impl Conn {
             limits: Cell::new(limits),
             timer,
             body_left: Cell::new(false),
-            head: Cell::default(),
+            reach: Cell::default(),
+            held_back: RefCell::default(),
             drain,
         })
     }
 
-    /// The fields of a request are complete: from here the service watches the time.
-    pub fn request_started(&self, limits: Limits) {
+    /// The fields of a request are complete, and its body ends as said: from here the service watches the time.
+    pub fn request_started(&self, limits: Limits, body: BodyEnd) {
+        self.move_on(|reach| reach.body(body));
         self.limits.set(limits);
         self.phase.set(Phase::Busy);
         self.timer.clear();
@@ -133,7 +138,7 @@ impl Conn {
 
     /// The answer is complete.
     pub fn request_ended(&self) {
-        self.head.set(HeadScan::default());
+        self.move_on(Reach::answered);
         self.phase.set(Phase::Idle);
         self.timer.set(self.limits.get().idle);
     }
@@ -152,18 +157,27 @@ impl Conn {
     /// What was seen of the current request's head before hyper read it.
     #[must_use]
     pub const fn head(&self) -> HeadScan {
-        self.head.get()
+        self.reach.get().head()
     }
 
-    fn came(&self, bytes: &[u8]) {
-        if self.is_between_requests() {
+    /// Bytes came; gives how many of them belong to the message that is being read.
+    fn came(&self, bytes: &[u8]) -> usize {
+        let mut reach = self.reach.get();
+        let count = reach.take(bytes);
+        self.reach.set(reach);
+        if self.is_between_requests() && reach.has_begun() {
             self.phase.set(Phase::Head);
             self.timer.set(self.limits.get().request_head);
         }
-        if self.phase.get() == Phase::Head {
-            let mut head = self.head.get();
-            head.take(bytes);
-            self.head.set(head);
+        count
+    }
+
+    fn move_on(&self, change: impl FnOnce(&mut Reach)) {
+        let mut reach = self.reach.get();
+        change(&mut reach);
+        self.reach.set(reach);
+        if let Some(waiting) = self.held_back.borrow_mut().take() {
+            waiting.wake();
         }
     }
 
@@ -177,6 +191,23 @@ impl Conn {
 struct Watched {
     stream: TcpStream,
     conn: Rc<Conn>,
+    /// Bytes of the next message. While there are any, nothing more is read.
+    held: Vec<u8>,
+}
+
+impl Watched {
+    /// Hands out what is held, as far as it belongs to the message that is being read.
+    fn hand_out(&mut self, cx: &Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<()> {
+        let room = self.held.len().min(buf.remaining());
+        let count = self.conn.came(self.held.get(..room).unwrap_or_default());
+        if count == 0 {
+            *self.conn.held_back.borrow_mut() = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        buf.put_slice(self.held.get(..count).unwrap_or_default());
+        self.held.drain(..count);
+        Poll::Ready(())
+    }
 }
 
 impl AsyncRead for Watched {
@@ -185,12 +216,19 @@ impl AsyncRead for Watched {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.held.is_empty() {
+            return self.hand_out(cx, buf).map(Ok);
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if let Some(bytes) = buf.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
-            self.conn.came(bytes);
+        let bytes = buf.filled().get(before..).unwrap_or_default();
+        let count = self.conn.came(bytes);
+        if count == bytes.len() {
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(()))
+        self.held = bytes.get(count..).unwrap_or_default().to_vec();
+        buf.set_filled(before + count);
+        if count == 0 { self.hand_out(cx, buf).map(Ok) } else { Poll::Ready(Ok(())) }
     }
 }
 
@@ -251,7 +289,7 @@ pub async fn serve<S, B>(
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let io = TokioIo::new(Watched { stream, conn: Rc::clone(conn) });
+    let io = TokioIo::new(Watched { stream, conn: Rc::clone(conn), held: Vec::new() });
     let mut http = http.serve_connection(io, service);
     let mut draining = false;
     let end = poll_fn(|cx| {

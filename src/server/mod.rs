@@ -6,3 +6,4 @@ pub mod connection;
 pub mod deadline;
 pub mod head_scan;
 pub mod listener;
+pub mod reach;
