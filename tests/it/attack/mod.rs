@@ -3,6 +3,7 @@
 
 mod fields;
 mod framing;
+mod keys;
 mod paths;
 mod secrets;
 mod strict;
