@@ -12,13 +12,13 @@ use http::{HeaderMap, HeaderName, Method};
 
 use crate::auth::credential::{self, Basic, Field, Form, Malformed};
 use crate::auth::principal::Principal;
-use crate::auth::refusal::Refusal;
+use crate::auth::refusal::{Ambiguity, Refusal};
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::{self, HashedToken, Kind, Prefix};
 use crate::authenticator::{Front, Valid};
 use crate::clock::{Tick, Timestamp};
 use crate::config::{Auth, Config};
-use crate::message::target::Path;
+use crate::message::target::{Path, Quirks};
 use crate::routes::{Found, Table};
 
 /// The compiled rules of a configuration.
@@ -80,9 +80,28 @@ impl Decision {
             Found::MethodNotAllowed { allow } => return Err(Refusal::MethodNotAllowed { allow }),
             Found::NoRoute => return Err(Refusal::NoRoute),
         };
-        match path.quirks().outside(self.table.quirks(index)) {
-            Some(ambiguity) => Err(Refusal::AmbiguousPath(ambiguity)),
-            None => Ok(index),
+        if let Some(ambiguity) = path.quirks().outside(self.table.quirks(index)) {
+            return Err(Refusal::AmbiguousPath(ambiguity));
+        }
+        match path.loosest().map_err(Refusal::AmbiguousPath)? {
+            Some(other) if self.guards(host, method, &other, index) => {
+                let quirk = path.quirks().outside(Quirks::NONE).unwrap_or(Ambiguity::EncodedSlash);
+                Err(Refusal::AmbiguousPath(quirk))
+            }
+            _ => Ok(index),
+        }
+    }
+
+    /// Whether `other`, another reading of a path that `index` serves, is kept by a route that demands more: what a
+    /// route allows must not open another one to a backend that reads paths that way.
+    fn guards(&self, host: &str, method: &Method, other: &str, index: usize) -> bool {
+        match self.table.find(host, method, other) {
+            Found::Route(guard) => match (self.rules.get(guard), self.rules.get(index)) {
+                (Some(guard), Some(rule)) => demands_more(&guard.auth, &rule.auth),
+                _ => true,
+            },
+            Found::MethodNotAllowed { .. } => true,
+            Found::NoRoute => false,
         }
     }
 
@@ -181,6 +200,17 @@ impl Decision {
         }
         Ok(())
     }
+}
+
+fn demands_more(guard: &Auth, rule: &Auth) -> bool {
+    let rank = |auth: &Auth| match auth {
+        Auth::Public => 0,
+        Auth::Optional(_) => 1,
+        Auth::Required(_) => 2,
+    };
+    let wanted = scopes(guard).filter(|wanted| !wanted.is_empty());
+    rank(guard) > rank(rule)
+        || wanted.is_some_and(|wanted| !scopes(rule).is_some_and(|known| known.covers(wanted)))
 }
 
 const fn scopes(auth: &Auth) -> Option<&ScopeSet> {

@@ -62,6 +62,7 @@ pub enum Continuation {
 
 const CONNECT: &str = "CONNECT is not served here. Send the request itself.";
 const NOT_A_PATH: &str = "The request target is not a path or an http URL. Send a path.";
+const QUERY: &str = "The query has bytes outside ASCII. Write them as %XX.";
 const VERSION: &str = "This version of HTTP is not served here.";
 const H2C: &str = "Upgrade to HTTP/2 is not served here. Start with HTTP/2 instead.";
 const EXPECTATION: &str = "The Expect field holds something else than 100-continue. Leave it out.";
@@ -96,12 +97,16 @@ pub fn admit<'a>(parts: &'a Parts, limits: &Limits) -> Result<Admission<'a>, Ref
     let rule = if protocol == Protocol::Http2 { FieldRule::Optional } else { FieldRule::Required };
     let host = host::of(&parts.uri, fields.host, rule).ok_or(Refusal::InvalidHost)?;
     let path = target::canonical(parts.uri.path()).map_err(Refusal::AmbiguousPath)?;
+    let query = parts.uri.query();
+    if query.is_some_and(|query| !query.is_ascii()) {
+        return Err(Refusal::BadRequest(QUERY));
+    }
     let may_upgrade = protocol == Protocol::Http11 && !has_body && fields.connection.offers_upgrade();
     let awaited = fields.expects && has_body && protocol != Protocol::Http10;
     Ok(Admission {
         host,
         path,
-        query: parts.uri.query(),
+        query,
         framing,
         connection: fields.connection,
         upgrade: fields.upgrade.filter(|_| may_upgrade),

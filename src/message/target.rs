@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::auth::refusal::Ambiguity;
 
+mod loosest;
 mod quirks;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,19 @@ impl Path<'_> {
     #[must_use]
     pub const fn quirks(&self) -> Quirks {
         self.quirks
+    }
+
+    /// The path as the most careless backend reads it: every spelling of a slash splits, doubled ones are one,
+    /// parameters are dropped, escapes are decoded as often as there are any. `None` where that changes nothing.
+    ///
+    /// # Errors
+    /// When that reading has a dot segment.
+    pub fn loosest(&self) -> Result<Option<String>, Ambiguity> {
+        if self.quirks == Quirks::NONE {
+            return Ok(None);
+        }
+        let plain = loosest::reading(&self.text)?;
+        Ok((plain != *self.text).then_some(plain))
     }
 }
 

@@ -141,6 +141,7 @@ fn what_is_refused() {
         (InvalidHost, row("HTTP/2 two hosts", "GET https://a/ 2", &[HOST, HOST])),
         (InvalidHost, row("HTTP/2 user", "GET https://u:p@a/ 2", &[])),
         (BadRequest, row("asterisk form", "OPTIONS *", &[HOST])),
+        (BadRequest, row("query outside ASCII", "GET /?\u{e4}", &[HOST])),
         (BadRequest, row("preface", "PRI *", &[HOST])),
         (BadRequest, row("authority form", "GET a:80", &[HOST])),
         (BadRequest, row("CONNECT", "CONNECT a:80", &[HOST])),

@@ -101,11 +101,18 @@ fn judge_raw_head(head: Option<Head>, framing: Framing) -> Result<(), Refusal> {
     if head.fragment {
         return Err(Refusal::AmbiguousPath(Ambiguity::Fragment));
     }
-    if head.content_length && framing == Framing::Chunked {
-        return Err(Refusal::BadRequest(TWO_LENGTHS));
+    if head.bare_lf {
+        return Err(Refusal::BadRequest(BARE_LF));
     }
-    Ok(())
+    match (head.content_lengths, framing) {
+        (0, _) | (1, Framing::None | Framing::Length(_)) => Ok(()),
+        (1, Framing::Chunked) => Err(Refusal::BadRequest(TWO_LENGTHS)),
+        _ => Err(Refusal::BadRequest(SEVERAL_LENGTHS)),
+    }
 }
+
+const BARE_LF: &str = "A line of the request's head ends with LF alone. End every line with CRLF.";
+const SEVERAL_LENGTHS: &str = "The Content-Length field is repeated. Send exactly one.";
 
 const UNFOLLOWED: &str = "The end of the request before this one is in doubt. Send it on a new connection.";
 const TWO_LENGTHS: &str = "The request has both Content-Length and Transfer-Encoding. Send one of them.";

@@ -1,5 +1,6 @@
 //! Following a client's bytes from message to message, beside hyper, for what hyper does not tell: a `#` in the target,
-//! which it cuts off; a `Content-Length` beside a `Transfer-Encoding`, which it removes; and whether a body that nobody
+//! which it cuts off; a `Content-Length` that is repeated or stands beside a `Transfer-Encoding`, which it removes; a
+//! line that ends with LF alone, which it takes; and whether a body that nobody
 //! read has come whole.
 //!
 //! It judges nothing: what is malformed hyper refuses, and the connection ends. It allocates for pipelined requests only.
@@ -16,8 +17,10 @@ const KEPT: usize = 64;
 pub struct Head {
     /// A `#` in the target.
     pub fragment: bool,
-    /// A field named `Content-Length`.
-    pub content_length: bool,
+    /// Fields named `Content-Length`; more than 255 count as 255.
+    pub content_lengths: u8,
+    /// A line that ends without CR.
+    pub bare_lf: bool,
 }
 
 /// Where in the stream of messages a connection stands.
@@ -30,6 +33,8 @@ pub struct Follower {
     lines: usize,
     length: u64,
     chunked: bool,
+    /// Whether the method has ended.
+    in_target: bool,
     /// Heads that have come whole and are not taken yet.
     ready: VecDeque<Head>,
 }
@@ -98,8 +103,13 @@ impl Follower {
     fn take_line<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let end = memchr(b'\n', bytes);
         let (part, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
-        if self.stage == Stage::Head && self.lines == 0 {
-            self.head.fragment |= memchr(b'#', part).is_some();
+        if self.stage == Stage::Head {
+            if self.lines == 0 {
+                self.look_for_fragment(part);
+            } else if end.is_some() && self.line.length == 0 && is_plainly_dull(part) {
+                self.lines += 1;
+                return rest.get(1..).unwrap_or_default();
+            }
         }
         self.line.push(part);
         if end.is_none() {
@@ -115,6 +125,17 @@ impl Follower {
         rest.get(1..).unwrap_or_default()
     }
 
+    /// Looks at a part of the request line. A `#` is legal in a method.
+    fn look_for_fragment(&mut self, part: &[u8]) {
+        let target = match memchr(b' ', part) {
+            _ if self.in_target => part,
+            Some(space) => part.get(space..).unwrap_or_default(),
+            None => return,
+        };
+        self.in_target = true;
+        self.head.fragment |= memchr(b'#', target).is_some();
+    }
+
     fn end_size(&mut self) {
         self.stage = match self.line.hexadecimal() {
             Some(0) => Stage::Trailers,
@@ -125,10 +146,12 @@ impl Follower {
     }
 
     fn end_head_line(&mut self) {
+        let begun = self.lines > 0 || !self.line.is_blank();
+        self.head.bare_lf |= begun && !self.line.ends_with_cr();
         if !self.line.is_blank() {
             self.lines += 1;
             if let Some(value) = self.line.value_of(b"content-length:") {
-                self.head.content_length = true;
+                self.head.content_lengths = self.head.content_lengths.saturating_add(1);
                 match value {
                     Some(length) => self.length = length,
                     None => self.stage = Stage::Lost,
@@ -150,8 +173,13 @@ impl Follower {
             (false, length) => Stage::Length(length),
         };
         self.ready.push_back(std::mem::take(&mut self.head));
-        (self.lines, self.length, self.chunked) = (0, 0, false);
+        (self.lines, self.length, self.chunked, self.in_target) = (0, 0, false, false);
     }
+}
+
+/// Whether a whole line of a head, without its LF, is none of those that matter. Most are not, and most arrive whole.
+const fn is_plainly_dull(line: &[u8]) -> bool {
+    matches!(line, [first, .., b'\r'] if !matches!(first, b'c' | b'C' | b't' | b'T'))
 }
 
 /// The line that is arriving, without its LF.
@@ -159,11 +187,12 @@ impl Follower {
 struct Line {
     start: [u8; KEPT],
     length: usize,
+    last: u8,
 }
 
 impl Default for Line {
     fn default() -> Self {
-        Self { start: [0; KEPT], length: 0 }
+        Self { start: [0; KEPT], length: 0, last: 0 }
     }
 }
 
@@ -175,6 +204,11 @@ impl Line {
             room.copy_from_slice(part);
         }
         self.length += part.len();
+        self.last = part.last().copied().unwrap_or(self.last);
+    }
+
+    fn ends_with_cr(&self) -> bool {
+        self.length > 0 && self.last == b'\r'
     }
 
     fn kept(&self) -> &[u8] {
@@ -210,9 +244,11 @@ impl Line {
 mod tests {
     use super::*;
 
-    const PLAIN: Head = Head { fragment: false, content_length: false };
-    const LENGTH: Head = Head { fragment: false, content_length: true };
-    const FRAGMENT: Head = Head { fragment: true, content_length: false };
+    const PLAIN: Head = Head { fragment: false, content_lengths: 0, bare_lf: false };
+    const LENGTH: Head = Head { content_lengths: 1, ..PLAIN };
+    const LENGTHS: Head = Head { content_lengths: 2, ..PLAIN };
+    const FRAGMENT: Head = Head { fragment: true, ..PLAIN };
+    const BARE_LF: Head = Head { bare_lf: true, ..PLAIN };
 
     /// Takes `bytes` by `step`; the heads, and whether another has begun.
     fn follow(bytes: &[u8], step: usize) -> (Vec<Head>, bool) {
@@ -235,7 +271,12 @@ mod tests {
             (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n", vec![PLAIN], false),
             (b"\r\n\r\nGET /#x HTTP/1.1\r\nHost: a\r\n\r\n", vec![FRAGMENT], false),
             (b"GET / HTTP/1.1\r\nX: #\r\n\r\nGET /# HTTP/1.1\r\n\r\nG", vec![PLAIN, FRAGMENT], true),
-            (b"GET / HTTP/1.1\nContent-Length: 3\n\n#\n\n", vec![LENGTH], false),
+            (b"GET / HTTP/1.1\nContent-Length: 3\n\n#\n\n", vec![Head { bare_lf: true, ..LENGTH }], false),
+            (b"GET / HTTP/1.1\r\nHost: a\n\r\n", vec![BARE_LF], false),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n\n", vec![BARE_LF], false),
+            (b"G#T / HTTP/1.1\r\nHost: a\r\n\r\n", vec![PLAIN], false),
+            (b"GET / HTTP/1.1\r\nContent-Lengths: 3\r\n\r\n", vec![PLAIN], false),
+            (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nX: y\r\ncontent-length: 1\r\n\r\n#", vec![LENGTHS], false),
             (b"GET / HTTP/1.1\r\nX-Content-Length: 3\r\n\r\n", vec![PLAIN], false),
             (b"POST / HTTP/1.1\r\ncontent-LENGTH: \t3 \r\n\r\n#\n\nGET /# HTTP/1.1\r\n\r\n", vec![LENGTH, FRAGMENT], false),
             (b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n#", vec![LENGTH], false),

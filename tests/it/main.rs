@@ -10,6 +10,7 @@
 )]
 
 mod architecture;
+mod attack;
 mod cli;
 mod config;
 mod harness;

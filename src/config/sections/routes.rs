@@ -1,5 +1,6 @@
 //! `routes`: what is matched, who may pass and where it goes.
 
+mod shadows;
 mod ties;
 
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub(super) fn routes(s: &mut Section<'_>, known: &Known<'_>) -> Vec<Route> {
     super::distinct(s, "routes", &names);
     let whole: Vec<ties::Candidate> = read.into_iter().filter_map(whole).collect();
     ties::check(s, &whole);
+    shadows::check(s, &whole);
     whole.iter().for_each(|candidate| open_to_all(s, candidate));
     whole.into_iter().map(|candidate| candidate.route).collect()
 }

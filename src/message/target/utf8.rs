@@ -8,30 +8,31 @@ pub(super) struct Utf8 {
     due: u8,
     low: u8,
     high: u8,
-    /// A lead byte that no UTF-8 contains was the last.
-    overlong: bool,
+    /// Continuation bytes up to this one would spell a shorter character at length; 0 = none.
+    overlong: u8,
     /// No run so far was anything else.
     pub(super) valid: bool,
 }
 
 impl Utf8 {
-    pub(super) const START: Self = Self { due: 0, low: 0x80, high: 0xBF, overlong: false, valid: true };
+    pub(super) const START: Self = Self { due: 0, low: 0x80, high: 0xBF, overlong: 0, valid: true };
 
     /// A byte that is not escaped, or the end.
     pub(super) fn end_of_run(&mut self) {
         self.valid &= self.due == 0;
         self.due = 0;
-        self.overlong = false;
+        self.overlong = 0;
     }
 
     /// The next escaped byte.
     pub(super) fn escaped(&mut self, byte: u8) -> Result<(), Ambiguity> {
-        // `%C0%AE` is a dot to a careless decoder, whatever a route allows.
-        if self.overlong && matches!(byte, 0x80..=0xBF) {
+        // `%C0%AE` and `%E0%80%AE` are dots to a careless decoder, whatever a route allows.
+        if (0x80..=self.overlong).contains(&byte) {
             return Err(Ambiguity::ControlByte);
         }
         if self.due > 0 && (self.low..=self.high).contains(&byte) {
             (self.due, self.low, self.high) = (self.due - 1, 0x80, 0xBF);
+            self.overlong = 0;
             return Ok(());
         }
         self.end_of_run();
@@ -49,7 +50,12 @@ impl Utf8 {
                 (0, 0x80, 0xBF)
             }
         };
-        self.overlong = matches!(byte, 0xC0 | 0xC1);
+        self.overlong = match byte {
+            0xC0 | 0xC1 | 0xF8..=0xFD => 0xBF,
+            0xE0 => 0x9F,
+            0xF0 => 0x8F,
+            _ => 0,
+        };
         Ok(())
     }
 }

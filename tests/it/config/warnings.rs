@@ -17,6 +17,10 @@ fn what_is_probably_not_meant_is_told() {
         "upstreams: [{ name: api, endpoints: [{ url: http://localhost:8080 }] }]",
         "upstreams: [{ name: api, endpoints: [{ url: http://a }] }, { name: spare, endpoints: [{ url: http://b }] }]",
         "routes: [{ name: all, match: { path_prefix: / }, auth: public, upstream: api }]",
+        "routes:
+  - { name: sea, match: { hosts: [a, b], path_prefix: /v1 }, auth: public, upstream: api }
+  - { name: user, match: { hosts: [c, b], path_pattern: \"/v1/users/{id}\" }, upstream: api }
+",
     ];
     let told: Vec<String> = cases.into_iter().map(warning).collect();
     snapshot("warnings", &told.join("\n\n\n"));
@@ -25,4 +29,12 @@ fn what_is_probably_not_meant_is_told() {
 #[test]
 fn a_sound_configuration_is_told_nothing() {
     assert_eq!(warning("admin: { address: \"[::1]:8081\" }\n"), "");
+    let beside = "routes:
+  - { name: sea, match: { hosts: [a], path_prefix: /v1 }, upstream: api }
+  - { name: other_host, match: { hosts: [b], path_pattern: \"/v1/users/{id}\" }, upstream: api }
+  - { name: every_host, match: { path_pattern: \"/v1/users/{id}\" }, upstream: api }
+  - { name: other_path, match: { hosts: [a], path_pattern: \"/v12/{id}\" }, upstream: api }
+  - { name: above, match: { hosts: [a], path_pattern: \"/{id}\" }, upstream: api }
+";
+    assert_eq!(warning(beside), "");
 }
