@@ -95,13 +95,18 @@ impl Marks {
     /// Starts over at `position` without knowing what changed before, perhaps further back: ends everything. For the
     /// feed alone.
     pub(super) fn start_over(&self, position: Seq) {
-        // While the epoch is odd nothing holds, so no lowered mark is missed.
-        self.epoch.0.fetch_add(1, Ordering::AcqRel);
+        // While the epoch is odd nothing is attached, so no lowered mark is missed.
+        self.turn();
         self.floor.store(position.0, Ordering::Release);
         let pages = self.pages.iter().filter_map(OnceLock::get);
         for mark in pages.flat_map(|page| &page.0).chain([&self.made]) {
             mark.fetch_min(position.0, Ordering::AcqRel);
         }
+        self.turn();
+    }
+
+    /// Half of an epoch: into lowering marks, or out of it.
+    pub(super) fn turn(&self) {
         self.epoch.0.fetch_add(1, Ordering::AcqRel);
     }
 

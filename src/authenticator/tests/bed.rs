@@ -12,7 +12,7 @@ use crate::auth::catalogue::Catalogue;
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::authenticator::feed::Feed;
-use crate::authenticator::{Authenticator, Denied, Front, Refused, Verdict};
+use crate::authenticator::{Authenticator, Denied, Front, Layer, Outcome, Refused, Verdict};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Cache;
 use crate::store::{Change, ChangeSink};
@@ -92,6 +92,10 @@ impl Bed {
         front.cached(&digest(token), self.clock.tick(), self.clock.now())
     }
 
+    pub fn joined(&self) -> u64 {
+        self.authenticator.stats().lookups.get(Layer::Positive, Outcome::Joined)
+    }
+
     /// What a request gets.
     pub async fn judge(&self, token: &str) -> Verdict {
         judge(&self.front, &self.clock, token).await
@@ -130,6 +134,17 @@ pub async fn judge(front: &Front, clock: &Clock, token: &str) -> Verdict {
         Some(verdict) => verdict,
         None => front.load(digest(token)).await,
     }
+}
+
+/// Lets the loader run until `so`, which must come without time passing.
+pub async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    for _ in 0..10_000 {
+        if so() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it never came to be: {what}");
 }
 
 #[track_caller]

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use futures_util::future::join_all;
-use tokio::task::{LocalSet, yield_now};
+use tokio::task::LocalSet;
 
-use super::bed::{Bed, denied, digest, good, judge, refused};
+use super::bed::{Bed, denied, digest, good, judge, refused, until};
 use super::store::Mode;
 use crate::authenticator::{Denied, Layer, Outcome, Refused};
 
@@ -16,9 +16,7 @@ async fn a_thousand_who_miss_at_once_cause_one_look_up() {
     let crowd = join_all((0..1000).map(|_| judge(&bed.front, &bed.clock, "k")));
     let release = async {
         held.reached().await;
-        while bed.authenticator.stats().lookups.get(Layer::Positive, Outcome::Joined) < 999 {
-            yield_now().await;
-        }
+        until("all wait", || bed.joined() == 999).await;
         held.release();
     };
     let (verdicts, ()) = tokio::join!(crowd, release);
@@ -37,9 +35,7 @@ async fn the_client_that_asked_first_may_go_away() {
             held.reached().await;
             let front = Rc::clone(&bed.front);
             let second = tokio::task::spawn_local(async move { front.load(digest("k")).await });
-            while bed.authenticator.stats().lookups.get(Layer::Positive, Outcome::Joined) < 1 {
-                yield_now().await;
-            }
+            until("both wait", || bed.joined() == 1).await;
             first.abort();
             assert!(first.await.unwrap_err().is_cancelled());
             held.release();
@@ -62,9 +58,7 @@ async fn a_look_up_nobody_waits_for_any_more_still_fills_the_cache() {
             held.release();
         })
         .await;
-    while bed.cached("k").is_none() {
-        yield_now().await;
-    }
+    until("it is cached", || bed.cached("k").is_some()).await;
     assert_eq!(bed.store.finds(), 1);
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::yield_now;
 
-use super::bed::{Bed, NEVER, START, TTL, denied, digest, good, refused};
+use super::bed::{Bed, NEVER, START, TTL, denied, digest, good, refused, until};
 use super::store::Mode;
 use crate::authenticator::{Denied, Refused};
 use crate::clock::Timestamp;
@@ -46,9 +46,7 @@ async fn an_entry_lives_no_longer_than_its_time() {
     good(&bed.judge("k").await);
     bed.advance(TTL - MS).await;
     good(&bed.cached("k").unwrap());
-    while bed.store.finds() < 2 {
-        yield_now().await;
-    }
+    until("it is read again", || bed.store.finds() == 2).await;
     let mut bed = Bed::new().await;
     good(&bed.judge("k").await);
     bed.advance(TTL).await;
@@ -81,11 +79,14 @@ async fn an_entry_in_use_is_read_again_once_before_it_ends_and_nobody_waits() {
     }
     held.reached().await;
     held.release();
-    // A front that never saw the old entry finds the new one, which needs no refresh.
-    bed.clock.advance(TTL * 2 / 10);
-    while bed.cached_by(&bed.authenticator.front(), "k").is_none() {
+    for _ in 0..100 {
+        good(&bed.cached("k").unwrap());
         yield_now().await;
     }
+    assert_eq!(bed.store.finds(), 2);
+    // A front that never saw the old entry finds the new one, which needs no refresh.
+    bed.clock.advance(TTL * 2 / 10);
+    until("it was read again", || bed.cached_by(&bed.authenticator.front(), "k").is_some()).await;
     bed.feed.poll().await;
     good(&bed.cached("k").unwrap());
     good(&bed.cached_by(&other, "k").unwrap());
@@ -99,14 +100,13 @@ async fn an_entry_whose_refresh_failed_is_read_again_later() {
     bed.advance(TTL * 8 / 10).await;
     bed.store.set(Mode::Fails);
     good(&bed.cached("k").unwrap());
-    while bed.authenticator.stats().store_up {
-        yield_now().await;
-    }
+    until("the refresh has failed", || !bed.authenticator.stats().store_up).await;
     bed.mend().await;
-    while bed.store.finds() < 3 {
+    until("it is read again", || {
         good(&bed.cached("k").unwrap());
-        yield_now().await;
-    }
+        bed.store.finds() == 3
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ fn starting_over_further_back_ends_all_and_hears_what_changes_from_there() {
     let epoch = marks.epoch();
     assert!(!marks.hold(&footing, epoch));
     assert!(marks.attach(0, Seq(9), KEY).is_err());
-    assert!(marks.attach(epoch, Seq(8), KEY).is_err());
+    assert!(marks.attach(epoch, Seq(8), About::ApiKey { key: "unchanged", account: "a" }).is_err());
     assert!(marks.attach(epoch, Seq(9), About::Nothing).is_ok());
     let footing = marks.attach(epoch, Seq(9), KEY).unwrap();
     marks.changed(&change(10, "k"));
@@ -71,7 +71,9 @@ fn starting_over_further_back_ends_all_and_hears_what_changes_from_there() {
 
 #[test]
 fn nothing_is_attached_while_marks_are_lowered() {
-    assert_eq!(Marks::new(1000).attach(1, Seq(9), KEY).err(), Some(Overtaken));
+    let marks = Marks::new(1000);
+    marks.turn();
+    assert_eq!(marks.attach(marks.epoch(), Seq(9), KEY).err(), Some(Overtaken));
 }
 
 #[test]

@@ -170,7 +170,9 @@ async fn a_feed_that_hangs_counts_as_gone() {
     let mut bed = Bed::new().await;
     good(&bed.judge("k").await);
     bed.store.set(Mode::Hangs);
+    let began = tokio::time::Instant::now();
     bed.feed.poll().await;
+    assert!(began.elapsed() < Duration::from_secs(2));
     assert!(!bed.authenticator.stats().store_up);
     bed.clock.advance(TTL);
     good(&bed.judge("k").await);

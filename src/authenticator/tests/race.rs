@@ -7,10 +7,9 @@ use super::bed::{NEVER, START, catalogue, digest, terms};
 use super::store::Script;
 use crate::auth::token::HashedToken;
 use crate::authenticator::lookup::Lookup;
-use crate::authenticator::shared::Shared;
 use crate::authenticator::{Authenticator, Front};
 use crate::clock::Clock;
-use crate::store::{Change, ChangeSink, Seq, Subject};
+use crate::store::ChangeSink;
 
 const ROUNDS: usize = 10_000;
 const HITTERS: usize = 2;
@@ -88,39 +87,4 @@ fn no_hit_that_starts_after_a_revocation_was_answered_is_served() {
         revoke(&authenticator, &store, race);
     });
     assert!(race.hits.load(Ordering::Acquire) > 0, "nothing was raced for");
-}
-
-/// Contact that returns while a hit looks must not vouch for marks the hit read before.
-#[test]
-fn no_hit_is_served_on_contact_that_returned_after_a_revocation() {
-    let store = Arc::new(Script::default());
-    let clock = Clock::manual(START);
-    let (authenticator, _loader, _feed) =
-        Authenticator::assemble(store.clone(), clock.clone(), &terms(), catalogue("orders:read"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    store.put_account("a", None);
-    let now = clock.tick();
-    let later = now.after(super::bed::STALE * 2);
-    let mut terms = terms();
-    terms.ttl = super::bed::STALE * 10;
-    for round in 0..ROUNDS as i64 / 10 {
-        let id = round.to_string();
-        let shared = Arc::new(Shared::new(clock.clone(), &terms, catalogue("orders:read")));
-        store.put_key(digest(&id), &id, "a", NEVER);
-        shared.contact.confirmed(now);
-        let lookup = Lookup::new(store.clone(), Arc::clone(&shared));
-        assert!(runtime.block_on(lookup.run(digest(&id))).is_ok());
-        let change = Change { seq: Seq(i64::MAX), subject: Subject::ApiKey, id: id.clone(), created: false };
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                shared.marks.changed(&change);
-                shared.contact.confirmed(later);
-            });
-            let front = Front::new(Arc::clone(&shared), authenticator.asks.clone());
-            for _ in 0..50 {
-                let verdict = front.cached(&digest(&id), later, START);
-                assert!(!matches!(verdict, Some(Ok(_))), "served in round {round}");
-            }
-        });
-    }
 }
