@@ -52,8 +52,10 @@ enum Stage {
     Chunk(u64),
     /// Among the trailers.
     Trailers,
-    /// In bytes that have no end that could be told; hyper refuses them.
+    /// In a body that has no end that could be told; hyper refuses it.
     Lost,
+    /// In a head whose body has no end that could be told; hyper refuses it.
+    LostInHead,
 }
 
 impl Follower {
@@ -61,7 +63,7 @@ impl Follower {
     pub fn take(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             bytes = match self.stage {
-                Stage::Lost => return,
+                Stage::Lost | Stage::LostInHead => return,
                 Stage::Length(left) => self.skip(bytes, left, Stage::Length, Stage::Head),
                 Stage::Chunk(left) => self.skip(bytes, left, Stage::Chunk, Stage::Size),
                 Stage::Head | Stage::Size | Stage::Trailers => self.take_line(bytes),
@@ -83,7 +85,7 @@ impl Follower {
     /// Whether the body of the last head that was taken has come whole.
     #[must_use]
     pub fn is_past_body(&self) -> bool {
-        !self.ready.is_empty() || self.stage == Stage::Head
+        !self.ready.is_empty() || matches!(self.stage, Stage::Head | Stage::LostInHead)
     }
 
     fn skip<'a>(
@@ -146,15 +148,14 @@ impl Follower {
     }
 
     fn end_head_line(&mut self) {
-        let begun = self.lines > 0 || !self.line.is_blank();
-        self.head.bare_lf |= begun && !self.line.ends_with_cr();
+        self.head.bare_lf |= !self.line.ends_with_cr();
         if !self.line.is_blank() {
             self.lines += 1;
             if let Some(value) = self.line.value_of(b"content-length:") {
                 self.head.content_lengths = self.head.content_lengths.saturating_add(1);
                 match value {
                     Some(length) => self.length = length,
-                    None => self.stage = Stage::Lost,
+                    None => self.stage = Stage::LostInHead,
                 }
             }
             self.chunked |= self.line.value_of(b"transfer-encoding:").is_some();
