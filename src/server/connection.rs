@@ -2,11 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,12 +15,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::HttpService;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::deadline::{Deadlines, Timer};
 use super::head_scan::HeadScan;
 use super::reach::{BodyEnd, Reach};
+use super::watched::Watched;
 
 /// Bytes of an unread body that are taken and thrown away so that the client sees its answer instead of a reset.
 const LINGER_BYTES: usize = 1024 * 1024;
@@ -161,7 +161,7 @@ impl Conn {
     }
 
     /// Bytes came; gives how many of them belong to the message that is being read.
-    fn came(&self, bytes: &[u8]) -> usize {
+    pub(super) fn came(&self, bytes: &[u8]) -> usize {
         let mut reach = self.reach.get();
         let count = reach.take(bytes);
         self.reach.set(reach);
@@ -170,6 +170,11 @@ impl Conn {
             self.timer.set(self.limits.get().request_head);
         }
         count
+    }
+
+    /// Wakes `waker` when the next message may be read.
+    pub(super) fn hold_back(&self, waker: &Waker) {
+        *self.held_back.borrow_mut() = Some(waker.clone());
     }
 
     fn move_on(&self, change: impl FnOnce(&mut Reach)) {
@@ -183,82 +188,6 @@ impl Conn {
 
     fn is_between_requests(&self) -> bool {
         matches!(self.phase.get(), Phase::FirstByte | Phase::Idle)
-    }
-}
-
-/// The client's socket, telling its [`Conn`] what moves.
-#[derive(Debug)]
-struct Watched {
-    stream: TcpStream,
-    conn: Rc<Conn>,
-    /// Bytes of the next message. While there are any, nothing more is read.
-    held: Vec<u8>,
-}
-
-impl Watched {
-    /// Hands out what is held, as far as it belongs to the message that is being read.
-    fn hand_out(&mut self, cx: &Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<()> {
-        let room = self.held.len().min(buf.remaining());
-        let count = self.conn.came(self.held.get(..room).unwrap_or_default());
-        if count == 0 {
-            *self.conn.held_back.borrow_mut() = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        buf.put_slice(self.held.get(..count).unwrap_or_default());
-        self.held.drain(..count);
-        Poll::Ready(())
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if !self.held.is_empty() {
-            return self.hand_out(cx, buf).map(Ok);
-        }
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        let bytes = buf.filled().get(before..).unwrap_or_default();
-        let count = self.conn.came(bytes);
-        if count == bytes.len() {
-            return Poll::Ready(Ok(()));
-        }
-        self.held = bytes.get(count..).unwrap_or_default().to_vec();
-        buf.set_filled(before + count);
-        if count == 0 { self.hand_out(cx, buf).map(Ok) } else { Poll::Ready(Ok(())) }
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
-        self.conn.answer_moved();
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
-        self.conn.answer_moved();
-        Poll::Ready(Ok(written))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -289,7 +218,7 @@ pub async fn serve<S, B>(
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let io = TokioIo::new(Watched { stream, conn: Rc::clone(conn), held: Vec::new() });
+    let io = TokioIo::new(Watched::new(stream, Rc::clone(conn)));
     let mut http = http.serve_connection(io, service);
     let mut draining = false;
     let end = poll_fn(|cx| {
@@ -311,7 +240,7 @@ pub async fn serve<S, B>(
         Poll::Pending
     })
     .await;
-    let mut stream = http.into_parts().io.into_inner().stream;
+    let mut stream = http.into_parts().io.into_inner().into_stream();
     match end {
         End::Done | End::Failed(_) if conn.body_left.get() => linger(&mut stream).await,
         End::Done | End::Closed => {}

@@ -7,3 +7,4 @@ pub mod deadline;
 pub mod head_scan;
 pub mod listener;
 pub mod reach;
+mod watched;
