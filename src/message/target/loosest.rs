@@ -40,6 +40,8 @@ const fn is_decoded(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -67,6 +69,19 @@ mod tests {
     fn a_dot_segment_is_found_however_often_it_is_escaped() {
         for path in ["/a/%252e%252e/b", "/%25252E/b", "/a%252F..", "/a/%2e%252e;x", "/a%255C%2525%32%65."] {
             assert_eq!(reading(path), Err(Ambiguity::DotSegment), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_left_to_be_read_more_carelessly(
+            pieces in prop::collection::vec("/|\\\\|;|\\.|%25|%2F|%5C|%3B|%2E|2e|5C|%|[a-c]", 0..20)
+        ) {
+            let path = format!("/{}", pieces.concat());
+            if let Ok(once) = reading(&path) {
+                prop_assert!(!once.contains("//") && !once.contains([';', '\\']), "{once}");
+                prop_assert_eq!(reading(&once), Ok(once));
+            }
         }
     }
 }

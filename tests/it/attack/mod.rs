@@ -6,6 +6,7 @@ mod framing;
 mod keys;
 mod paths;
 mod secrets;
+mod spellings;
 mod strict;
 
 use std::cell::Cell;

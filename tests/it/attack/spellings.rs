@@ -1,0 +1,160 @@
+//! Spellings of a protected place: path and target.
+
+use super::Stand;
+use super::paths::{AMBIGUOUS, BAD, BARE, HOST, MISSING, judge};
+
+/// Spellings of a place; `{}` is the place, `{1}` its first letter, `{-1}` the rest.
+const SPELLINGS: &[(&str, &str)] = &[
+    ("/{}", MISSING),
+    ("/{}?x", MISSING),
+    ("/{}?", MISSING),
+    ("/{}??/../x", MISSING),
+    ("/%{1}{-1}", MISSING),
+    ("http://a.test/{}", MISSING),
+    ("HTTP://A.TEST/{}", MISSING),
+    ("https://a.test/{}", MISSING),
+    ("http://a.test:80/{}", MISSING),
+    ("http://a.test/%{1}{-1}?x", MISSING),
+    ("http://a.test.:80/{}", MISSING),
+    ("//{}", AMBIGUOUS),
+    ("///{}", AMBIGUOUS),
+    ("//a.test/{}", AMBIGUOUS),
+    ("/./{}", AMBIGUOUS),
+    ("/%2e/{}", AMBIGUOUS),
+    ("/%2E/{}", AMBIGUOUS),
+    ("/x/../{}", AMBIGUOUS),
+    ("/x/%2e%2e/{}", AMBIGUOUS),
+    ("/x/%2E%2E/{}", AMBIGUOUS),
+    ("/x/.%2e/{}", AMBIGUOUS),
+    ("/x/%2e./{}", AMBIGUOUS),
+    ("/x/..;/{}", AMBIGUOUS),
+    ("/x/..;a=b/{}", AMBIGUOUS),
+    ("/x/.;/../{}", AMBIGUOUS),
+    ("/x/..%3b/{}", AMBIGUOUS),
+    ("/x/%2e%2e%3B/{}", AMBIGUOUS),
+    ("/x/..%2f{}", AMBIGUOUS),
+    ("/x/..%2F{}", AMBIGUOUS),
+    ("/x%2f..%2f{}", AMBIGUOUS),
+    ("/x%2f%2e%2e%2f{}", AMBIGUOUS),
+    ("/x/..%5c{}", AMBIGUOUS),
+    ("/x/..\\{}", AMBIGUOUS),
+    ("/x\\..\\{}", AMBIGUOUS),
+    ("/x/%252e%252e/{}", AMBIGUOUS),
+    ("/x/..%252f{}", AMBIGUOUS),
+    ("/x/..%c0%af{}", AMBIGUOUS),
+    ("/x/%c0%ae%c0%ae/{}", AMBIGUOUS),
+    ("/x/%e0%80%ae./{}", AMBIGUOUS),
+    ("/x/%f0%80%80%ae./{}", AMBIGUOUS),
+    ("/opt/../{}", AMBIGUOUS),
+    ("/own/../{}", AMBIGUOUS),
+    ("/opt/..;/{}", AMBIGUOUS),
+    ("/opt%2f..%2f{}", AMBIGUOUS),
+    ("/%2f{}", AMBIGUOUS),
+    ("/%5c{}", AMBIGUOUS),
+    ("/\\{}", AMBIGUOUS),
+    ("/;/{}", AMBIGUOUS),
+    ("/;x/{}", AMBIGUOUS),
+    ("/%3b/{}", AMBIGUOUS),
+    ("/{};x", AMBIGUOUS),
+    ("/{};", AMBIGUOUS),
+    ("/{}%3bx", AMBIGUOUS),
+    ("/{}%00", AMBIGUOUS),
+    ("/{}%00.html", AMBIGUOUS),
+    ("/{}%09", AMBIGUOUS),
+    ("/{}%0a", AMBIGUOUS),
+    ("/{}%0d%0aX-Auth-Subject:%20root", AMBIGUOUS),
+    ("/{}%7f", AMBIGUOUS),
+    ("/{}%23", AMBIGUOUS),
+    ("/{}%3f", AMBIGUOUS),
+    ("/{}%3Fx", AMBIGUOUS),
+    ("/{}#", AMBIGUOUS),
+    ("/{}#x", AMBIGUOUS),
+    ("/x#/../{}", AMBIGUOUS),
+    ("/x?y#/{}", AMBIGUOUS),
+    ("/{}%", AMBIGUOUS),
+    ("/{}%2", AMBIGUOUS),
+    ("/{}%zz", AMBIGUOUS),
+    ("/{}%u002f", AMBIGUOUS),
+    ("/{}%%32%66", AMBIGUOUS),
+    ("/{}%ff", AMBIGUOUS),
+    ("/{}%c0%af", AMBIGUOUS),
+    ("/{}%e0%80%af", AMBIGUOUS),
+    ("/{}%ed%a0%80", AMBIGUOUS),
+    ("/%25{1}{-1}", AMBIGUOUS),
+    ("/{}/.", AMBIGUOUS),
+    ("/{}/..", AMBIGUOUS),
+    ("/{}/../x", AMBIGUOUS),
+    ("/{}/./x", AMBIGUOUS),
+    ("/{}//", AMBIGUOUS),
+    ("http://a.test//{}", AMBIGUOUS),
+    ("http://a.test/x/../{}", AMBIGUOUS),
+    ("http://a.test/%2e%2e/{}", AMBIGUOUS),
+    ("http://a.test/{}#x", AMBIGUOUS),
+    ("http://b.test/{}", HOST),
+    ("http://a.test:8080/{}", HOST),
+    ("http://b.test@a.test/{}", HOST),
+    ("http://a.test@b.test/{}", HOST),
+    ("http://user:pass@a.test/{}", HOST),
+    ("http://a.test:80:80/{}", BARE),
+    ("http://[a.test]/{}", HOST),
+    ("http://a%2etest/{}", BARE),
+    ("ftp://a.test/{}", BAD),
+    ("ws://a.test/{}", BAD),
+    ("file:///{}", BARE),
+    ("http:///{}", BARE),
+    ("http:/{}", BARE),
+    ("{}", BAD),
+    ("a.test/{}", BARE),
+    ("./{}", BARE),
+    ("/{} ", BARE),
+    (" /{}", BARE),
+    ("/{}\t", BARE),
+    ("/{}\u{b}", BARE),
+    ("/{}\u{1}", BARE),
+    ("/{}\u{7f}", BARE),
+    ("/{}\0", BARE),
+    ("/{}\u{a0}", AMBIGUOUS),
+    ("/{}\u{ff0f}", AMBIGUOUS),
+    ("/{}?\u{fc}", BAD),
+    ("/{}.", "/{}."),
+    ("/{}%2e", "/{}."),
+    ("/{}%20", "/{}%20"),
+    ("/{}%2", AMBIGUOUS),
+    ("/{}%2B", "/{}%2B"),
+    ("/{}:80", "/{}:80"),
+    ("/{},x", "/{},x"),
+    ("/{}@x", "/{}@x"),
+    ("/{}~", "/{}~"),
+    ("/{}x", "/{}x"),
+    ("/x{}", "/x{}"),
+    ("/x/{}", "/x/{}"),
+    ("/x?/../{}", "/x?/../{}"),
+    ("/?/{}", "/?/{}"),
+    ("/x?{}#".trim_ascii(), AMBIGUOUS),
+    ("/%c3%bc/{}", "/%C3%BC/{}"),
+    ("/{}%c3%bc", "/{}%C3%BC"),
+    ("http://a.test?/{}", "/?/{}"),
+];
+
+fn spell(template: &str, place: &str) -> String {
+    let (first, rest) = place.split_at(1);
+    let code = format!("{:02x}", first.as_bytes()[0]);
+    template.replace("{1}", &code).replace("{-1}", rest).replace("{}", place)
+}
+
+async fn every_spelling_of(place: &str) {
+    let stand = Stand::start().await;
+    for (template, want) in SPELLINGS {
+        judge(&stand, "a.test", &spell(template, place), &spell(want, place)).await;
+    }
+}
+
+#[tokio::test]
+async fn no_spelling_of_a_prefix_is_served_without_a_credential() {
+    every_spelling_of("admin").await;
+}
+
+#[tokio::test]
+async fn no_spelling_of_an_exact_path_is_served_without_a_credential() {
+    every_spelling_of("exact").await;
+}
