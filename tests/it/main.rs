@@ -12,6 +12,7 @@
 mod architecture;
 mod cli;
 mod config;
+mod guarantees;
 mod harness;
 mod licences;
 mod proxy;

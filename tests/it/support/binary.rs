@@ -50,19 +50,20 @@ impl Home {
     /// A folder whose `keyward.yaml` is this text after two listeners on free ports and a store.
     pub fn new(yaml: &str) -> Self {
         let home = Self { folder: TempDir::new().unwrap(), public: free_port(), admin: free_port() };
-        home.write("keyward.yaml", &format!("{}{yaml}", home.base()));
+        home.rewrite(yaml);
         home
     }
 
     /// Replaces what follows the listeners and the store, such as for a reload.
     pub fn rewrite(&self, yaml: &str) {
-        self.write("keyward.yaml", &format!("{}{yaml}", self.base()));
+        self.write("keyward.yaml", &self.whole(yaml));
     }
 
-    fn base(&self) -> String {
+    /// A whole configuration: listeners and store, then this text.
+    pub fn whole(&self, yaml: &str) -> String {
         format!(
             "listeners: [{{ name: public, address: \"{}\" }}]\nadmin: {{ address: \"{}\" }}\n\
-             store: {{ sqlite: {{ path: data/keyward.db }} }}\n",
+             store: {{ sqlite: {{ path: data/keyward.db }} }}\n{yaml}",
             self.public, self.admin
         )
     }
@@ -124,7 +125,18 @@ impl Home {
 
     /// Starts `serve` and waits until it is ready.
     pub async fn serve(&self) -> Serving {
-        let mut serving = self.start(&["serve"]);
+        self.until_ready(self.start(&["serve"])).await
+    }
+
+    /// Starts `serve` under another program, such as `prlimit --nofile=100`, and waits until it is ready.
+    pub async fn serve_under(&self, words: &[&str]) -> Serving {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(env!("CARGO_BIN_EXE_keyward")).arg("serve");
+        self.until_ready(Self::spawn(self.prepared(command))).await
+    }
+
+    /// Waits until what was started is ready.
+    pub async fn until_ready(&self, mut serving: Serving) -> Serving {
         let admin = self.admin;
         within("readiness", async {
             while !is_ready(admin).await {
@@ -138,7 +150,11 @@ impl Home {
 
     /// Starts a command and does not wait.
     pub fn start(&self, words: &[&str]) -> Serving {
-        let mut child = self.command(words).stdin(Stdio::null()).spawn().expect("the binary starts");
+        Self::spawn(self.command(words))
+    }
+
+    fn spawn(mut command: Command) -> Serving {
+        let mut child = command.stdin(Stdio::null()).spawn().expect("the binary starts");
         let output = Arc::new(Mutex::new(String::new()));
         let readers = [
             collect(child.stdout.take().unwrap(), output.clone()),
@@ -149,7 +165,12 @@ impl Home {
 
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
-        command.args(words).current_dir(self.folder.path());
+        command.args(words);
+        self.prepared(command)
+    }
+
+    fn prepared(&self, mut command: Command) -> Command {
+        command.current_dir(self.folder.path());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.env_remove("RUST_LOG");
         command
