@@ -1,6 +1,5 @@
 //! What is done with a connection that was accepted: served, or turned away when there are too many.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -11,38 +10,37 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::refusal::Refusal;
 use crate::proxy::gateway;
-use crate::proxy::worker::Worker;
+use crate::proxy::worker::{Gauge, Shared, Worker};
 use crate::server::conn::Conn;
 use crate::server::connection;
-use crate::telemetry::metrics::{Connections, OpenConnection};
+use crate::telemetry::metrics::Connections;
 
-/// Connections that one worker turns away gently at once. Beyond these the flood is cut off without a word.
-const TURNED_AWAY: usize = 64;
+/// Connections that are turned away gently at once: those beyond may be reset before they see why.
+const TURNED_AWAY: usize = 32;
 
 /// Takes what one listener of one worker accepts.
 pub struct Acceptor {
     worker: Rc<Worker>,
     tasks: TaskTracker,
     connections: Connections,
-    turned_away: Rc<Cell<usize>>,
     /// The most connections that this process has descriptors for.
     most: usize,
 }
 
 impl Acceptor {
     pub fn new(worker: Rc<Worker>, tasks: TaskTracker, connections: Connections, most: usize) -> Self {
-        Self { worker, tasks, connections, turned_away: Rc::default(), most }
+        Self { worker, tasks, connections, most }
     }
 
     /// Serves the connection, or turns it away.
     pub fn take(&self, stream: TcpStream, peer: SocketAddr) {
         let state = self.worker.state();
         let most = state.plan.config.max.connections.min(self.most);
-        let Some(place) = Place::take(&self.worker, &self.connections, most) else {
+        let Some(place) = Place::take(&self.worker, |shared| &shared.connections, most) else {
             return self.turn_away(stream);
         };
         let (Ok(local), Ok(())) = (stream.local_addr(), stream.set_nodelay(true)) else { return };
-        let worker = Rc::clone(&self.worker);
+        let (worker, open) = (Rc::clone(&self.worker), self.connections.open());
         let conn = Conn::new(peer, local, state.plan.connection, &worker.deadlines, Rc::clone(&worker.drain));
         let max = &state.plan.config.max;
         let http = protocol(max.headers, max.header_count);
@@ -56,55 +54,41 @@ impl Acceptor {
                 state.plan.raw_answer(&Refusal::RequestTimeout, &id)
             };
             connection::serve(stream, &conn, &http, service, slow_head).await;
-            drop(place);
+            drop((place, open));
         });
     }
 
     fn turn_away(&self, stream: TcpStream) {
-        if self.turned_away.get() >= TURNED_AWAY {
+        let worker = &self.worker;
+        let id = worker.request_ids.make(worker.clock.now());
+        let answer = worker.state().plan.raw_answer(&Refusal::Overloaded, &id);
+        let Some(place) = Place::take(worker, |shared| &shared.turned_away, TURNED_AWAY) else {
+            let _ = stream.try_write(&answer);
             return;
-        }
-        let id = self.worker.request_ids.make(self.worker.clock.now());
-        let answer = self.worker.state().plan.raw_answer(&Refusal::Overloaded, &id);
-        let counted = Counted::one_more(&self.turned_away);
+        };
         self.tasks.spawn_local(async move {
             connection::turn_away(stream, &answer).await;
-            drop(counted);
+            drop(place);
         });
     }
 }
 
-/// One of the connections that may be open at once; given back however its task ends.
+/// One of those that may be there at once; given back however its task ends.
 struct Place {
     worker: Rc<Worker>,
-    _open: OpenConnection,
+    gauge: fn(&Shared) -> &Gauge,
 }
 
 impl Place {
-    fn take(worker: &Rc<Worker>, connections: &Connections, most: usize) -> Option<Self> {
-        let entered = worker.shared.connections.try_enter(most);
-        entered.then(|| Self { worker: Rc::clone(worker), _open: connections.open() })
+    fn take(worker: &Rc<Worker>, gauge: fn(&Shared) -> &Gauge, most: usize) -> Option<Self> {
+        let entered = gauge(&worker.shared).try_enter(most);
+        entered.then(|| Self { worker: Rc::clone(worker), gauge })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.worker.shared.connections.leave();
-    }
-}
-
-struct Counted(Rc<Cell<usize>>);
-
-impl Counted {
-    fn one_more(count: &Rc<Cell<usize>>) -> Self {
-        count.set(count.get() + 1);
-        Self(Rc::clone(count))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        (self.gauge)(&self.worker.shared).leave();
     }
 }
 

@@ -42,7 +42,7 @@ impl Front {
     /// What is known of `digest` at `now` and `wall`; `None` when it takes [`load`](Self::load) to tell.
     #[must_use]
     pub fn cached(&self, digest: &HashedToken, now: Tick, wall: Timestamp) -> Option<Verdict> {
-        let view = self.view(now, wall);
+        let view = self.shared.view(now, wall);
         if view.reach == Reach::Nothing {
             return Some(Err(Denied::Unavailable));
         }
@@ -65,15 +65,9 @@ impl Front {
     /// Adds this worker's counts up and drops a few entries that can serve no more. For the worker's tick.
     pub fn flush(&self) {
         self.tally.flush(&self.shared.totals);
-        let view = self.view(self.shared.clock.tick(), self.shared.clock.now());
+        let view = self.shared.view(self.shared.clock.tick(), self.shared.clock.now());
         let kept = self.shared.caches.load().terms.stale_while_unavailable;
         self.table.borrow_mut().clean_some(|entry| entry.is_waste(&self.shared.marks, &view, kept));
-    }
-
-    #[inline]
-    fn view(&self, now: Tick, wall: Timestamp) -> View {
-        let reach = self.shared.contact.reach(now);
-        View { now, wall, reach, epoch: self.shared.marks.epoch() }
     }
 
     #[inline]
@@ -150,7 +144,7 @@ impl Front {
     /// Judges what a look-up brought, however short its life; `None` when a change has overtaken it since.
     pub(super) fn take(&self, loaded: &Loaded) -> Option<Verdict> {
         let clock = &self.shared.clock;
-        let view = self.view(clock.tick(), clock.now());
+        let view = self.shared.view(clock.tick(), clock.now());
         if view.reach == Reach::Nothing {
             return Some(Err(Denied::Unavailable));
         }

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::entry::Valid;
+use super::entry::{Denial, Loaded, Standing, Valid};
 use super::lookup::{Landed, Lookup, Unanswered};
 use super::shared::Shared;
 use super::stats::{Layer, Outcome};
@@ -75,12 +75,28 @@ impl Loader {
         if let Some(flight) = self.flights.get_mut(&digest) {
             self.shared.totals.add(Layer::Positive, Outcome::Joined, 1);
             flight.waiting.push(reply);
+        } else if let Some(loaded) = self.just_landed(&digest) {
+            self.shared.totals.add(Layer::Positive, Outcome::Joined, 1);
+            // Nobody to answer is nobody to tell.
+            let _ = reply.send(Ok(loaded));
         } else if self.flights.len() < FLIGHTS {
             self.take_off(digest, Flight { waiting: vec![reply], refreshing: None });
         } else {
-            // Nobody to answer is nobody to tell.
             let _ = reply.send(Err(Unanswered));
         }
+    }
+
+    /// What a flight brought that landed after the question was sent and before it was read.
+    fn just_landed(&self, digest: &HashedToken) -> Option<Loaded> {
+        let shared = &*self.shared;
+        let view = shared.view(shared.clock.tick(), shared.clock.now());
+        let caches = shared.caches.load();
+        let good = |entry: &Arc<Valid>| {
+            matches!(entry.standing(&shared.marks, &view), Standing::Fresh | Standing::Ageing)
+        };
+        let refused = |entry: &Arc<Denial>| entry.refused(&shared.marks, &view).is_some();
+        let valid = caches.valid(digest).filter(good).map(Loaded::Valid);
+        valid.or_else(|| caches.refused(digest).filter(refused).map(Loaded::Refused))
     }
 
     fn refresh(&mut self, entry: Arc<Valid>) {

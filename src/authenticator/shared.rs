@@ -4,10 +4,11 @@ use arc_swap::ArcSwap;
 
 use super::cache::Caches;
 use super::contact::Contact;
+use super::entry::View;
 use super::marks::Marks;
 use super::stats::{Stats, Totals};
 use crate::auth::catalogue::Catalogue;
-use crate::clock::Clock;
+use crate::clock::{Clock, Tick, Timestamp};
 use crate::config;
 
 /// See the module.
@@ -46,6 +47,13 @@ impl Shared {
         self.catalogue.store(catalogue.into());
         // Last: a look-up that reads the new epoch must read the new catalogue after it.
         self.marks.end_all();
+    }
+
+    /// What a request at `now` and `wall` sees. Contact is read before the marks that entries are held against.
+    #[inline]
+    pub(super) fn view(&self, now: Tick, wall: Timestamp) -> View {
+        let reach = self.contact.reach(now);
+        View { now, wall, reach, epoch: self.marks.epoch() }
     }
 
     pub(super) fn stats(&self) -> Stats {

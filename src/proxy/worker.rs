@@ -44,6 +44,8 @@ pub struct Shared {
     pub in_flight: Gauge,
     /// Client connections.
     pub connections: Gauge,
+    /// Client connections that are being told that they are too many.
+    pub turned_away: Gauge,
 }
 
 /// One worker.

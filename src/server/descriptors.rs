@@ -2,8 +2,8 @@
 
 use std::fs;
 
-/// Kept for the store, the logs, the control plane and the listeners.
-const KEPT: usize = 64;
+/// Kept for the store, the logs, the control plane, the listeners, and clients that are being turned away.
+const KEPT: usize = 128;
 
 /// The process's limit on open files (`ulimit -n`); `None` when there is none, or the system does not tell.
 #[must_use]
@@ -11,11 +11,11 @@ pub fn limit() -> Option<usize> {
     parse(&fs::read_to_string("/proc/self/limits").ok()?)
 }
 
-/// The most client connections that a limit has room for. Each may want one more to an upstream; what is left lets
-/// operators in while clients take all they can.
+/// The most client connections that a limit has room for. A request in flight wants one more, to its upstream; a third
+/// is left for these, for most connections are idle. Operators get in while clients take all they can.
 #[must_use]
 pub const fn clients(limit: usize) -> usize {
-    let room = limit.saturating_sub(KEPT) / 2;
+    let room = limit.saturating_sub(KEPT) / 3 * 2;
     if room == 0 { 1 } else { room }
 }
 
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn clients_never_get_all_of_it() {
-        assert_eq!([0, 64, 100, 1024].map(clients), [1, 1, 18, 480]);
+        assert_eq!([0, 128, 200, 1024].map(clients), [1, 1, 36, 448]);
         assert!(limit().is_some_and(|limit| clients(limit) < limit));
     }
 }

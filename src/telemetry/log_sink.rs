@@ -4,6 +4,7 @@
 //! `keyward_log_dropped_total`.
 
 mod destination;
+mod losses;
 
 use std::cell::RefCell;
 use std::io::IsTerminal as _;
@@ -15,19 +16,18 @@ use std::time::Duration;
 
 pub use destination::CannotOpen;
 use destination::{Destination, Lost};
+use losses::Losses;
 
 use super::Form;
 use super::access::AccessRecord;
 use super::metrics::Dropped;
-use crate::clock::{Clock, Tick};
+use crate::clock::Clock;
 use crate::config;
 
 /// A worker hands its buffer over at the latest when it holds this many bytes.
 const BUFFER: usize = 32 << 10;
 /// Buffers that may wait for the destination: 16 MiB at most.
 const WAITING: usize = 512;
-/// How often lost lines are told in the log.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
 enum Message {
     Lines(Box<[u8]>),
@@ -54,7 +54,7 @@ struct Inner {
 struct Outlet {
     to: SyncSender<Message>,
     flags: Arc<Flags>,
-    dropped: Dropped,
+    losses: Arc<Losses>,
 }
 
 #[derive(Debug, Default)]
@@ -81,21 +81,19 @@ impl AccessLog {
         let (to, inbox) = sync_channel(WAITING);
         let (running, ended) = sync_channel(0);
         let flags = Arc::<Flags>::default();
+        let losses = Arc::new(Losses::new(dropped, clock));
         let writer = Writer {
             destination,
             inbox,
             flags: Arc::clone(&flags),
-            dropped: dropped.clone(),
-            clock,
-            told: 0,
-            told_at: None,
+            losses: Arc::clone(&losses),
             _running: running,
         };
         thread::Builder::new()
             .name("access-log".to_owned())
             .spawn(move || writer.run())
             .map_err(|source| CannotOpen::new(&log.access, source))?;
-        let outlet = Outlet { to, flags, dropped };
+        let outlet = Outlet { to, flags, losses };
         let access = Self { inner: Some(Inner { outlet, ended: Mutex::new(ended) }), terminal };
         access.set_format(log.format);
         Ok(access)
@@ -188,7 +186,7 @@ impl Outlet {
             return;
         }
         if self.to.try_send(Message::Lines(pending.bytes.as_slice().into())).is_err() {
-            self.dropped.add(pending.lines);
+            self.losses.add(pending.lines, None);
         }
         pending.bytes.clear();
         pending.lines = 0;
@@ -200,11 +198,7 @@ struct Writer {
     destination: Destination,
     inbox: Receiver<Message>,
     flags: Arc<Flags>,
-    dropped: Dropped,
-    clock: Clock,
-    /// Lost lines that were told already, and when.
-    told: u64,
-    told_at: Option<Tick>,
+    losses: Arc<Losses>,
     /// Dropped with the thread, which tells [`AccessLog::close`].
     _running: SyncSender<()>,
 }
@@ -231,38 +225,13 @@ impl Writer {
                 "the access log cannot be reopened; the old file is written on"
             );
         }
-        let mut failure = None;
-        if let Message::Lines(lines) = message {
-            let closing = || self.flags.closing.load(Ordering::Acquire);
-            if let Err(Lost { lines, error }) = self.destination.write(&lines, closing) {
-                self.dropped.add(lines);
-                failure = Some(error);
-            }
+        let closing = || self.flags.closing.load(Ordering::Acquire);
+        if let Message::Lines(lines) = message
+            && let Err(Lost { lines, error }) = self.destination.write(&lines, closing)
+        {
+            return self.losses.add(lines, Some(&error));
         }
-        self.complain(failure);
-    }
-
-    /// Says that lines were lost, here or before the channel, but not more often than once a minute.
-    fn complain(&mut self, failure: Option<std::io::Error>) {
-        let total = self.dropped.total();
-        let now = self.clock.tick();
-        let too_soon = self.told_at.is_some_and(|last| now.since(last) < COMPLAIN_EVERY);
-        if total == self.told || too_soon {
-            return;
-        }
-        let lines = total.saturating_sub(self.told);
-        match failure {
-            Some(error) => tracing::warn!(
-                lines,
-                error = &error as &dyn std::error::Error,
-                "lines of the access log are lost: its destination cannot be written"
-            ),
-            None => {
-                tracing::warn!(lines, "lines of the access log are lost: its destination is too slow");
-            }
-        }
-        self.told = total;
-        self.told_at = Some(now);
+        self.losses.tell(None);
     }
 }
 

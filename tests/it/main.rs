@@ -13,6 +13,7 @@ mod architecture;
 mod attack;
 mod cli;
 mod config;
+mod guarantees;
 mod harness;
 mod licences;
 mod process;

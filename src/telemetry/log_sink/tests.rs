@@ -185,15 +185,12 @@ fn lost_lines_are_told_at_once_and_then_once_a_minute() {
             destination: Destination::open(&access).unwrap().unwrap(),
             inbox: sync_channel(1).1,
             flags: Arc::default(),
-            dropped: Metrics::new().unwrap().log_dropped(),
-            clock: clock.clone(),
-            told: 0,
-            told_at: None,
+            losses: Arc::new(Losses::new(Metrics::new().unwrap().log_dropped(), clock.clone())),
             _running: sync_channel(0).0,
         };
         let mut lose = || writer.handle(Message::Lines(b"one\ntwo\n".as_slice().into()));
         (0..3).for_each(|_| lose());
-        clock.advance(COMPLAIN_EVERY);
+        clock.advance(losses::COMPLAIN_EVERY);
         lose();
     });
     let lines: Vec<&str> = text.lines().collect();

@@ -61,19 +61,20 @@ impl Home {
     /// A folder whose `keyward.yaml` is this text after two listeners on free ports and a store.
     pub fn new(yaml: &str) -> Self {
         let home = Self { folder: TempDir::new().unwrap(), public: free_port(), admin: free_port() };
-        home.write("keyward.yaml", &format!("{}{yaml}", home.base()));
+        home.rewrite(yaml);
         home
     }
 
     /// Replaces what follows the listeners and the store, such as for a reload.
     pub fn rewrite(&self, yaml: &str) {
-        self.write("keyward.yaml", &format!("{}{yaml}", self.base()));
+        self.write("keyward.yaml", &self.whole(yaml));
     }
 
-    fn base(&self) -> String {
+    /// A whole configuration: listeners and store, then this text.
+    pub fn whole(&self, yaml: &str) -> String {
         format!(
             "listeners: [{{ name: public, address: \"{}\" }}]\nadmin: {{ address: \"{}\" }}\n\
-             store: {{ sqlite: {{ path: data/keyward.db }} }}\n",
+             store: {{ sqlite: {{ path: data/keyward.db }} }}\n{yaml}",
             self.public, self.admin
         )
     }
@@ -135,7 +136,15 @@ impl Home {
         self.until_ready(start(command)).await
     }
 
-    async fn until_ready(&self, mut serving: Serving) -> Serving {
+    /// Starts `serve` under another program, such as `prlimit --nofile=100`, and waits until it is ready.
+    pub async fn serve_under(&self, words: &[&str]) -> Serving {
+        let mut under = words.to_vec();
+        under.push(BINARY);
+        self.serve_as(self.command_under(&under, &["serve"])).await
+    }
+
+    /// Waits until what was started is ready.
+    pub async fn until_ready(&self, mut serving: Serving) -> Serving {
         let admin = self.admin;
         within("readiness", async {
             while !is_ready(admin).await {

@@ -147,6 +147,11 @@ impl Gateway {
         self.running.admin()
     }
 
+    /// The store's file.
+    pub fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("data/keyward.db")
+    }
+
     /// The use cases behind the commands.
     pub fn issuer(&self) -> std::sync::Arc<keyward::issuer::Issuer> {
         self.running.issuer()

@@ -94,9 +94,14 @@ enum Framing {
 impl Raw {
     /// Connects; small pieces are sent at once.
     pub async fn connect(to: SocketAddr) -> Self {
-        let stream = within("connecting", TcpStream::connect(to)).await.expect("the connection is accepted");
+        Self::try_connect(to).await.expect("the connection is accepted")
+    }
+
+    /// Connects, or tells why not.
+    pub async fn try_connect(to: SocketAddr) -> io::Result<Self> {
+        let stream = within("connecting", TcpStream::connect(to)).await?;
         stream.set_nodelay(true).unwrap();
-        Self { stream, leftover: Vec::new() }
+        Ok(Self { stream, leftover: Vec::new() })
     }
 
     /// Connects with a small receive buffer, so that a peer that is not read from is soon held back.
