@@ -91,6 +91,12 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Whether it has every scope of `required`. Most often it has exactly these, which one look tells.
+    #[must_use]
+    pub fn has(&self, required: &ScopeSet) -> bool {
+        required.is_empty() || self.identity.scopes() == required.as_str() || self.scopes.covers(required)
+    }
+
     /// Whether the credential may be used from `address`. An IPv4-mapped IPv6 address counts as IPv4.
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {

@@ -192,7 +192,7 @@ impl Decision {
     /// When a scope is missing or the address is not allowed.
     pub fn authorize(&self, route: usize, principal: &Principal, client: IpAddr) -> Result<(), Refusal> {
         let Some(rule) = self.rules.get(route) else { return Ok(()) };
-        if scopes(&rule.auth).is_some_and(|required| !principal.scopes.covers(required)) {
+        if scopes(&rule.auth).is_some_and(|required| !principal.has(required)) {
             return Err(Refusal::InsufficientScope { required: Arc::clone(&rule.required) });
         }
         if !principal.allows(client) {

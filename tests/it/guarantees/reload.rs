@@ -193,7 +193,7 @@ async fn what_waits_for_a_restart_is_said() {
     home.write("keyward.yaml", &moved);
     let done = home.run(&["reload"]);
     for name in ["listeners", "log.access"] {
-        assert!(done.stderr.contains(&format!("{name} changed")), "{}", done.stderr);
+        assert!(done.stderr.contains(&format!("{name} differs from what is running")), "{}", done.stderr);
     }
     done.exited(0);
     assert_eq!(Client::new(home.public()).get("/").await.text(), "ok");
