@@ -13,6 +13,7 @@ use crate::message::fields::Fate;
 use crate::message::framing::Framing;
 use crate::web::client_address::Trust;
 use crate::web::forwarded::Arrival;
+use crate::web::request_id::{self, RequestId};
 use crate::web::traceparent;
 
 /// One request, ready to be written to whichever endpoint is chosen.
@@ -24,7 +25,7 @@ pub struct Forward<'a> {
     admission: &'a Admission<'a>,
     principal: Option<&'a Principal>,
     arrival: Arrival<'a>,
-    request_id: &'a str,
+    request_id: &'a RequestId,
     traced: bool,
 }
 
@@ -40,7 +41,7 @@ impl<'a> Forward<'a> {
         admission: &'a Admission<'a>,
         caller: Option<&'a Valid>,
         arrival: Arrival<'a>,
-        request_id: &'a str,
+        request_id: &'a RequestId,
     ) -> Result<Self, Refusal> {
         Ok(Self {
             parts,
@@ -68,7 +69,7 @@ impl<'a> Forward<'a> {
         self.write_passing(out);
         self.write_identity(out);
         self.arrival.write(&self.parts.headers, |name, value| field(out, name, value));
-        field(out, "x-request-id", self.request_id.as_bytes());
+        field(out, request_id::FIELD, self.request_id.as_bytes());
         match self.framing {
             Framing::None => {}
             Framing::Length(length) => field(out, "content-length", decimal(length, &mut [0; 20])),

@@ -90,8 +90,7 @@ async fn try_handle(
         port: conn.port_text.as_bytes(),
         host: admission.host.sent(),
     };
-    let forward =
-        Forward::new(plan, route, parts, &admission, entry.as_deref(), arrival, request_id.as_str())?;
+    let forward = Forward::new(plan, route, parts, &admission, entry.as_deref(), arrival, &request_id)?;
     send(state, &forward, body, ticket).await
 }
 
@@ -169,7 +168,7 @@ fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) 
     let Answer { head, mut exchange, endpoint } = answer;
     ticket.sends(head.status.as_u16());
     let mut headers = head.headers;
-    if let Ok(id) = HeaderValue::from_str(ticket.request_id.as_str()) {
+    if let Ok(id) = HeaderValue::from_bytes(ticket.request_id.as_bytes()) {
         headers.insert("x-request-id", id);
     }
     let body = match exchange.take_whole() {

@@ -231,6 +231,25 @@ impl Ticket {
         // Until the answer began, less the time for which the upstream was waited for.
         let until_answer = answered_at.since(self.started);
         let own = until_answer.saturating_sub(upstream.unwrap_or_default());
+        if !self.worker.log.is_off() {
+            self.log(own, upstream);
+        }
+        let asked = self.route.and_then(|route| self.state.upstream_index(route)).zip(upstream);
+        self.state.metrics.count(&Finished {
+            door: Door::Proxy,
+            route: self.route,
+            outcome: match self.code {
+                Some(code) => Outcome::Refused(code),
+                None if self.allowed => Outcome::Allowed,
+                None => Outcome::Undecided,
+            },
+            request: total,
+            own,
+            upstream: asked,
+        });
+    }
+
+    fn log(&self, own: Duration, upstream: Option<Duration>) {
         let principal = self.entry.as_deref().map(Valid::principal);
         let uri_path = self.uri.path().as_bytes();
         self.worker.log.push(&AccessRecord {
@@ -249,19 +268,6 @@ impl Ticket {
             bytes_out: self.bytes_out,
             own,
             upstream,
-        });
-        let asked = self.route.and_then(|route| self.state.upstream_index(route)).zip(upstream);
-        self.state.metrics.count(&Finished {
-            door: Door::Proxy,
-            route: self.route,
-            outcome: match self.code {
-                Some(code) => Outcome::Refused(code),
-                None if self.allowed => Outcome::Allowed,
-                None => Outcome::Undecided,
-            },
-            request: total,
-            own,
-            upstream: asked,
         });
     }
 }

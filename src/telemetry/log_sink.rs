@@ -152,6 +152,12 @@ struct Pending {
 }
 
 impl WorkerLog {
+    /// Whether lines go nowhere: then none need be made.
+    #[must_use]
+    pub const fn is_off(&self) -> bool {
+        self.outlet.is_none()
+    }
+
     /// Writes one line into the buffer.
     pub fn push(&self, record: &AccessRecord<'_>) {
         let Some(outlet) = &self.outlet else {

@@ -38,6 +38,15 @@ impl RequestId {
         }
     }
 
+    /// The id as bytes, which costs nothing.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Form::Made(text) => text,
+            Form::Sent(text) => text.as_bytes(),
+        }
+    }
+
     /// Takes the id that a trusted peer sent: exactly one, and well-formed.
     #[must_use]
     pub fn sent(headers: &HeaderMap) -> Option<Self> {

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use memchr::memchr_iter;
 
 use super::failure::Failure;
 use crate::message::fields::{self, ResponseFate};
@@ -61,7 +62,7 @@ fn take_one(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
     // Status line, fields, empty line.
     let lines = answer.headers.len() + 2;
     let block = buf.get(..length).unwrap_or_default();
-    if block.iter().filter(|byte| **byte == b'\r').count() != lines {
+    if memchr_iter(b'\r', block).count() != lines {
         return Err(Failure::Malformed("a line of its fields ends without CR"));
     }
     let protocol = if answer.version == Some(1) { Protocol::Http11 } else { Protocol::Http10 };
