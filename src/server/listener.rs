@@ -226,4 +226,30 @@ mod tests {
         assert_eq!(accepted.len(), clients.len());
         assert_eq!(connect(address).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
+
+    #[tokio::test]
+    async fn the_system_is_asked_for_those_that_the_runtime_has_not_heard_of() {
+        let socket = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
+        let mut clients = Vec::new();
+        for _ in 0..10 {
+            clients.push(connect(socket.local_addr().unwrap()).await.unwrap());
+        }
+        let mut accepted = Vec::new();
+        empty(&socket, |stream, _| accepted.push(stream));
+        assert_eq!(accepted.len(), clients.len());
+    }
+
+    /// A connection that would be made only to be reset is not made: its client goes on trying.
+    #[tokio::test]
+    async fn who_comes_when_it_stops_is_not_accepted_to_be_reset() {
+        let socket = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
+        let address = socket.local_addr().unwrap();
+        let listener = tokio::net::TcpListener::from_std(socket).unwrap();
+        turn_new_ones_away(&listener).unwrap();
+        let mut late = std::pin::pin!(connect(address));
+        // Its first packet is sent with the first poll.
+        assert!(futures_util::poll!(late.as_mut()).is_pending());
+        drop(listener);
+        assert_eq!(late.await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
 }

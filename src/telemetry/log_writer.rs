@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::metrics::Dropped;
 
 /// Lines that may wait for the destination.
-const WAITING: usize = 4096;
+const WAITING: usize = 1024;
 
 enum Message {
     Line(Box<[u8]>),

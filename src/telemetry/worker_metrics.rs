@@ -221,6 +221,17 @@ mod tests {
     }
 
     #[test]
+    fn a_request_on_which_nothing_was_decided_counts_as_a_request_and_no_decision() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let worker = WorkerMetrics::new(&metrics, &names(&["orders"]), &names(&["api"]));
+        worker.count(&Finished { outcome: Outcome::Undecided, upstream: None, ..ALLOWED_REQUEST });
+        worker.flush();
+        let requests = r#"keyward_request_seconds_count{door="proxy",route="orders"}"#;
+        assert_eq!(value(&metrics, requests).as_deref(), Some("1"));
+        assert_eq!(value(&metrics, ORDERS_ALLOWED).as_deref(), Some("0"));
+    }
+
+    #[test]
     fn every_outcome_of_every_route_has_its_own_series() {
         let metrics = Arc::new(Metrics::new().unwrap());
         let worker = WorkerMetrics::new(&metrics, &names(&["a", "b"]), &[]);

@@ -87,8 +87,12 @@ async fn a_command_loads_the_file_and_says_so() {
     let upstream = Upstream::always(Answer::ok("ok")).await;
     let home = open_home(&upstream, "");
     let _serving = home.serve().await;
+    let mut client = Client::new(home.public());
+    assert_eq!(client.get("/").await.status, 200);
     let said = home.run(&["reload"]).exited(0);
     assert_eq!(said, "The configuration was reloaded.\n");
+    assert_eq!(client.get("/").await.status, 200);
+    assert_eq!(upstream.connections().len(), 1, "the reload dropped a connection to an endpoint that stayed");
     assert_eq!(metric(home.admin(), LOADED).await, 1);
 }
 
