@@ -37,7 +37,7 @@ pub struct Explain {
     /// The request's method
     #[arg(long, default_value = "GET")]
     method: Method,
-    /// The request's URL, as the client writes it: http://api.example.com/v1/orders
+    /// The request's URL, as the client writes it, such as `http://api.example.com/v1/orders`
     #[arg(long, value_parser = whole_url)]
     url: http::Uri,
     /// A further header field, as `Name: value`; may be repeated
