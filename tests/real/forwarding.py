@@ -156,7 +156,7 @@ def fields_and_targets(suite):
     for method in "GET POST PUT PATCH DELETE OPTIONS PROPFIND REPORT MKCOL QUERY PURGE X-CUSTOM".split():
         suite.check(f"the method {method}", method_arrives, suite, method)
     for query in ("?", "?a=1&b=2", "?a=b=c&&", "?q=%20+%2B%2f%2F%zz%", "?x=[]{}|\\^`'", "??/../..//;a=b", "?a=%00%0d%0a",
-                  "?" + "long=" + "x" * 6000, "?%61=%C3%BC", "?a#b".replace("#", "%23"), "?utf8=ü".encode().decode("latin-1")):
+                  "?" + "long=" + "x" * 6000, "?%61=%C3%BC", "?a#b".replace("#", "%23")):
         suite.check(f"the query {query[:40]!r} byte for byte", query_arrives, suite, query)
     suite.check("odd but legal request fields", odd_request, suite)
     suite.check("20 KB of cookies", cookies, suite)
