@@ -6,10 +6,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use keyward::cli::{self, Cli, Failure, Streams};
 
-/// A request makes and frees a few blocks of some kilobytes, which the system's allocator serves slowly.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
