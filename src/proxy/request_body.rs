@@ -41,6 +41,9 @@ impl Body for RequestBody {
         loop {
             let Some(frame) = ready!(Pin::new(&mut self.incoming).poll_frame(cx)) else {
                 self.ended = true;
+                if self.conn.body_is_in_doubt() {
+                    return Poll::Ready(Some(Err(BodyFailure::InDoubt)));
+                }
                 return Poll::Ready(None);
             };
             // Trailers of HTTP/1.1 are not passed on; they are the only other kind of frame.

@@ -218,7 +218,14 @@ impl Conn {
         self.follower.borrow().is_past_body()
     }
 
-    pub(super) fn came(&self, bytes: &[u8]) {
+    /// Whether the current request's body has an end on which readers differ.
+    #[must_use]
+    pub fn body_is_in_doubt(&self) -> bool {
+        self.follower.borrow().has_lost_body()
+    }
+
+    /// These bytes arrived.
+    pub fn came(&self, bytes: &[u8]) {
         let mut follower = self.follower.borrow_mut();
         follower.take(bytes);
         // What comes between requests can be the rest of a body that nobody read.

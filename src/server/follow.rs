@@ -1,7 +1,7 @@
 //! Following a client's bytes from message to message, beside hyper, for what hyper does not tell: a `#` in the target,
 //! which it cuts off; a `Content-Length` that is repeated or stands beside a `Transfer-Encoding`, which it removes; a
 //! line that ends with LF alone, which it takes; and whether a body that nobody
-//! read has come whole.
+//! read has come whole; and whether a line of its trailers ends with LF alone, which hyper takes for part of the line.
 //!
 //! It judges nothing: what is malformed hyper refuses, and the connection ends. It allocates for pipelined requests only.
 
@@ -88,6 +88,12 @@ impl Follower {
         !self.ready.is_empty() || matches!(self.stage, Stage::Head | Stage::LostInHead)
     }
 
+    /// Whether the body of the last head that was taken has no end that could be told.
+    #[must_use]
+    pub fn has_lost_body(&self) -> bool {
+        self.ready.is_empty() && self.stage == Stage::Lost
+    }
+
     fn skip<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -118,6 +124,8 @@ impl Follower {
             return rest;
         }
         match self.stage {
+            // Another reader would take it for the end of a line, and what follows for the next request.
+            Stage::Size | Stage::Trailers if !self.line.ends_with_cr() => self.stage = Stage::Lost,
             Stage::Size => self.end_size(),
             Stage::Trailers if self.line.is_blank() => self.stage = Stage::Head,
             Stage::Head => self.end_head_line(),
@@ -317,6 +325,23 @@ mod tests {
             assert!(follower.is_past_body() && !follower.has_begun_another());
             follower.take(b"G");
             assert!(follower.is_past_body() && follower.has_begun_another());
+        }
+    }
+
+    /// hyper takes such a line for part of the next, and so would overlook the end of a body that others see.
+    #[test]
+    fn a_body_whose_trailers_have_a_line_without_cr_is_lost() {
+        let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+        for trailers in ["X: y\n", "X: y\n\r\n", "\n", "X: y\r\nZ\n"] {
+            let stream = format!("{head}{trailers}GET / HTTP/1.1\r\n\r\n");
+            for step in 1..=stream.len() {
+                assert_eq!(follow(stream.as_bytes(), step), (vec![PLAIN], false), "{trailers:?} by {step}");
+            }
+            let mut follower = Follower::default();
+            follower.take(stream.as_bytes());
+            assert!(!follower.has_lost_body(), "its head was not taken yet");
+            follower.next_head();
+            assert!(follower.has_lost_body() && !follower.is_past_body());
         }
     }
 
