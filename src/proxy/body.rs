@@ -24,6 +24,8 @@ pub struct Body {
 enum Source {
     Whole(Bytes),
     Stream(Stream),
+    /// It broke off; what came before that goes out first.
+    Broken(Failure),
     Ended,
 }
 
@@ -62,6 +64,7 @@ impl HttpBody for Body {
                 this.source = Source::Ended;
                 Some(Ok(bytes))
             }
+            Source::Broken(_) => return Poll::Ready(this.source.take_failure()),
             // Asked first, so that an answer that never pauses ends too.
             Source::Stream(_) if this.ticket.poll_total(cx).is_ready() => Some(Err(Failure::TotalTimeout)),
             Source::Stream(stream) => ready!(stream.exchange.poll_data(cx)),
@@ -75,10 +78,14 @@ impl HttpBody for Body {
                 Some(Ok(Frame::data(bytes)))
             }
             Some(Err(failure)) => {
-                if let Source::Stream(stream) = std::mem::replace(&mut this.source, Source::Ended) {
+                if let Source::Stream(stream) = &this.source {
                     this.ticket.broken(&failure, &stream.endpoint);
                 }
-                Some(Err(failure))
+                this.source = Source::Broken(failure);
+                // hyper forgets what it has not written when a body fails, and writes when one waits: else the client
+                // would see a connection that closes without an answer, and might well ask again.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             None => {
                 this.source.finish();
@@ -95,6 +102,7 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Ended => SizeHint::with_exact(0),
+            Source::Broken(_) => SizeHint::new(),
             Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Stream(stream) => {
                 stream.exchange.remaining().map_or_else(SizeHint::new, SizeHint::with_exact)
@@ -104,6 +112,13 @@ impl HttpBody for Body {
 }
 
 impl Source {
+    fn take_failure(&mut self) -> Option<Result<Frame<Bytes>, Failure>> {
+        match std::mem::replace(self, Self::Ended) {
+            Self::Broken(failure) => Some(Err(failure)),
+            _ => None,
+        }
+    }
+
     fn has_come_whole(&self) -> bool {
         matches!(self, Self::Stream(stream) if stream.exchange.remaining() == Some(0))
     }

@@ -15,13 +15,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::HttpService;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::conn::Conn;
 
 /// Bytes of an unread body that are taken and thrown away so that the client sees its answer instead of a reset.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
+/// So many at once.
+const SCRAP: usize = 16 * 1024;
 /// How long that may take.
 const LINGER: Duration = Duration::from_secs(5);
 /// Answers up to this size, fields included, are written in one piece.
@@ -183,13 +185,11 @@ async fn linger(stream: &mut TcpStream) {
     if stream.shutdown().await.is_err() {
         return;
     }
-    // On the heap: as an array it would be part of every connection's future from its beginning.
-    let mut scrap = vec![0; 16 * 1024];
     let mut left = LINGER_BYTES;
     let mut until = pin!(tokio::time::sleep(LINGER));
     while left > 0 {
         let read = tokio::select! {
-            read = stream.read(&mut scrap) => read,
+            read = poll_fn(|cx| poll_discard(stream, cx)) => read,
             () = &mut until => return,
         };
         match read {
@@ -197,4 +197,13 @@ async fn linger(stream: &mut TcpStream) {
             Ok(count) => left = left.saturating_sub(count),
         }
     }
+}
+
+/// Takes what has come and forgets it; 0 is the end. Room for it is there only meanwhile: who is ended may be many, and
+/// most of them send nothing.
+fn poll_discard(stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    let mut room = [MaybeUninit::uninit(); SCRAP];
+    let mut scrap = ReadBuf::uninit(&mut room);
+    ready!(Pin::new(stream).poll_read(cx, &mut scrap))?;
+    Poll::Ready(Ok(scrap.filled().len()))
 }
