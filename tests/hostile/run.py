@@ -69,12 +69,16 @@ def read_options():
     parser.add_argument("--proxy", action="append", type=target, required=True, metavar="KIND[=BIN]")
     parser.add_argument("--suite", type=lambda names: names.split(","), default=suites(), metavar="NAMES")
     parser.add_argument("--only", default="", metavar="WORDS")
+    parser.add_argument("--slow", type=int, default=2000, metavar="N", help="slow clients of each kind; below 1000 of all together")
+    parser.add_argument("--timed", action="store_true", help="judge waiting too: wants a quiet machine")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     for suite in options.suite:
         if suite not in suites():
             parser.error(f"there is no suite {suite}: {', '.join(suites())}")
+    for proxy in options.proxy:
+        proxy.slow, proxy.timed = options.slow, options.timed
     return options
 
 

@@ -29,6 +29,8 @@ class Target:
 
     kind: str
     keyward: str | None = None  # Keyward's binary
+    slow: int = 2000  # slow clients of each kind
+    timed: bool = False  # whether waiting is judged
 
 
 def table(results):
