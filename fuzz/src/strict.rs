@@ -118,7 +118,7 @@ fn fields(bytes: &[u8]) -> Read<Vec<(&[u8], &[u8])>> {
     }
 }
 
-/// Reads a chunked body to behind its trailers, which are dropped.
+/// Reads a chunked body to behind its trailers, of which only the lines are looked at.
 pub fn chunked(bytes: &[u8]) -> Read<Vec<u8>> {
     let mut body = Vec::new();
     let mut at = 0;
@@ -137,8 +137,8 @@ pub fn chunked(bytes: &[u8]) -> Read<Vec<u8>> {
             return Read::Bad("something behind a chunk size");
         }
         if size == 0 {
-            return match fields(&bytes[at..]) {
-                Read::Whole(_, length) => Read::Whole(body, at + length),
+            return match trailers(&bytes[at..]) {
+                Read::Whole((), length) => Read::Whole(body, at + length),
                 Read::Part => Read::Part,
                 Read::Bad(why) => Read::Bad(why),
             };
@@ -151,6 +151,23 @@ pub fn chunked(bytes: &[u8]) -> Read<Vec<u8>> {
             [b'\r', b'\n', ..] => at += 2,
             [] | [b'\r'] => return Read::Part,
             _ => return Read::Bad("a chunk longer than its size"),
+        }
+    }
+}
+
+/// Lines to behind the empty one.
+fn trailers(bytes: &[u8]) -> Read<()> {
+    let mut at = 0;
+    loop {
+        match line(&bytes[at..]) {
+            Read::Whole(text, length) => {
+                at += length;
+                if text.is_empty() {
+                    return Read::Whole((), at);
+                }
+            }
+            Read::Part => return Read::Part,
+            Read::Bad(why) => return Read::Bad(why),
         }
     }
 }
