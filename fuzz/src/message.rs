@@ -57,7 +57,10 @@ fn serve(bed: &Bed, stream: &[u8], manner: Manner, trust: Trust) -> Vec<Seen> {
     let io = Wire { rest: stream, piece: manner.piece(), conn: Rc::clone(&conn) };
     let max = &bed.plan.config.max;
     let mut http = http1::Builder::new();
-    http.header_read_timeout(None).max_header_size(max.headers).max_headers(max.header_count);
+    http.header_read_timeout(None)
+        .half_close(true)
+        .max_header_size(max.headers)
+        .max_headers(max.header_count);
     finish(http.serve_connection(io, service), stream.len() + 1000);
     seen.take()
 }
