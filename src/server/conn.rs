@@ -218,6 +218,12 @@ impl Conn {
         self.follower.borrow().is_past_body()
     }
 
+    /// Whether the end of the current request's body, which has been read, could be another for another parser.
+    #[must_use]
+    pub fn is_end_of_body_doubtful(&self) -> bool {
+        self.follower.borrow().is_end_doubtful()
+    }
+
     pub(super) fn came(&self, bytes: &[u8]) {
         let mut follower = self.follower.borrow_mut();
         follower.take(bytes);
