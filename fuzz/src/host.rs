@@ -22,6 +22,7 @@ pub fn run(data: &[u8]) {
     let other: Authority = sent.parse().expect("another reader takes it for an authority");
     assert_eq!(other.port_u16(), host.port(), "the port");
     assert_ne!(host.port(), Some(0));
+    assert!(host.port().is_none_or(|port| sent.ends_with(&format!(":{port}"))), "a port in another form");
     match other.host().strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         Some(literal) => {
             let address: Ipv6Addr = literal.parse().expect("an address in brackets");

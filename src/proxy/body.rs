@@ -24,8 +24,8 @@ pub struct Body {
 enum Source {
     Whole(Bytes),
     Stream(Stream),
-    /// It broke off; what came before that goes out first.
-    Broken(Failure),
+    /// It broke off, and what came before that is on its way.
+    Broken(Option<Failure>),
     Ended,
 }
 
@@ -59,12 +59,12 @@ impl HttpBody for Body {
         let this = self.get_mut();
         let data = match &mut this.source {
             Source::Ended => return Poll::Ready(None),
+            Source::Broken(failure) => return Poll::Ready(failure.take().map(Err)),
             Source::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);
                 this.source = Source::Ended;
                 Some(Ok(bytes))
             }
-            Source::Broken(_) => return Poll::Ready(this.source.take_failure()),
             // Asked first, so that an answer that never pauses ends too.
             Source::Stream(_) if this.ticket.poll_total(cx).is_ready() => Some(Err(Failure::TotalTimeout)),
             Source::Stream(stream) => ready!(stream.exchange.poll_data(cx)),
@@ -81,9 +81,9 @@ impl HttpBody for Body {
                 if let Source::Stream(stream) = &this.source {
                     this.ticket.broken(&failure, &stream.endpoint);
                 }
-                this.source = Source::Broken(failure);
-                // hyper forgets what it has not written when a body fails, and writes when one waits: else the client
-                // would see a connection that closes without an answer, and might well ask again.
+                this.source = Source::Broken(Some(failure));
+                // hyper drops what it has not sent when it is told of a failure: the answer's fields, if it comes at
+                // once. The client would be left with a connection that ended without an answer.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -101,8 +101,8 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Ended => SizeHint::with_exact(0),
-            Source::Broken(_) => SizeHint::new(),
+            Source::Ended | Source::Broken(None) => SizeHint::with_exact(0),
+            Source::Broken(Some(_)) => SizeHint::new(),
             Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Stream(stream) => {
                 stream.exchange.remaining().map_or_else(SizeHint::new, SizeHint::with_exact)
@@ -112,13 +112,6 @@ impl HttpBody for Body {
 }
 
 impl Source {
-    fn take_failure(&mut self) -> Option<Result<Frame<Bytes>, Failure>> {
-        match std::mem::replace(self, Self::Ended) {
-            Self::Broken(failure) => Some(Err(failure)),
-            _ => None,
-        }
-    }
-
     fn has_come_whole(&self) -> bool {
         matches!(self, Self::Stream(stream) if stream.exchange.remaining() == Some(0))
     }

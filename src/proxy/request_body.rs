@@ -40,10 +40,10 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
         loop {
             let Some(frame) = ready!(Pin::new(&mut self.incoming).poll_frame(cx)) else {
-                self.ended = true;
-                if self.conn.body_is_in_doubt() {
-                    return Poll::Ready(Some(Err(BodyFailure::InDoubt)));
+                if self.conn.is_end_of_body_doubtful() {
+                    return Poll::Ready(Some(Err(BodyFailure::DoubtfulEnd)));
                 }
+                self.ended = true;
                 return Poll::Ready(None);
             };
             // Trailers of HTTP/1.1 are not passed on; they are the only other kind of frame.

@@ -222,10 +222,10 @@ impl Conn {
         self.follower.borrow().is_past_body()
     }
 
-    /// Whether the current request's body has an end on which readers differ.
+    /// Whether the end of the current request's body, which has been read, could be another for another parser.
     #[must_use]
-    pub fn body_is_in_doubt(&self) -> bool {
-        self.follower.borrow().has_lost_body()
+    pub fn is_end_of_body_doubtful(&self) -> bool {
+        self.follower.borrow().is_end_doubtful()
     }
 
     /// Whether all of a request has come and its answer is not complete: until then the client sends nothing, or a next

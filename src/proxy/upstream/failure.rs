@@ -16,9 +16,9 @@ pub enum BodyFailure {
     /// The client broke it off or framed it wrongly.
     #[error("the client's body broke off")]
     Broken(#[source] hyper::Error),
-    /// Readers differ on where it ends.
-    #[error("a line of the client's trailers ends with LF alone")]
-    InDoubt,
+    /// Its end is in doubt.
+    #[error("a trailer of the client's body ends with LF alone")]
+    DoubtfulEnd,
 }
 
 /// Why an exchange with an endpoint gave no answer, or no whole one.
@@ -87,10 +87,7 @@ impl Failure {
             Self::Closed { .. } | Self::Malformed(_) | Self::Truncated(_) => Refusal::UpstreamProtocolError,
             Self::SlowClient => Refusal::RequestTimeout,
             Self::Body(BodyFailure::TooLarge { limit }) => Refusal::BodyTooLarge { limit: *limit },
-            Self::Body(BodyFailure::InDoubt) => {
-                Refusal::BadRequest("A line of the trailers ends with LF alone. End every line with CRLF.")
-            }
-            Self::Body(BodyFailure::Broken(_)) => {
+            Self::Body(BodyFailure::Broken(_) | BodyFailure::DoubtfulEnd) => {
                 Refusal::BadRequest("The body broke off or is framed wrongly. Send the request again.")
             }
         }
