@@ -20,6 +20,7 @@ from verdict import FAILED_CONTROL, HARMED, PASS, SMUGGLED, WRONG_STATUS, Verdic
 
 LIMIT = 1  # seconds, of each phase
 SLACK = 1.5  # seconds that a limit may fire late, here where others run
+SETTLES = 0.03  # seconds after which a proxy has heard that a connection ended
 BODY = b"x" * 65536
 REPEATED = "sent twice"
 TAKEN = "taken for whole"
@@ -60,21 +61,23 @@ def proxy_to(target, port):
 
 def scripted(proxy, upstream, number, fault, method):
     """Outcome and detail of one fault."""
+    upstream.close_all()
+    time.sleep(SETTLES)
     client = Client(proxy)
     if wrong := victims(proxy, 1):
         return FAILED_CONTROL, wrong
     target = f"/fault/{number}/{next(NUMBERS)}"
     with Beside(proxy) as beside:
-        seen = client.ask(method, target, BODY if method == "POST" else None)
+        seen = client.ask(method.split()[-1], target, BODY if method == "POST" else None)
     client.close()
     time.sleep(fault.pause)
     if seen.word() not in fault.seen:
         return TAKEN if seen.status == 200 and seen.whole else WRONG_STATUS, str(seen)
     if seen.took > (LIMIT + SLACK if fault.slow else SLACK):
         return LATE, str(seen)
-    if beside.wrong:
-        return HARMED, "\n".join(beside.wrong[:3])
-    if (sent := upstream.count(method, target)) > (1 if method == "POST" else 2):
+    if harm := beside.harm(seen.took):
+        return HARMED, harm
+    if (sent := upstream.count(method.split()[-1], target)) > (2 if method == "GET" else 1):
         return REPEATED, f"{sent} times"
     return poisoned(proxy, upstream)
 
@@ -143,8 +146,8 @@ def judge(proxy, what, limit):
             outcome, detail = WRONG_STATUS, str(seen)
         elif seen.took > limit + SLACK:
             outcome, detail = LATE, str(seen)
-        elif beside.wrong:
-            outcome, detail = HARMED, "\n".join(beside.wrong[:3])
+        elif harm := beside.harm(seen.took):
+            outcome, detail = HARMED, harm
         yield Verdict(f"{method}: {what}", outcome, detail, "process")
 
 

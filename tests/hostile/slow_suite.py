@@ -19,13 +19,14 @@ from slow.watch import Watch
 from verdict import HARMED, PASS, Verdict
 
 LIMIT = 3  # seconds, of every phase; twice that for a whole request
-SLACK = 1.5  # seconds that a limit may fire late, here where others run
+SLACK = 2  # seconds that a limit may fire late, here where others run
 LINGER = 5  # seconds that a client which was told may take to go
 RATE = 200  # requests of good clients a second
 QUIET = 3  # seconds
 THOUSAND = 1000
 BIG = 256 * 1024  # bytes of an answer that is not read: more than sockets hold
 NOT_ENDED = "slow ones stay"
+LATE = "told too late"
 TOO_DEAR = "memory"
 
 SETTINGS = {
@@ -89,7 +90,7 @@ def judge(target, name, kinds, proxy):
         good.stop()
         quiet, busy = good.between(good.began + 0.3, began), good.between(began, ended)
     each = (watch.memory_most - watch.memory_before) / max(1, open_most)
-    lives = slow.lives()
+    lives, late = slow.lives(), slow.late(LIMIT, SLACK)
     limit = max(kind.limit for kind in kinds) * LIMIT
     print(
         f"  slow {proxy.kind:8} {name:28} {open_most:6} at once; good: {busy.count} requests, {len(busy.wrong)} failed, "
@@ -103,6 +104,7 @@ def judge(target, name, kinds, proxy):
     facts = [
         ("the good succeed", HARMED, busy.count > 0 and not busy.wrong, "\n".join(busy.wrong[:5])),
         ("all were there", "refused", open_most >= 0.95 * target.slow, f"{open_most} at once"),
+        ("the slow are told in time", LATE, not late, ", ".join(f"{count} of {kind}" for kind, count in late.items())),
         ("the slow are ended", NOT_ENDED, freed is not None, f"{held} descriptors are held"),
         ("the slow cost little", TOO_DEAR, each <= allowed, f"{each:.0f} bytes each, {allowed:.0f} allowed"),
         ("it lives", HARMED, proxy.alive() and "panicked at" not in proxy.log(), proxy.log()[-2000:]),

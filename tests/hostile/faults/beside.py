@@ -6,7 +6,8 @@ import time
 from faults.client import Client
 
 PAUSE = 0.05  # seconds
-PATIENCE = 1.0  # seconds that an answer may take, here where others run
+PATIENCE = 5.0  # seconds that an answer may take, here where others run
+FEW = 3  # answers in the time of a fault that lasts: fewer, and the other route waits for it
 
 
 class Beside:
@@ -16,6 +17,7 @@ class Beside:
         self.client = Client(proxy)
         self.stop = threading.Event()
         self.wrong = []
+        self.answers = 0
         self.thread = threading.Thread(target=self.run)
 
     def __enter__(self):
@@ -35,3 +37,10 @@ class Beside:
             seen = self.client.ask("GET", target)
             if (seen.status, seen.body) != (200, target.encode()) or seen.took > PATIENCE:
                 self.wrong.append(str(seen))
+            self.answers += not self.stop.is_set()
+
+    def harm(self, lasted):
+        """What was wrong, if anything was, while a fault lasted so many seconds."""
+        if self.wrong:
+            return "\n".join(self.wrong[:3])
+        return f"{self.answers} answers in {lasted:.1f} s" if lasted > 0.8 and self.answers < FEW else ""

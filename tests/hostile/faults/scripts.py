@@ -19,7 +19,7 @@ class Fault:
     steps: tuple
     seen: tuple
     slow: bool = False  # ended by a limit of time
-    methods: tuple = ("GET", "POST")
+    methods: tuple = ("GET", "POST")  # `empty POST` has no body
     pause: float = 0.0  # seconds before others ask
 
 
@@ -29,11 +29,13 @@ HELLO = FIVE + b"hello"
 CHUNKS = OK + b"transfer-encoding: chunked\r\n\r\n"
 POISON = OK + b"content-length: 6\r\n\r\npoison"
 
+EVERY = ("GET", "POST", "empty POST")
+
 NO_ANSWER = [
-    Fault("closes at once", (CLOSE,), (REFUSED,)),
-    Fault("resets at once", (RESET,), (REFUSED,)),
-    Fault("reads and closes", (READ_BODY, CLOSE), (REFUSED,)),
-    Fault("reads and resets", (READ_BODY, RESET), (REFUSED,)),
+    Fault("closes at once", (CLOSE,), (REFUSED,), methods=EVERY),
+    Fault("resets at once", (RESET,), (REFUSED,), methods=EVERY),
+    Fault("reads and closes", (READ_BODY, CLOSE), (REFUSED,), methods=EVERY),
+    Fault("reads and resets", (READ_BODY, RESET), (REFUSED,), methods=EVERY),
     Fault("never answers", (READ_BODY, HANG), (REFUSED,), slow=True),
     Fault("never reads the body", (HANG,), (REFUSED,), slow=True, methods=("POST",)),
     Fault("half a status line, then closes", (b"HTTP/1.1 2", CLOSE), (REFUSED,)),

@@ -20,6 +20,7 @@ class Upstream:
         self.port = self.listener.getsockname()[1]
         self.lock = threading.Lock()
         self.requests = []  # method and target of each, as it came
+        self.open = set()
         self.ended = threading.Event()
 
     def __enter__(self):
@@ -40,14 +41,19 @@ class Upstream:
             except OSError:
                 return
             sock.settimeout(HANGS)
+            with self.lock:
+                self.open.add(sock)
             threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
 
     def serve(self, sock):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with sock, contextlib.suppress(OSError):
-            read = bytearray()
-            while self.answer(sock, read):
-                pass
+        with sock:
+            with contextlib.suppress(OSError):
+                read = bytearray()
+                while self.answer(sock, read):
+                    pass
+            with self.lock:
+                self.open.discard(sock)
 
     def answer(self, sock, read):
         """Answers one request; whether another may follow."""
@@ -90,6 +96,13 @@ class Upstream:
             elif step == KEEP:
                 left.take()
         return True
+
+    def close_all(self):
+        """Ends every connection, so that what one fault left behind is not taken for the next one's."""
+        with self.lock:
+            for sock in self.open:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
 
     def count(self, method, target):
         with self.lock:

@@ -1,5 +1,6 @@
 """Slow clients: one epoll, as many connections as there are descriptors for."""
 
+import collections
 import errno
 import select
 import socket
@@ -18,6 +19,9 @@ class Client:
         self.kind, self.sock, self.stays = kind, sock, stays
         self.began = self.told = self.drips_at = None
         self.refused = False
+
+    def life(self):
+        return self.told - self.began
 
 
 class Clients:
@@ -118,7 +122,16 @@ class Clients:
 
     def lives(self):
         """Seconds from when the limit began to count to when each was told, for those that were."""
-        return sorted(client.told - client.began for client in self.all if client.told and not client.refused)
+        return sorted(client.life() for client in self.all if client.told and not client.refused)
+
+    def late(self, limit, slack):
+        """How many of each kind were not told in time, of those that read what they are told."""
+        late = collections.Counter()
+        for client in self.all:
+            in_time = client.told is not None and client.life() <= client.kind.limit * limit + slack
+            if client.kind.reads == "all" and client.began is not None and not in_time:
+                late[client.kind.name] += 1
+        return late
 
     def close(self):
         for client in self.all:
