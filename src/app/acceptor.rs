@@ -92,9 +92,9 @@ impl Drop for Place {
     }
 }
 
-/// HTTP/1.1 without a timer of its own: [`Conn`] keeps the time.
+/// HTTP/1.1 without a timer of its own: [`Conn`] keeps the time, and the connection's driver sees the client go.
 fn protocol(header_bytes: usize, header_count: usize) -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.header_read_timeout(None).max_header_size(header_bytes).max_headers(header_count);
+    http.header_read_timeout(None).half_close(true).max_header_size(header_bytes).max_headers(header_count);
     http
 }

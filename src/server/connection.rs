@@ -1,5 +1,6 @@
 //! Serving one client connection: hyper drives it, [`Conn`] keeps its phase and its limits of time.
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
@@ -15,7 +16,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::HttpService;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::conn::Conn;
@@ -30,21 +32,20 @@ const SMALL: usize = 4096;
 /// The answer to bytes that are no request.
 const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
+/// The client's socket: hyper reads and writes it, the driver looks whether the client is still there.
+type Socket = Rc<RefCell<TcpStream>>;
+
 /// The client's socket, telling its [`Conn`] what moves.
 #[derive(Debug)]
 struct Watched {
-    stream: TcpStream,
+    socket: Socket,
     conn: Rc<Conn>,
 }
 
 impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        ready!(Pin::new(&mut *self.socket.borrow_mut()).poll_read(cx, buf))?;
         if let Some(bytes) = buf.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
             self.conn.came(bytes);
         }
@@ -53,37 +54,37 @@ impl AsyncRead for Watched {
 }
 
 impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut *self.socket.borrow_mut()).poll_write(cx, buf);
         self.conn.wrote(&outcome);
         outcome
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut room = [MaybeUninit::uninit(); SMALL];
         let mut whole = ReadBuf::uninit(&mut room);
         let outcome = match flatten(bufs, &mut whole) {
-            Some(whole) => Pin::new(&mut self.stream).poll_write(cx, whole),
-            None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+            Some(whole) => Pin::new(&mut *self.socket.borrow_mut()).poll_write(cx, whole),
+            None => Pin::new(&mut *self.socket.borrow_mut()).poll_write_vectored(cx, bufs),
         };
         self.conn.wrote(&outcome);
         outcome
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.socket.borrow().is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_shutdown(cx)
     }
 }
 
@@ -125,7 +126,8 @@ pub async fn serve<S, B>(
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let io = TokioIo::new(Watched { stream, conn: Rc::clone(conn) });
+    let socket = Rc::new(RefCell::new(stream));
+    let io = TokioIo::new(Watched { socket: Rc::clone(&socket), conn: Rc::clone(conn) });
     let mut http = http.serve_connection(io, service);
     let end = poll_fn(|cx| {
         // First what has arrived: a request that is there already is answered.
@@ -135,17 +137,49 @@ pub async fn serve<S, B>(
         if conn.poll_overdue(cx).is_ready() {
             return Poll::Ready(if conn.is_in_head() { End::SlowHead } else { End::Closed });
         }
-        if conn.is_to_end() { Poll::Ready(End::Closed) } else { Poll::Pending }
+        if conn.is_to_end() || conn.waits_for_its_answer() && is_gone(&socket.borrow(), conn, cx) {
+            return Poll::Ready(End::Closed);
+        }
+        Poll::Pending
     })
     .await;
-    end_connection(http.into_parts().io.into_inner().stream, conn, end, slow_head).await;
+    drop(http);
+    // hyper's half went with it.
+    if let Some(stream) = Rc::into_inner(socket) {
+        end_connection(stream.into_inner(), conn, end, slow_head).await;
+    }
+}
+
+/// Whether a client that has sent all of its request has gone, or ended its side, before the answer was complete.
+///
+/// hyper would look by reading, and make room for a whole request each time it does. Here nothing is read: what a
+/// client sends ahead stays where it is, and means that it is there.
+fn is_gone(stream: &TcpStream, conn: &Conn, cx: &mut Context<'_>) -> bool {
+    loop {
+        match stream.poll_read_ready(cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Err(_)) => return true,
+            Poll::Ready(Ok(())) => {}
+        }
+        let ahead =
+            stream.try_io(Interest::READABLE, || SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]));
+        match ahead {
+            Ok(0) => return true,
+            Ok(_) => {
+                conn.sends_ahead();
+                return false;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return true,
+        }
+    }
 }
 
 async fn end_connection(mut stream: TcpStream, conn: &Conn, end: End, slow_head: impl FnOnce() -> Vec<u8>) {
     let cut_short = matches!(end, End::Failed(_) | End::Closed);
     if cut_short && conn.is_all_that_ends_the_answer() {
         // An orderly end would tell the client that it has all of the answer.
-        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
         return;
     }
     match end {
