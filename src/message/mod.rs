@@ -51,6 +51,30 @@ pub struct Admission<'a> {
     pub continuation: Continuation,
 }
 
+/// Whether a body comes with a request, as only its transport can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// None does.
+    None,
+    /// One follows, which may turn out to be empty.
+    Follows,
+}
+
+impl Admission<'_> {
+    /// Takes note of what the transport told of the body: over HTTP/2 the fields alone do not.
+    ///
+    /// # Errors
+    /// When there is one where none can be.
+    pub fn knows_body(&mut self, body: Body, method: &Method) -> Result<(), Refusal> {
+        match body {
+            Body::None => self.framing = self.framing.without_body(method),
+            Body::Follows if *method == Method::TRACE => return Err(Refusal::BadRequest(TRACE_BODY)),
+            Body::Follows => {}
+        }
+        Ok(())
+    }
+}
+
 /// Whether a client waits before it sends its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Continuation {
@@ -67,6 +91,7 @@ const VERSION: &str = "This version of HTTP is not served here.";
 const H2C: &str = "Upgrade to HTTP/2 is not served here. Start with HTTP/2 instead.";
 const EXPECTATION: &str = "The Expect field holds something else than 100-continue. Leave it out.";
 const TRACE_BODY: &str = "A TRACE request has no body. Leave it out.";
+const PADDED: &str = "A field's value begins or ends with white space, which HTTP/2 forbids. Leave it out.";
 const CONNECTION_FIELD: &str = "The request has a connection field, which HTTP/2 does not have.";
 
 /// Reads a request's head once.
@@ -143,6 +168,11 @@ fn check_form(uri: &Uri) -> Result<(), Refusal> {
     if scheme && uri.path().starts_with('/') { Ok(()) } else { Err(Refusal::BadRequest(NOT_A_PATH)) }
 }
 
+/// Whether white space stands at either end: no part of the value in HTTP/1.1, and forbidden in HTTP/2 (RFC 9113 §8.2.1).
+const fn is_padded(value: &[u8]) -> bool {
+    matches!(value, [b' ' | b'\t', ..] | [.., b' ' | b'\t'])
+}
+
 /// What the fields say that matters here, gathered in one pass.
 #[derive(Default)]
 struct Reading<'a> {
@@ -162,6 +192,9 @@ impl<'a> Reading<'a> {
         for (name, value) in headers {
             // With ": " and the line's end.
             bytes += name.as_str().len() + value.len() + 4;
+            if protocol == Protocol::Http2 && is_padded(value.as_bytes()) {
+                return Err(Refusal::BadRequest(PADDED));
+            }
             reading.field(headers, protocol, name, value)?;
         }
         if bytes > bytes_allowed { Err(Refusal::HeadersTooLarge) } else { Ok(reading) }
