@@ -28,6 +28,7 @@ CODES = (
 ).split()
 #: RFC 9113 section 8.2.2: no message of HTTP/2 has them.
 OF_THE_CONNECTION = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
+MALFORMED_FIELD = (("te", "gzip"),)
 FRAME_MAX = 1 << 14
 WINDOW_MAX = (1 << 31) - 1
 PATIENCE = 5  # seconds until a peer that says nothing is taken at its word
@@ -198,6 +199,10 @@ class Connection:
 
     def credential(self):
         return [("authorization", f"Bearer {self.token}")] if self.token else []
+
+    def malformed(self):
+        """The fields of a request that is malformed (RFC 9113 section 8.2.2), and not one of the case's."""
+        return self.head(*MALFORMED_FIELD, path="/prime")
 
     def prime(self, octets, before=b""):
         """A good request to elsewhere with these octets in its field block, and its answer."""

@@ -56,14 +56,20 @@ class Seen:
 
 @dataclass(frozen=True)
 class Gone:
-    """A connection error: GOAWAY with one of these codes, or none (RFC 9113 section 5.4.1: SHOULD), and it is closed."""
+    """A connection error: the connection is closed. What a GOAWAY before that says is for people (RFC 9113 section 5.4.1:
+    SHOULD): as h2spec does, another code than the RFC names is counted, and not held against the server.
+    """
 
     codes: frozenset
     forwards = False
 
     def holds(self, seen):
-        c = seen.connection
-        return bool(c.closed) and (c.goaway in self.codes or c.goaway in ("", "NO_ERROR"))
+        return bool(seen.connection.closed)
+
+    def other_code(self, seen):
+        """The code that was told, if it is not the one that is due."""
+        told = seen.connection.goaway
+        return told if seen.connection.closed and told not in self.codes else ""
 
     def __str__(self):
         return f"a connection error ({' or '.join(sorted(self.codes))})"
@@ -78,6 +84,9 @@ class Reset:
 
     def holds(self, seen):
         return seen.stream.reset in self.codes or Gone(self.codes).holds(seen)
+
+    def other_code(self, seen):
+        return "" if seen.stream.reset in self.codes else Gone(self.codes).other_code(seen)
 
     def __str__(self):
         return f"a stream error ({' or '.join(sorted(self.codes))})"

@@ -2,7 +2,7 @@
 
 from frames import (
     ACK, CONTINUATION, DATA, ENABLE_PUSH, END_HEADERS, END_STREAM, FRAME_MAX, GOAWAY, HEADER_TABLE_SIZE, HEADERS,
-    INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE, PADDED, PING, PREFACE, PRIORITY,
+    INITIAL_WINDOW_SIZE, MALFORMED_FIELD, MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE, PADDED, PING, PREFACE, PRIORITY,
     PUSH_PROMISE, RST_STREAM, SETTINGS, UNKNOWN, WHOLE, WINDOW_MAX, WINDOW_UPDATE, WITH_PRIORITY, block, continuation, data,
     dependency, frame, goaway, headers, padded, ping, priority, rst_stream, settings, window_update,
 )  # fmt: skip
@@ -125,7 +125,7 @@ def broken_trailers(c):
 
 def refused_counts(c):
     entry = b"\x40\x06x-kept\x04kept"
-    c.send(headers(1, block(c.head(("X-Upper", "1"))) + entry))
+    c.send(headers(1, block(c.malformed()) + entry))
     c.settle(1)
     assert c.on(1).closed or c.closed, "the malformed request was not refused"
     return c.say(3, headers(3, block(c.head()) + b"\xbe"))
@@ -204,8 +204,8 @@ def crowds(c):
     limit = c.settings.get(MAX_CONCURRENT_STREAMS)
     assert limit and limit <= 1000, f"no limit on streams is announced: {limit}"
     for _ in range(3):
-        # Malformed, so that nothing reaches the upstream.
-        crowd = [c.request(("X-Upper", "1")) for _ in range(limit)]
+        # Malformed, so that hardly anything reaches the upstream.
+        crowd = [c.request(*MALFORMED_FIELD, path="/prime") for _ in range(limit)]
         c.read(lambda: all(c.on(stream).closed for stream in crowd))
     return c.request()
 
@@ -372,7 +372,10 @@ def negative(c):
 
 
 def continuations():
-    yield case("6.10", "a field block in many CONTINUATION frames", many, Passed(fields={"x-last": ["last"]}))
+    last = Passed(fields={"x-last": ["last"]})
+    yield case("6.10", "a field block in four frames", lambda c: many(c, 4), last)
+    # So many frames for so little are more than a server has to bear with.
+    yield case("6.10", "a field block in forty frames", lambda c: many(c, 40), last, gone("ENHANCE_YOUR_CALM"))
     yield case("6.10", "a field block that ends with an empty CONTINUATION", empty_end, Passed())
     yield case("6.10", "a field block that begins with an empty HEADERS", lambda c: c.say(1, headers(1, b"", END_STREAM), continuation(1, block(c.head()))), Passed())
     yield case("6.10", "CONTINUATION on stream 0", lambda c: c.say(1, get(c, flags=END_STREAM), continuation(0)), PROTOCOL)
@@ -382,9 +385,10 @@ def continuations():
     yield case("8.1", "trailers in CONTINUATION frames", trailers_in_parts, Passed("POST", body=b"body"))
 
 
-def many(c):
+def many(c, count):
     whole = block(c.head(("x-last", "last")))
-    first, *middle, last = [whole[n : n + 20] for n in range(0, len(whole), 20)]
+    size = len(whole) // count + 1
+    first, *middle, last = [whole[n : n + size] for n in range(0, len(whole), size)]
     parts = [continuation(1, piece, 0) for piece in middle]
     return c.say(1, headers(1, first, END_STREAM), *parts, continuation(1, last))
 
