@@ -121,7 +121,7 @@ class Wire:
 
     def head(self, *more, method="GET", path=None):
         """A request's field block, its credential in it; the path is counted under this connection."""
-        path = path or f"/flood/{self.attacker.name.replace(' ', '_')}-{self.number}"
+        path = path or f"/flood/{self.attacker.name.replace(' ', '_')}-{self.number}/"
         fields = [(":method", method), (":scheme", "http"), (":authority", "flood.example"), (":path", path)]
         return block([*fields, ("authorization", f"Bearer {self.attacker.token}"), *more])
 

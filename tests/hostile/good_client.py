@@ -21,12 +21,13 @@ from frames import (
 )  # fmt: skip
 
 OWN_CONNECTION = 10  # every how many requests
+AT_ONCE = 20  # requests on one connection, far below what any server allows
 TIMEOUT = 10  # seconds after which a request has failed
 
 
 class Connection:
-    def __init__(self, client, lasting):
-        self.client, self.lasting = client, lasting
+    def __init__(self, client):
+        self.client = client
         self.sock = socket.socket()
         self.sock.setblocking(False)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -103,7 +104,7 @@ class Connection:
         if not why and (status, body) != (200, b"/good/%d" % number):
             why = f"status {status} {body[:80]!r}"
         self.client.done(due, why)
-        if not self.waiting and (self.leaving or not self.lasting):
+        if not self.waiting and (self.leaving or self.client.lasting is not self):
             self.close()
 
     def go(self, last, code):
@@ -161,15 +162,16 @@ class Client:
 
     def again(self, due, number):
         if number % OWN_CONNECTION == 0:
-            self.connected(lasting=False).ask(due, number)
+            self.connected().ask(due, number)
             return
-        if self.lasting is None or not self.lasting.open or self.lasting.leaving:
-            self.lasting = self.connected(lasting=True)
+        lasting = self.lasting
+        if lasting is None or not lasting.open or lasting.leaving or len(lasting.waiting) >= AT_ONCE:
+            self.lasting = self.connected()
         self.lasting.ask(due, number)
 
-    def connected(self, lasting):
+    def connected(self):
         self.connections = [connection for connection in self.connections if connection.open]
-        self.connections.append(Connection(self, lasting))
+        self.connections.append(Connection(self))
         return self.connections[-1]
 
     def done(self, due, why):
