@@ -14,11 +14,11 @@ from frames_suite import Bench, all_cases
 from http2_case import Ignored
 from verdict import HARMED
 
-SHARDS = 16
+SHARDS = 32
 
 
 def main():
-    frames.PATIENCE = 0.5
+    frames.PATIENCE = 0.3
     wrong = []
     for manner, must_fail in ((naive.BELIEVING, refused), (naive.REFUSING, passed), (naive.SILENT, any_case)):
         verdicts = run(manner, [case for case in all_cases() if must_fail(case)])

@@ -18,7 +18,7 @@ from frames import (
 )  # fmt: skip
 
 BELIEVING, REFUSING, SILENT = "believing", "refusing", "silent"
-PATIENCE = 0.3  # seconds for an upstream that may never answer what it was sent
+PATIENCE = 0.15  # seconds for an upstream that may never answer what it was sent
 
 
 class Naive:
@@ -138,3 +138,16 @@ def bare(payload, flags):
     if flags & PADDED:
         payload = payload[1 : len(payload) - payload[0]] if payload else b""
     return payload[5:] if flags & WITH_PRIORITY else payload
+
+
+class Lying(Naive):
+    """Answers everything with what was not asked for."""
+
+    def __init__(self):
+        super().__init__(BELIEVING, 0)
+
+    def serve(self, sock):
+        with sock, contextlib.suppress(OSError):
+            client = Client(self, sock)
+            client.ask = lambda _: (200, b"/good/0")
+            client.run()
