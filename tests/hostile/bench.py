@@ -21,8 +21,8 @@ SHARDS = 4
 #: Seconds without any answer after which a proxy is taken to wait for more. Only a case that fails gets there.
 SILENCE = {"keyward": 20.0}
 SILENCE_OF_OTHERS = 2.0
-#: Seconds that a message which is cut off is given before its sender ends.
-CUT = 0.15
+#: Seconds that an answer is given to come before its request is whole; who reads a body whole before it forwards it has none.
+EARLY = 0.5
 
 
 @dataclass
@@ -50,9 +50,7 @@ class Bench:
         self.silence = SILENCE.get(target.kind, SILENCE_OF_OTHERS)
         self.stack = contextlib.ExitStack()
         self.upstream = self.stack.enter_context(capture.Upstream())
-        self.proxy = self.stack.enter_context(
-            proxies.start(target.kind, folder, self.upstream.port, target.keyward, extra=extra)
-        )
+        self.proxy = self.stack.enter_context(proxies.start(target.kind, folder, self.upstream.port, target.keyward, extra=extra))
         self.authorization = f"Authorization: {self.proxy.authorization}".encode()
         self.rounds = 0
 
@@ -74,6 +72,8 @@ class Bench:
             self.attack(client, case, outcome)
             outcome.ended, outcome.broken = client.ended, client.broken
             outcome.client_bytes = bytes(client.received)
+        for gate in case.late:
+            self.upstream.open(gate)
         self.let_victims_follow(outcome)
         self.gather(outcome)
         return outcome
@@ -81,22 +81,22 @@ class Bench:
     def attack(self, client, case, outcome):
         if not self.send(client, case, outcome):
             return
-        for asked in case.asked[len(outcome.answers) :]:
-            answer = client.answer(CUT if case.cut else self.silence, asked)
+        for number, asked in enumerate(case.asked[len(outcome.answers) :], len(outcome.answers)):
+            answer = client.answer(case.patience if case.cut and number >= case.due else self.silence, asked)
             if not answer:
                 break
             outcome.answers.append(answer)
             if says_close(answer):
                 client.read_to_end(self.silence)
         if client.broken or client.ended:
-            return self.read_what_is_left(client, outcome)
+            return self.read_what_is_left(client, case, outcome)
         missing = len(outcome.answers) < len(case.asked) and not case.cut
         if missing or case.cut or not case.probe:
             outcome.silent = missing
-            self.read_on(client, outcome)
+            self.read_on(client, case, outcome)
             client.half_close()
             client.read_to_end(self.silence)
-            self.read_what_is_left(client, outcome)
+            self.read_what_is_left(client, case, outcome)
         else:
             self.probe(client, outcome)
 
@@ -117,6 +117,9 @@ class Bench:
                 if not answer:
                     return True
                 outcome.answers.append(answer)
+            elif piece == Do.AWAIT_EARLY_ANSWER:
+                answer = client.answer(EARLY, case.asked[len(outcome.answers)])
+                outcome.answers += [answer] if answer else []
             elif piece == Do.AWAIT_UPSTREAM:
                 self.await_upstream()
             elif piece == Do.HALF_CLOSE:
@@ -135,14 +138,17 @@ class Bench:
             time.sleep(0.002)
 
     @staticmethod
-    def read_on(client, outcome):
+    def read_on(client, case, outcome):
         """Answers to what no answer has to come to."""
-        while answer := client.answer(CUT):
+        while answer := client.answer(case.patience):
             outcome.answers.append(answer)
 
     @staticmethod
-    def read_what_is_left(client, outcome):
-        while answer := client.take_answer():
+    def read_what_is_left(client, case, outcome):
+        def asked():
+            return case.asked[len(outcome.answers)] if len(outcome.answers) < len(case.asked) else b"GET"
+
+        while answer := client.take_answer(asked()):
             if answer.status >= 200:
                 outcome.answers.append(answer)
 
@@ -203,31 +209,36 @@ class Bench:
         outcome.alive = self.proxy.alive()
 
 
+#: Targets of the requests that follow a case.
+OURS = (b"/victim/", b"/probe/")
+
+
 def is_ours(request):
-    return request.target.startswith((b"/victim/", b"/probe/")) and request.method == b"GET" and not request.body
+    return request.target.startswith(OURS) and request.method == b"GET" and not request.body
 
 
 def says_close(answer):
     return any(name.lower() == b"connection" and b"close" in value.lower() for name, value in answer.fields)
 
 
-def side_by_side(target, folder, cases, judge, extra=""):
-    """Runs the cases on several benches and yields what `judge(case, outcome)` says of each, in their order."""
-    shards = [cases[number::SHARDS] for number in range(SHARDS)]
+def side_by_side(target, folder, cases, judge, extra="", make=lambda case, _bench: case):
+    """Runs the cases on several benches and yields what `judge(case, outcome, bench)` says of each, in their order. `make`
+    makes a case of what stands for it, on its bench."""
+    numbered = list(enumerate(cases))
+    shards = [numbered[number::SHARDS] for number in range(SHARDS)]
     verdicts = {}
 
     def work(number, shard):
         bench = Bench(target, Path(folder) / str(number), extra)
         try:
-            for case in shard:
-                verdicts[case.name] = judge(case, bench.run(case), bench)
+            for place, thing in shard:
+                case = make(thing, bench)
+                verdicts[place] = judge(case, bench.run(case), bench)
         finally:
             bench.close()
 
     with ThreadPoolExecutor(SHARDS) as pool:
         for running in [pool.submit(work, number, shard) for number, shard in enumerate(shards) if shard]:
             running.result()
-    for case in cases:
-        yield verdicts[case.name]
-
-
+    for place, _ in numbered:
+        yield verdicts[place]

@@ -10,11 +10,19 @@ import selectors
 import socket
 import struct
 import threading
+from enum import Enum
 
 import strict
 
-CLOSE = "close"
-RESET = "reset"
+
+class End(Enum):
+    """How an upstream ends a connection."""
+
+    CLOSE = "close"
+    RESET = "reset"
+
+
+CLOSE, RESET = End.CLOSE, End.RESET
 VICTIM = b"/victim/"  # targets whose answers `hold` holds back
 PATIENCE = 30  # seconds that the loop may take for what takes it microseconds
 
@@ -253,9 +261,9 @@ class Upstream:
             if isinstance(action, Gate) and not action.is_open:
                 break
             connection.actions.popleft()
-            if action == CLOSE:
+            if action is CLOSE:
                 return self.end(connection, "closed by us")
-            if action == RESET:
+            if action is RESET:
                 connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 return self.end(connection, "reset by us")
             if isinstance(action, bytes):

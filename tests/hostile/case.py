@@ -8,6 +8,7 @@ the connection, except in controls; `HIDDEN_REFUSED` also when what stands behin
 
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import takewhile
 
 
 class Do(Enum):
@@ -15,6 +16,7 @@ class Do(Enum):
 
     AWAIT_CONTINUE = "await 100 Continue"
     AWAIT_ANSWER = "await the answer to the next step"
+    AWAIT_EARLY_ANSWER = "await the answer for a while"
     AWAIT_UPSTREAM = "await the arrival of something at the upstream"
     HALF_CLOSE = "end the sending side"
     RESET = "reset the connection"
@@ -28,6 +30,8 @@ NOT_HTTP1 = -1
 #: A request that nobody may take for one unless it stands where one may; then it has no credential.
 HIDDEN = "GET /hidden HTTP/1.1\r\nHost: a.test\r\n\r\n"
 UNAUTHORIZED = (401,)
+#: In `present`: the port that the proxy listens on.
+OWN_PORT = "own port"
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,16 @@ class Case:
     steps: list
     control: bool = False  # harmless: it has to pass
     cut: bool = False  # it is incomplete: its sender ends before an answer is due
+    due: int = 0  # so many answers have to come even so
+    patience: float = 0.15  # seconds that what is cut off is given before its sender ends
     probe: bool = True  # whether another request may follow on the connection
     absent: bytes = b""  # must not occur in what the upstream sees of the case
     present: tuple = ()  # fields, as (name, value), that the upstream sees
+    unsaid: bytes = b""  # must not occur in what the client is told
     escapes: bool = False  # no path outside /public may arrive
     answer: object = None  # what the upstream answers; by default an echo
     answer_early: object = None
+    late: list = field(default_factory=list)  # gates of the upstream's to open once the client has its answer
     group: str = ""
 
     @property
@@ -95,7 +103,9 @@ class Group:
     def add(self, name, pieces, *steps, **more):
         pieces = pieces if isinstance(pieces, list) else [pieces]
         more["absent"] = to_bytes(more.get("absent", b""))
+        more["unsaid"] = to_bytes(more.get("unsaid", b""))
         pieces = [to_bytes(piece) for piece in pieces]
+        more.setdefault("due", sum(1 for _ in takewhile(lambda step: not step.optional and CLOSED not in step.refuse, steps)))
         self.cases.append(Case(f"{self.name}: {name}", pieces, list(steps), group=self.name, **more))
 
     def control(self, name, pieces, *steps, **more):

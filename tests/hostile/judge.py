@@ -1,31 +1,91 @@
 """Says what an outcome means: what reached the upstream has one reading and is what the client sent, or nothing did and
 the status is right."""
 
+import re
+
 import strict
-from case import CLOSED, NOT_HTTP1, Do
+from answer_case import BAD_GATEWAY, Read
+from bench import OURS
+from case import CLOSED, NOT_HTTP1, OWN_PORT, Do
 from verdict import AMBIGUOUS, FAILED_CONTROL, HARMED, PASS, SMUGGLED, WRONG_STATUS, Verdict
 
+#: Targets of requests that are part of something else.
+NEVER = (b"/hidden", b"/smuggled")
+TARGETS = re.compile(rb"^[A-Z]+ (\S+) HTTP/1\.", re.MULTILINE)
+#: What the absolute form has before the path; a strict reader has held it against Host.
+ORIGIN = re.compile(rb"^http://a\.test(?::80)?(?=/)", re.IGNORECASE)
 
-def request(case, outcome, _bench=None):
+
+def request(case, outcome, bench=None):
     """The verdict on a request case."""
-    found, why = first_fault(case, outcome)
+    found, why = first_fault(case, outcome, bench)
     if found in (WRONG_STATUS, AMBIGUOUS) and case.control and not outcome.doubts:
         found = FAILED_CONTROL
     return Verdict(case.name, found, "" if found == PASS else f"{why}\n{evidence(outcome)}", case.group)
 
 
-def first_fault(case, outcome):
+def answer(case, outcome, _bench=None):
+    """The verdict on a case of a hostile answer."""
+    found, why = answer_fault(case, outcome)
+    if case.control and found not in (PASS, HARMED):
+        found = FAILED_CONTROL
+    return Verdict(case.name, found, "" if found == PASS else f"{why}\n{evidence(outcome)}", case.group)
+
+
+def answer_fault(case, outcome):
+    if not outcome.alive:
+        return HARMED, "the process has ended"
+    for stray in outcome.strays:
+        return SMUGGLED, f"a {stray[0]} was not given its own answer: {stray[1]!r} {stray[2]!r}"
+    if len(outcome.answers) > len(case.steps):
+        return SMUGGLED, f"{len(outcome.answers)} answers to {len(case.steps)} requests"
+    for other in outcome.answers[1:]:
+        if not other.body.startswith(b"GET /c "):
+            return SMUGGLED, f"the request behind it was answered {other.status} {other.body!r}"
+    tries = sum(message.target == b"/r" for message in outcome.served)
+    if tries > case.attempts:
+        return AMBIGUOUS, f"the request was sent {tries} times"
+    if case.hidden and case.hidden in outcome.client_bytes:
+        return AMBIGUOUS, f"{case.hidden!r} reached the client"
+    if outcome.broken:
+        return AMBIGUOUS, f"the client was sent {outcome.broken}"
+    if not outcome.answers:
+        return unanswered(case, outcome)
+    first = outcome.answers[0]
+    if first.status in BAD_GATEWAY:
+        return (WRONG_STATUS, f"it is answered {first.status}") if case.control else (PASS, "")
+    if case.refused and first.status in (400, 403, 426, 501) or Read(first.body, first.status) in case.reads:
+        return PASS, ""
+    return AMBIGUOUS, f"it is read as {first.status} with {shortened(first.body, 200)}"
+
+
+def unanswered(case, outcome):
+    if outcome.silent:
+        return WRONG_STATUS, "the client waits for more"
+    if case.control:
+        return WRONG_STATUS, f"cut ({outcome.ended})"
+    # What began and did not end is visibly cut; a reset is, too.
+    if outcome.client_bytes or outcome.ended == "reset":
+        return PASS, ""
+    return WRONG_STATUS, "closed without an answer"
+
+
+def first_fault(case, outcome, bench):
     """The worst that happened."""
     if not outcome.alive:
         return HARMED, "the process has ended"
     for stray in outcome.strays:
         return SMUGGLED, f"a {stray[0]} was not given its own answer: {stray[1]!r} {stray[2]!r}"
     used, fault = walk(case, outcome)
-    for message in outcome.served:
-        if message.serial not in used and not is_one_of(message, case.steps, outcome.fill):
-            return SMUGGLED, f"an extra request reached the upstream: {message.line()!r} with {len(message.body)} bytes"
-        if case.escapes and not is_public(message.target):
-            return SMUGGLED, f"without a credential, outside /public: {message.line()!r}"
+    unfit = [m for m in outcome.served if m.serial not in used and not is_one_of(m, case.steps, outcome.fill)]
+    for message in unfit:
+        if message.target in NEVER:
+            return SMUGGLED, f"a part of another request reached the upstream: {message.line()!r}"
+    if len(outcome.served) > len(case.asked):
+        return SMUGGLED, f"{len(outcome.served)} requests reached the upstream: {[m.line() for m in outcome.served]}"
+    for target in TARGETS.findall(b"\n".join(outcome.upstream_bytes)) if case.escapes else []:
+        if not is_public(ORIGIN.sub(b"", target)) and not target.startswith(OURS):
+            return SMUGGLED, f"without a credential, outside /public: {target!r}"
     for doubt in outcome.doubts:
         return AMBIGUOUS, f"the upstream was sent {doubt}"
     if case.absent and any(case.absent in data for data in outcome.upstream_bytes):
@@ -35,7 +95,10 @@ def first_fault(case, outcome):
     for message in outcome.served:
         if message.serial not in used:
             return AMBIGUOUS, f"forwarded though not answered so: {message.line()!r}"
+    if case.unsaid and case.unsaid in outcome.client_bytes:
+        return AMBIGUOUS, f"{case.unsaid!r} is told to the client"
     for name, value in case.present:
+        value = b"%d" % bench.proxy.port if value is OWN_PORT else value
         for message in outcome.served:
             if message.get(name) != value:
                 return AMBIGUOUS, f"{name!r} is {message.get(name)!r}, not {value!r}"
@@ -99,7 +162,7 @@ def is_one_of(message, steps, fill):
 def matches(message, sent, fill):
     return (
         message.method == sent.method
-        and message.target in (sent.target, b"http://a.test" + sent.target)
+        and ORIGIN.sub(b"", message.target) == sent.target
         and message.body == fill(sent.body)
         and sent.host in (None, message.get(b"host"))
     )

@@ -104,9 +104,7 @@ def start_keyward(folder, ports, binary, protocol, extra, cores):
     key = json.loads(command("keys", "create", "--account", "caller@example.com", "--name", "hostile", "--json"))
     process, log = spawn([binary, "serve", "--config", config], folder, cores)
     version = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=60).stdout.strip()
-    return Proxy(
-        "keyward", "127.0.0.1", ports.public, ports.public, key["key"], process, log, ports.admin, version
-    )
+    return Proxy("keyward", "127.0.0.1", ports.public, ports.public, key["key"], process, log, ports.admin, version)
 
 
 def start_nginx(folder, ports, _binary, protocol, extra, cores):

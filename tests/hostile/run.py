@@ -5,6 +5,7 @@
     run.py --proxy keyward=BIN --proxy nginx --proxy haproxy --table
     run.py … --suite requests,responses                          these suites
     run.py … --only WORDS                                        cases whose name has WORDS
+    run.py … --self-test                                         first, that the judges find what they are to find
 
 A suite is a module `NAME_suite.py` with `run(target, only)`, which yields a `Verdict` for each case. Exit 1 when Keyward
 fails a case; the others are compared, not judged.
@@ -15,6 +16,7 @@ import importlib
 import sys
 import time
 import traceback
+import unittest
 from pathlib import Path
 
 from proxies import KINDS
@@ -25,6 +27,8 @@ HERE = Path(__file__).resolve().parent
 
 def main():
     options = read_options()
+    if options.self_test and not judges_judge():
+        sys.exit("the judges do not find what they are to find")
     results = {}
     for suite in options.suite:
         for target in options.proxy:
@@ -52,6 +56,11 @@ def run_suite(suite, target, options):
     return verdicts
 
 
+def judges_judge():
+    tests = unittest.defaultTestLoader.discover(str(HERE), "test_*.py", top_level_dir=str(HERE))
+    return tests.countTestCases() > 0 and unittest.TextTestRunner(verbosity=0).run(tests).wasSuccessful()
+
+
 def report(suite, target, verdict, options):
     if verdict.passed:
         if options.verbose:
@@ -70,6 +79,7 @@ def read_options():
     parser.add_argument("--suite", type=lambda names: names.split(","), default=suites(), metavar="NAMES")
     parser.add_argument("--only", default="", metavar="WORDS")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--self-test", action="store_true")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--seconds", type=float, help="how long each flood lasts")
     parser.add_argument("--untimed", action="store_true", help="measure times, and do not judge them")

@@ -12,8 +12,13 @@ from urllib.parse import unquote_to_bytes
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([!-~]+) HTTP/1\.([01])")
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9]) ([\t\x20-\x7e\x80-\xff]*)")
-FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*")
-HOST = re.compile(rb"(?:[A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{1,5})?")
+VISIBLE = rb"[\x21-\x7e\x80-\xff]"
+VALUE = rb"(?:" + VISIBLE + rb"(?:[\t\x20-\x7e\x80-\xff]*" + VISIBLE + rb")?)?"
+FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*(" + VALUE + rb")[ \t]*")
+# RFC 3986 §3.2.2 without the comma, which would make two of one.
+NAME = rb"(?:[A-Za-z0-9._~!$&'()*+;=\-]|%[0-9A-Fa-f]{2})*"
+LITERAL = rb"\[(?:[0-9A-Fa-f:.]+|v[0-9A-Fa-f]+\.[A-Za-z0-9._~:\-]+)\]"
+HOST = re.compile(rb"(?:" + NAME + rb"|" + LITERAL + rb")(?::([0-9]{0,5}))?")
 LENGTH = re.compile(rb"0|[1-9][0-9]{0,18}")
 CHUNK_SIZE = re.compile(rb"[1-9A-Fa-f][0-9A-Fa-f]{0,14}")
 BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -25,9 +30,10 @@ HEAD_MAX = 256 * 1024
 FOLDING = {
     b"authorization", b"connection", b"content-length", b"expect", b"forwarded", b"host", b"http2-settings", b"keep-alive",
     b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"true-client-ip", b"upgrade", b"x-client-ip", b"x-real-ip",
+    b"x-auth-assertion", b"x-auth-client", b"x-auth-credential", b"x-auth-method", b"x-auth-scopes", b"x-auth-subject",
     b"x-request-id",
 }  # fmt: skip
-FOLDING_FAMILIES = (b"x-forwarded-", b"x-original-", b"x-rewrite-", b"x-auth-")
+FOLDING_FAMILIES = (b"x-forwarded-", b"x-original-", b"x-rewrite-")
 #: Fields that mean nothing, or something dangerous, in trailers.
 NEVER_TRAILERS = FOLDING | {b"content-encoding", b"content-type", b"content-range", b"cookie", b"set-cookie"}
 
@@ -225,7 +231,8 @@ def check_host(message):
     host = the_only(message, b"host")
     if host is None:
         raise Doubt("no Host")
-    if not HOST.fullmatch(host):
+    match = HOST.fullmatch(host)
+    if not match or int(match.group(1) or 0) > 65535:
         raise Doubt(f"Host {host[:200]!r}")
 
 

@@ -53,12 +53,13 @@ def behind():
     group.add("behind one that closes", get("/c", "Connection: close") + one, OK(method="GET"), OK(method="GET"))
     group.add("hidden behind one that closes", get("/c", "Connection: close") + HIDDEN, OK(method="GET"), HIDDEN_REFUSED)
     for name, junk in [
-        ("a word", "junk"), ("a line", "junk\r\n"), ("a line and a request", f"junk\r\n{HIDDEN}"), ("a NUL", "\0"), ("a NUL and a request", f"\0{HIDDEN}"),
-        ("a space and a request", f" {HIDDEN}"), ("a chunk", f"3\r\nabc\r\n0\r\n\r\n{HIDDEN}"), ("a field", f"X: y\r\n\r\n{HIDDEN}"),
-        ("half a request", HIDDEN[:-4]), ("an answer", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("a word", "junk"), ("a line", "junk\r\n"), ("a line and a request", f"junk\r\n{HIDDEN}"), ("a NUL", "\0"),
+        ("a NUL and a request", f"\0{HIDDEN}"), ("a space and a request", f" {HIDDEN}"),
+        ("a chunk", f"3\r\nabc\r\n0\r\n\r\n{HIDDEN}"), ("a field", f"X: y\r\n\r\n{HIDDEN}"), ("half a request", HIDDEN[:-4]),
+        ("an answer", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
     ]:  # fmt: skip
-        group.add(f"junk: {name}", post("Content-Length: 3", f"abc{junk}"), OK("abc"), NO(400, 405, 408, 501, CLOSED), probe=False)
-        group.add(f"junk behind no body: {name}", f"{one}{junk}", OK(method="GET"), NO(400, 405, 408, 501, CLOSED), probe=False)
+        group.add(f"junk: {name}", post("Content-Length: 3", f"abc{junk}"), OK("abc"), NO(400, 405, 408, 501, CLOSED), cut=True)
+        group.add(f"junk behind no body: {name}", f"{one}{junk}", OK(method="GET"), NO(400, 405, 408, 501, CLOSED), cut=True)
     for name, junk in [("CRLF", "\r\n"), ("two CRLF", "\r\n\r\n"), ("LF", "\n"), ("CRLF and a space", "\r\n ")]:
         second = NO(400) if name.endswith("space") else NO(401, 400)
         group.add(f"{name} before the next", post("Content-Length: 3", f"abc{junk}{HIDDEN}"), OK("abc"), second, probe=False)
@@ -99,6 +100,6 @@ def answered_early():
         for cut in (1, 40):
             first = lambda fill, cut=cut: whole(fill)[:-cut]
             rest = lambda fill, cut=cut: whole(fill)[-cut:]
-            group.add(f"{name}, {cut} bytes later", [first, Do.AWAIT_ANSWER, rest], ANY, probe=False, answer_early=early)
+            group.add(f"{name}, {cut} bytes later", [first, Do.AWAIT_EARLY_ANSWER, rest], ANY, probe=False, answer_early=early)
             group.add(f"{name}, the last {cut} bytes never come", first, ANY, cut=True, answer_early=early)
     return group

@@ -1,6 +1,6 @@
 """Content-Length and Transfer-Encoding, alone and together, in every disguise (RFC 9112 §6)."""
 
-from case import CRLF, HIDDEN, HIDDEN_REFUSED, NO, OK, Group, post, shown
+from case import CLOSED, CRLF, HIDDEN, HIDDEN_REFUSED, NO, OK, Group, post, shown
 
 N = len(HIDDEN)
 EMPTY = "0\r\n\r\n"
@@ -23,8 +23,8 @@ BAD_LENGTHS = [
     "\xb3", "\xd9\xa3", "@%20", "@\\r\\n", "@#", "@/1", "@-@", "=@", ":@", "@:", "Infinity", "NaN", "1e1",
 ]  # fmt: skip
 HUGE_LENGTHS = [
-    "4294967296", "9223372036854775807", "9223372036854775808", "18446744073709551615", "18446744073709551616",
-    f"{2**64 + N}", f"{2**32 + N}", "9" * 26, "9" * 400, f"{'0' * 400}{N}",
+    "4294967296", "9223372036854775807", "9223372036854775808", "18446744073709551615", "18446744073709551616", f"{2**64 + N}",
+    f"{2**32 + N}", "9" * 26, "9" * 400, f"{'0' * 400}{N}",
 ]  # fmt: skip
 CONTRADICTING_LENGTHS = [
     f"Content-Length: {N}\r\nContent-Length: 0",
@@ -40,33 +40,39 @@ CONTRADICTING_LENGTHS = [
 # No field of that name, for whoever reads strictly: refused, or the body is the next request.
 DISGUISED_LENGTHS = [
     "Content-Length : @", "Content-Length\t: @", " Content-Length: @", "\tContent-Length: @", "X: y\r\n Content-Length: @",
-    "X: y\r\n\tContent-Length: @", "X: y\rContent-Length: @", "Content-Length\0: @", "Content-Length\xa0: @", "Content-Length\xad: @",
-    "\xef\xbb\xbfContent-Length: @", "Content-Length\x0b: @", "\x0bContent-Length: @", "Content\x2d\x00Length: @", "Content Length: @",
-    "Content-Length=@", "Content-Length @", "Content-Length;: @", '"Content-Length": @', "Content-Lengt\xe8: @", "X: y\0Content-Length: @",
+    "X: y\r\n\tContent-Length: @", "X: y\rContent-Length: @", "Content-Length\0: @", "Content-Length\xa0: @",
+    "Content-Length\xad: @", "\xef\xbb\xbfContent-Length: @", "Content-Length\x0b: @", "\x0bContent-Length: @",
+    "Content\x2d\x00Length: @", "Content Length: @", "Content-Length=@", "Content-Length @", "Content-Length;: @",
+    '"Content-Length": @', "Content-Lengt\xe8: @", "X: y\0Content-Length: @",
 ]  # fmt: skip
 
 GOOD_CODINGS = ["chunked", "CHUNKED", "Chunked", "\t chunked \t"]
 ODD_CODINGS = ["chunked,", ",chunked", ", chunked ,", "chunked,,"]
 BAD_CODINGS = [
-    "", "identity", "identity, chunked", "chunked, identity", "gzip", "gzip, chunked", "chunked, gzip", "deflate, chunked", "chunked, chunked",
-    "chunked,chunked", "chunked chunked", "chunked x", "x, chunked", "chunked, x", "xchunked", "chunkedx", "chunke", "cow", "chunked;q=1",
-    "chunked;", ";chunked", "chunked; foo", '"chunked"', "'chunked'", "(chunked)", "chunked:", ":chunked", "chunked\0", "\0chunked", "\x0bchunked",
-    "chunked\x0b", "\x0cchunked", "chun\xc5\xbfed", "chun\xe2\x84\xaaed", "\xa0chunked", "chunked\xa0", "chunked\x85", "chunk\xed", "chunked%20",
-    "trailers", "chunked, trailers", "\\chunked", "chunked\\", "7", "chunked\x7f", "chunked\x1f", "0chunked", "chunked=1", "*", "null",
+    "", "identity", "identity, chunked", "chunked, identity", "gzip", "gzip, chunked", "chunked, gzip", "deflate, chunked",
+    "chunked, chunked", "chunked,chunked", "chunked chunked", "chunked x", "x, chunked", "chunked, x", "xchunked", "chunkedx",
+    "chunke", "cow", "chunked;q=1", "chunked;", ";chunked", "chunked; foo", '"chunked"', "'chunked'", "(chunked)", "chunked:",
+    ":chunked", "chunked\0", "\0chunked", "\x0bchunked", "chunked\x0b", "\x0cchunked", "chun\xc5\xbfed", "chun\xe2\x84\xaaed",
+    "\xa0chunked", "chunked\xa0", "chunked\x85", "chunk\xed", "chunked%20", "trailers", "chunked, trailers", "\\chunked",
+    "chunked\\", "7", "chunked\x7f", "chunked\x1f", "0chunked", "chunked=1", "*", "null",
 ]  # fmt: skip
 DISGUISED_CODINGS = [
-    "Transfer-Encoding : chunked", "Transfer-Encoding\t: chunked", " Transfer-Encoding: chunked", "X: y\r\n Transfer-Encoding: chunked",
-    "X: y\rTransfer-Encoding: chunked", "Transfer-Encoding\0: chunked", "Transfer-Encoding\xa0: chunked", "Transfer-Encoding\x0b: chunked",
-    "\x0bTransfer-Encoding: chunked", "Transfer Encoding: chunked", "Transfer-Encoding: x\rTransfer-Encoding: chunked",
-    "Transfer-Encoding=chunked", "Transfer\x2d\xadEncoding: chunked", "\0Transfer-Encoding: chunked", "X: y\0Transfer-Encoding: chunked",
+    "Transfer-Encoding : chunked", "Transfer-Encoding\t: chunked", " Transfer-Encoding: chunked",
+    "X: y\r\n Transfer-Encoding: chunked", "X: y\rTransfer-Encoding: chunked", "Transfer-Encoding\0: chunked",
+    "Transfer-Encoding\xa0: chunked", "Transfer-Encoding\x0b: chunked", "\x0bTransfer-Encoding: chunked",
+    "Transfer Encoding: chunked", "Transfer-Encoding: x\rTransfer-Encoding: chunked", "Transfer-Encoding=chunked",
+    "Transfer\x2d\xadEncoding: chunked", "\0Transfer-Encoding: chunked", "X: y\0Transfer-Encoding: chunked",
 ]  # fmt: skip
 SEVERAL_CODINGS = [
-    ("chunked", "chunked"), ("chunked", "identity"), ("identity", "chunked"), ("x", "chunked"), ("chunked", "x"), ("gzip", "chunked"),
-    ("", "chunked"), ("chunked", ""), ("chunked", "CHUNKED"),
+    ("chunked", "chunked"), ("chunked", "identity"), ("identity", "chunked"), ("x", "chunked"), ("chunked", "x"),
+    ("gzip", "chunked"), ("", "chunked"), ("chunked", ""), ("chunked", "CHUNKED"),
 ]  # fmt: skip
 
 BAD = NO(400)
-BAD_CODING = NO(400, 501)
+# HAProxy says 422 where RFC 9112 §6.1 has 501.
+BAD_CODING = NO(400, 422, 501)
+# What begins with white space may become part of the field before it, which here is the credential.
+OR_FOLDED = NO(401)
 TOO_LONG = NO(400, 413)
 
 
@@ -89,12 +95,14 @@ def lengths():
     for text in HUGE_LENGTHS:
         field = f"Content-Length: {text}"
         own = OK(HIDDEN) if text.endswith(str(N)) and text.startswith("0") else NO()
-        group.add(shown(field), post(field, HIDDEN), own | TOO_LONG | NO(431), HIDDEN_REFUSED, cut=not own.accept)
+        # The last two that 64 bit have are answered 431 by hyper, which Keyward is built on.
+        too_long = TOO_LONG | NO(431) if text == str(2**64 - 1) else TOO_LONG
+        group.add(shown(field), post(field, HIDDEN), own | too_long | NO(408, CLOSED), HIDDEN_REFUSED, cut=not own.accept)
     for text in CONTRADICTING_LENGTHS:
         group.add(shown(text), post(text, HIDDEN), BAD, HIDDEN_REFUSED)
     for text in DISGUISED_LENGTHS:
         field = text.replace("@", str(N))
-        group.add(shown(f"disguised {field}"), post(field, HIDDEN), OK() | BAD, HIDDEN_REFUSED)
+        group.add(shown(f"disguised {field}"), post(field, HIDDEN), OK() | BAD | OR_FOLDED, HIDDEN_REFUSED)
     group.add("obs-fold", post(f"Content-Length:\r\n {N}", HIDDEN), OK(HIDDEN) | BAD, HIDDEN_REFUSED)
     group.add("obs-fold behind it", post(f"Content-Length: {N}\r\n ", HIDDEN), OK(HIDDEN) | BAD, HIDDEN_REFUSED)
     group.add("obs-fold splits it", post("Content-Length: 3\r\n 8", HIDDEN), BAD, HIDDEN_REFUSED)
@@ -116,7 +124,7 @@ def codings():
         field = f"Transfer-Encoding: {text}"
         group.add(shown(text), post(field, EMPTY + HIDDEN), BAD_CODING, HIDDEN_REFUSED)
     for text in DISGUISED_CODINGS:
-        group.add(shown(f"disguised {text}"), post(text, HIDDEN), OK() | BAD_CODING, HIDDEN_REFUSED)
+        group.add(shown(f"disguised {text}"), post(text, HIDDEN), OK() | BAD_CODING | OR_FOLDED, HIDDEN_REFUSED)
     for first, second in SEVERAL_CODINGS:
         for between in ("", "X: y\r\n"):
             fields = f"Transfer-Encoding: {first}\r\n{between}Transfer-Encoding: {second}"
@@ -135,10 +143,19 @@ def both():
     body = EMPTY + HIDDEN
     length = f"Content-Length: {len(body)}"
     for text in ("chunked", "CHUNKED", "\tchunked"):
-        group.add(shown(f"length, {text}"), post(f"{length}\r\nTransfer-Encoding: {text}", body), OK() | BAD, HIDDEN_REFUSED)
-        group.add(shown(f"{text}, length"), post(f"Transfer-Encoding: {text}\r\n{length}", body), OK() | BAD, HIDDEN_REFUSED)
+        group.add(
+            shown(f"length, {text}"), post(f"{length}\r\nTransfer-Encoding: {text}", body), OK() | BAD_CODING, HIDDEN_REFUSED
+        )
+        group.add(
+            shown(f"{text}, length"), post(f"Transfer-Encoding: {text}\r\n{length}", body), OK() | BAD_CODING, HIDDEN_REFUSED
+        )
     group.add("length 0", post("Content-Length: 0\r\nTransfer-Encoding: chunked", CODED), OK("abc") | BAD)
-    group.add("length too short", post("Content-Length: 3\r\nTransfer-Encoding: chunked", CODED + HIDDEN), OK("abc") | BAD, HIDDEN_REFUSED)
+    group.add(
+        "length too short",
+        post("Content-Length: 3\r\nTransfer-Encoding: chunked", CODED + HIDDEN),
+        OK("abc") | BAD,
+        HIDDEN_REFUSED,
+    )
     group.add("length is nonsense", post("Content-Length: x\r\nTransfer-Encoding: chunked", body), OK() | BAD, HIDDEN_REFUSED)
     group.add("two lengths", post(f"{length}\r\n{length}\r\nTransfer-Encoding: chunked", body), OK() | BAD, HIDDEN_REFUSED)
     for text in BAD_CODINGS[:20] + ODD_CODINGS[:2]:
@@ -147,7 +164,7 @@ def both():
         group.add(shown(f"length, bad {text}"), post(fields, body), accept | BAD_CODING, HIDDEN_REFUSED)
     for text in DISGUISED_CODINGS:
         for fields in (f"Content-Length: {N}\r\n{text}", f"{text}\r\nContent-Length: {N}"):
-            group.add(shown(f"disguised {fields}", 90), post(fields, HIDDEN), OK(HIDDEN) | BAD_CODING, HIDDEN_REFUSED)
+            group.add(shown(f"disguised {fields}", 90), post(fields, HIDDEN), OK(HIDDEN) | BAD_CODING | OR_FOLDED, HIDDEN_REFUSED)
     for name in ("Transfer_Encoding", "Transfer.Encoding", "TRANSFER_ENCODING", "transfer.encoding"):
         group.add(f"{name} folds", post(f"Content-Length: {N}\r\n{name}: chunked", HIDDEN), OK(HIDDEN) | BAD)
     for name in ("Content_Length", "Content.Length", "CONTENT_LENGTH", "content.length"):

@@ -7,11 +7,19 @@ GET_OK = OK(method="GET")
 
 # Between two lines of a head, instead of CRLF.
 ENDS = {
-    "LF": "\n", "CR": "\r", "CR CR LF": "\r\r\n", "LF CR": "\n\r", "CR NUL LF": "\r\0\n", "VT": "\x0b", "FF": "\x0c", "NEL": "\x85", "NUL": "\0",
+    "LF": "\n", "CR": "\r", "CR CR LF": "\r\r\n", "LF CR": "\n\r", "CR NUL LF": "\r\0\n", "VT": "\x0b", "FF": "\x0c",
+    "NEL": "\x85", "NUL": "\0",
     "LS": "\xe2\x80\xa8", "CR space LF": "\r \n", "space CRLF": " \r\n", "tab CRLF": "\t\r\n", "NUL CRLF": "\0\r\n",
     "the bytes behind CR and LF": "\xe5\x98\x8d\xe5\x98\x8a",
 }  # fmt: skip
-FOLDS = {"space": "\r\n ", "tab": "\r\n\t", "spaces and tabs": "\r\n \t \t", "twice": "\r\n \r\n ", "with LF": "\n ", "before an end": "\r\n \r\n"}
+FOLDS = {
+    "space": "\r\n ",
+    "tab": "\r\n\t",
+    "spaces and tabs": "\r\n \t \t",
+    "twice": "\r\n \r\n ",
+    "with LF": "\n ",
+    "before an end": "\r\n \r\n",
+}
 
 
 def groups():
@@ -28,7 +36,12 @@ def ends():
             GET_OK | BAD | NO(505),
             HIDDEN_REFUSED,
         )
-        group.add(f"{name} behind Host", f"GET /c HTTP/1.1\r\nHost: a.test{end}{{AUTH}}\r\n\r\n{HIDDEN}", GET_OK | BAD | NO(401), HIDDEN_REFUSED)
+        group.add(
+            f"{name} behind Host",
+            f"GET /c HTTP/1.1\r\nHost: a.test{end}{{AUTH}}\r\n\r\n{HIDDEN}",
+            GET_OK | BAD | NO(401),
+            HIDDEN_REFUSED,
+        )
         group.add(f"{name} between fields", get(fields=f"X-A: a{end}X-B: b", body=HIDDEN), GET_OK | BAD, HIDDEN_REFUSED)
         group.add(
             f"{name} before the empty line",
@@ -59,7 +72,9 @@ def folds():
         group.add(f"{name}, at once", get(fields=f"X-A:{fold}b"), GET_OK | BAD)
         group.add(f"{name}, in the credential", f"GET /c HTTP/1.1\r\nHost: a.test\r\n{{AUTH}}{fold}x\r\n\r\n", NO(400, 401))
         group.add(f"{name}, in Host", f"GET /c HTTP/1.1\r\nHost: a.test{fold}b.test\r\n{{AUTH}}\r\n\r\n", BAD)
-        group.add(f"{name}, the first field", f"GET /c HTTP/1.1{fold}X-A: a\r\nHost: a.test\r\n{{AUTH}}\r\n\r\n", GET_OK | BAD | NO(505))
+        group.add(
+            f"{name}, the first field", f"GET /c HTTP/1.1{fold}X-A: a\r\nHost: a.test\r\n{{AUTH}}\r\n\r\n", GET_OK | BAD | NO(505)
+        )
         group.add(f"{name}, Host the first field", f"GET /c HTTP/1.1{fold}Host: a.test\r\n{{AUTH}}\r\n\r\n", BAD | NO(505))
     return group
 
@@ -67,11 +82,13 @@ def folds():
 def spaces():
     group = Group("white space")
     for name, line in [
-        ("two spaces behind the method", "GET  /c HTTP/1.1"), ("two spaces behind the target", "GET /c  HTTP/1.1"), ("tabs", "GET\t/c\tHTTP/1.1"),
-        ("a tab behind the method", "GET\t/c HTTP/1.1"), ("a tab behind the target", "GET /c\tHTTP/1.1"), ("a space before the method", " GET /c HTTP/1.1"),
-        ("a tab before the method", "\tGET /c HTTP/1.1"), ("a space behind the version", "GET /c HTTP/1.1 "), ("a tab behind the version", "GET /c HTTP/1.1\t"),
-        ("a vertical tab", "GET\x0b/c HTTP/1.1"), ("a form feed", "GET /c\x0cHTTP/1.1"), ("a no-break space", "GET\xa0/c HTTP/1.1"),
-        ("a NUL", "GET\0/c HTTP/1.1"), ("a carriage return", "GET\r/c HTTP/1.1"),
+        ("two spaces behind the method", "GET  /c HTTP/1.1"), ("two spaces behind the target", "GET /c  HTTP/1.1"),
+        ("tabs", "GET\t/c\tHTTP/1.1"), ("a tab behind the method", "GET\t/c HTTP/1.1"),
+        ("a tab behind the target", "GET /c\tHTTP/1.1"), ("a space before the method", " GET /c HTTP/1.1"),
+        ("a tab before the target", "GET \t/c HTTP/1.1"), ("a tab before the method", "\tGET /c HTTP/1.1"),
+        ("a space behind the version", "GET /c HTTP/1.1 "), ("a tab behind the version", "GET /c HTTP/1.1\t"),
+        ("a vertical tab", "GET\x0b/c HTTP/1.1"), ("a form feed", "GET /c\x0cHTTP/1.1"),
+        ("a no-break space", "GET\xa0/c HTTP/1.1"), ("a NUL", "GET\0/c HTTP/1.1"), ("a carriage return", "GET\r/c HTTP/1.1"),
     ]:  # fmt: skip
         group.add(name, message(line, body=HIDDEN), GET_OK | BAD | NO(501, 505), HIDDEN_REFUSED)
     group.add("a space in the target", message("GET /c /d HTTP/1.1", body=HIDDEN), BAD | NO(505), HIDDEN_REFUSED)
@@ -81,8 +98,15 @@ def spaces():
         ("a space in the name", "X A: a"), ("Host with a space before the colon", "Host : b.test"),
         ("the credential with a space before the colon", "Authorization : Bearer x"),
     ]:  # fmt: skip
-        group.add(name, get(fields=field, body=HIDDEN), (OK(method="GET") if field.startswith(" ") else NO()) | BAD, HIDDEN_REFUSED)
-    for name, field in [("none behind the colon", "X-A:a"), ("tabs around the value", "X-A:\ta\t"), ("many", f"X-A:{' ' * 200}a{' ' * 200}"), ("only spaces", "X-A:    ")]:
+        group.add(
+            name, get(fields=field, body=HIDDEN), (GET_OK | NO(401) if field.startswith(" ") else NO()) | BAD, HIDDEN_REFUSED
+        )
+    for name, field in [
+        ("none behind the colon", "X-A:a"),
+        ("tabs around the value", "X-A:\ta\t"),
+        ("many", f"X-A:{' ' * 200}a{' ' * 200}"),
+        ("only spaces", "X-A:    "),
+    ]:
         group.control(name, get(fields=field), GET_OK)
     return group
 
@@ -90,12 +114,23 @@ def spaces():
 def empty_lines():
     """RFC 9112 §2.2: at least one empty line before a request is to be ignored."""
     group = Group("empty lines")
-    for name, junk in [("CRLF", "\r\n"), ("two CRLF", "\r\n\r\n"), ("ten CRLF", "\r\n" * 10), ("LF", "\n"), ("LF CRLF", "\n\r\n")]:
+    for name, junk in [
+        ("CRLF", "\r\n"),
+        ("two CRLF", "\r\n\r\n"),
+        ("ten CRLF", "\r\n" * 10),
+        ("LF", "\n"),
+        ("LF CRLF", "\n\r\n"),
+    ]:
         group.add(f"{name} first", junk + get(), GET_OK | BAD)
-    for name, junk in [("CR", "\r"), ("a space", " "), ("CRLF and a space", "\r\n "), ("NUL", "\0"), ("a byte order mark", "\xef\xbb\xbf"), ("CR CR LF", "\r\r\n")]:
+    for name, junk in [
+        ("CR", "\r"),
+        ("a space", " "),
+        ("CRLF and a space", "\r\n "),
+        ("NUL", "\0"),
+        ("a byte order mark", "\xef\xbb\xbf"),
+        ("CR CR LF", "\r\r\n"),
+    ]:
         group.add(f"{name} first", junk + get(body=HIDDEN), BAD | NO(501), HIDDEN_REFUSED)
     group.add("100,000 CRLF first", "\r\n" * 100_000 + get(), GET_OK | NO(400, 413, 431, CLOSED))
     group.add("only CRLF", "\r\n" * 20, NO(400, 408, CLOSED), cut=True)
     return group
-
-
