@@ -1,13 +1,13 @@
 """An HTTP/1.1 upstream for floods: fast, with bounded memory, and it counts who asked.
 
-    flood_upstream.py      listens on a free loopback port and prints it; ends with its standard input
+flood_upstream.py      listens on a free loopback port and prints it; ends with its standard input
 
-    /good/…         the target as the body
-    /flood/KEY/…    the same, counted under KEY
-    …/late          the same after two seconds
-    /large/BYTES    as many bytes, as fast as they are read
-    /stalled/…      reads no more and never answers
-    /counts         JSON of the counts by KEY
+/good/…         the target as the body
+/flood/KEY/…    the same, counted under KEY
+…/late          the same after two seconds
+/large/BYTES    as many bytes, as fast as they are read
+/stalled/…      reads no more and never answers
+/counts         JSON of the counts by KEY
 """
 
 import asyncio

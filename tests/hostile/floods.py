@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The floods, each bounded in time, in bytes by that, and in connections.
 
-    floods.py NAME HOST PORT TOKEN SECONDS      prints one line of JSON: what was sent, and how its connections ended
+floods.py NAME HOST PORT TOKEN SECONDS      prints one line of JSON: what was sent, and how its connections ended
 """
 
 import json
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from flood_wire import Attacker
 from frames import (
-    DATA, END_HEADERS, END_STREAM, FRAME_MAX, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, PADDED, PREFACE,
-    UNKNOWN, WHOLE, WINDOW_MAX, WITH_PRIORITY, continuation, data, dependency, frame, goaway, headers, integer, literal, padded, ping,
-    priority, rst_stream, settings, string, window_update,
+    DATA, END_HEADERS, END_STREAM, FRAME_MAX, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, PADDED, PREFACE, UNKNOWN, WHOLE, WINDOW_MAX,
+    WITH_PRIORITY, continuation, data, dependency, frame, goaway, headers, integer, literal, ping, priority, rst_stream,
+    settings, string, window_update,
 )  # fmt: skip
 
 RESETS = 10_000  # requests of one connection that are begun and reset
@@ -32,7 +32,18 @@ class Flood:
 
 
 def floods():
-    return [*resets(), *made_resets(), *continuations(), *tables(), *control(), *opened(), *unread(), *slow(), *crowds(), *uploads()]
+    return [
+        *resets(),
+        *made_resets(),
+        *continuations(),
+        *tables(),
+        *control(),
+        *opened(),
+        *unread(),
+        *slow(),
+        *crowds(),
+        *uploads(),
+    ]
 
 
 def batches(pair):
@@ -108,9 +119,14 @@ def continuations():
     yield Flood("CONTINUATION without end", repeated(lambda w, n: full * 8, begin=begun, side_by_side=4))
     yield Flood("CONTINUATION without end and without bytes", repeated(lambda w, n: continuation(1, b"", 0) * 5000, begin=begun))
     yield Flood("CONTINUATION of one byte each", repeated(lambda w, n: continuation(1, b"\0", 0) * 5000, begin=begun))
-    whole = lambda w, n: (lambda s: headers(s, w.head(), END_STREAM) + full.replace(b"\0\0\0\1", s.to_bytes(4, "big"), 1) * 20 + continuation(s))(w.stream())
+    whole = lambda w, n: (
+        lambda s: headers(s, w.head(), END_STREAM) + full.replace(b"\0\0\0\1", s.to_bytes(4, "big"), 1) * 20 + continuation(s)
+    )(w.stream())
     yield Flood("field lists of 320 KB, one after the other", repeated(whole, side_by_side=2))
-    pieces = lambda w, n: b"".join(headers(s, b"", END_STREAM) + continuation(s, b"", 0) * 20 + continuation(s, w.head()) for s in [w.stream() for _ in range(20)])
+    pieces = lambda w, n: b"".join(
+        headers(s, b"", END_STREAM) + continuation(s, b"", 0) * 20 + continuation(s, w.head())
+        for s in [w.stream() for _ in range(20)]
+    )
     yield Flood("requests with twenty empty CONTINUATION each", repeated(pieces))
 
 
@@ -122,7 +138,9 @@ def tables():
     yield named("HPACK: 3,000 empty fields")(b"\x00\x01a\x00" * 3000)
     yield named("HPACK: strings that decompress")(b"\x00\x06x-huff" + string(b"\x00" * 15000, True))
     updates = integer(0, 5, 0x20) + integer(4096, 5, 0x20)
-    resized = lambda w, n: b"".join(headers(w.stream(), updates + w.head() + literal("x-kept", "x" * 1000, 0x40)) for _ in range(20))
+    resized = lambda w, n: b"".join(
+        headers(w.stream(), updates + w.head() + literal("x-kept", "x" * 1000, 0x40)) for _ in range(20)
+    )
     yield Flood("HPACK: a table emptied and filled with each request", repeated(resized))
     huge = lambda w, n: settings((HEADER_TABLE_SIZE, (1 << 32) - 1 if n % 2 else 0)) * 20 + headers(w.stream(), w.head())
     yield Flood("tables of 4 GB and of none by SETTINGS", repeated(huge))
@@ -140,16 +158,35 @@ def control():
     yield Flood("SETTINGS of 2,700 windows with 90 streams open", repeated(lambda w, n: packed, begin=posts))
     yield Flood("PING", repeated(lambda w, n: ping() * 1000, side_by_side=2))
     yield Flood("PING by a client that does not read", repeated(lambda w, n: ping() * 1000, reads=False, side_by_side=4))
-    yield Flood("empty DATA", repeated(lambda w, n: data(1, b"", 0) * 1000, begin=lambda w: headers(1, w.head(method="POST"), END_HEADERS)))
-    yield Flood("padding without DATA", repeated(lambda w, n: frame(DATA, PADDED, 1, PADDING) * 50, begin=lambda w: headers(1, w.head(method="POST"), END_HEADERS)))
-    yield Flood("PRIORITY on idle streams", repeated(lambda w, n: b"".join(priority((n * 500 + m) % 100_000 * 2 + 1, m) for m in range(500))))
-    yield Flood("HEADERS that depend on themselves", repeated(batches(lambda w, s: headers(s, dependency(s) + w.head(), WHOLE | WITH_PRIORITY))))
+    yield Flood(
+        "empty DATA",
+        repeated(lambda w, n: data(1, b"", 0) * 1000, begin=lambda w: headers(1, w.head(method="POST"), END_HEADERS)),
+    )
+    yield Flood(
+        "padding without DATA",
+        repeated(
+            lambda w, n: frame(DATA, PADDED, 1, PADDING) * 50, begin=lambda w: headers(1, w.head(method="POST"), END_HEADERS)
+        ),
+    )
+    yield Flood(
+        "PRIORITY on idle streams",
+        repeated(lambda w, n: b"".join(priority((n * 500 + m) % 100_000 * 2 + 1, m) for m in range(500))),
+    )
+    yield Flood(
+        "HEADERS that depend on themselves",
+        repeated(batches(lambda w, s: headers(s, dependency(s) + w.head(), WHOLE | WITH_PRIORITY))),
+    )
     yield Flood("WINDOW_UPDATE of one byte", repeated(lambda w, n: window_update(0, 1) * 1000))
     yield Flood("WINDOW_UPDATE of 0", repeated(lambda w, n: window_update(0, 0)))
-    yield Flood("frames of unknown types", repeated(lambda w, n: frame(UNKNOWN + n % 100, 0xFF, 0, b"x" * FRAME_MAX) * 8, side_by_side=2))
+    yield Flood(
+        "frames of unknown types", repeated(lambda w, n: frame(UNKNOWN + n % 100, 0xFF, 0, b"x" * FRAME_MAX) * 8, side_by_side=2)
+    )
     yield Flood("unknown frames without bytes", repeated(lambda w, n: frame(UNKNOWN, 0, n % 50, b"") * 2000))
     yield Flood("GOAWAY", repeated(lambda w, n: goaway(code=n % 14, debug=b"x" * 1000) * 50))
-    yield Flood("RST_STREAM on streams that are closed", repeated(lambda w, n: rst_stream(1) * 1000, begin=lambda w: headers(w.stream(), w.head()) + rst_stream(1)))
+    yield Flood(
+        "RST_STREAM on streams that are closed",
+        repeated(lambda w, n: rst_stream(1) * 1000, begin=lambda w: headers(w.stream(), w.head()) + rst_stream(1)),
+    )
     yield Flood("a preface and an error, again and again", repeated(lambda w, n: frame(DATA, 0, 0, b"x"), side_by_side=2))
 
 
@@ -165,7 +202,9 @@ def unread():
     """Answers that nobody takes."""
     wants = lambda w: window_update(0, WINDOW_MAX - 65535) + b"".join(headers(w.stream(), w.head(path=LARGE)) for _ in range(100))
     yield Flood("100 large answers with no window", lambda a: a.crowd(10, wants, first=((INITIAL_WINDOW_SIZE, 0),)))
-    yield Flood("100 large answers to a socket that is not read", lambda a: a.crowd(5, wants, first=WIDE, reads=False, receive=4096))
+    yield Flood(
+        "100 large answers to a socket that is not read", lambda a: a.crowd(5, wants, first=WIDE, reads=False, receive=4096)
+    )
     tiny = lambda w, n: b"".join(window_update(s, 1) for s in range(1, 200, 2)) * 5
     yield Flood("100 large answers, a byte at a time", repeated(tiny, begin=wants, first=((INITIAL_WINDOW_SIZE, 0),)))
 
@@ -205,7 +244,10 @@ def uploads():
     yield Flood("uploads beyond every window", repeated(fill, begin=posts, side_by_side=4))
     within = lambda w: posts(w) + b"".join(data(s, b"x" * 3000, 0) for s in range(1, 40, 2))
     yield Flood("uploads that fill the windows, on 100 connections", lambda a: a.crowd(100, within))
-    trailers = lambda w, n: b"".join(headers(s, w.head(method="POST"), END_HEADERS) + headers(s, literal("x-t", "1"), END_HEADERS) for s in [w.stream() for _ in range(BATCH)])
+    trailers = lambda w, n: b"".join(
+        headers(s, w.head(method="POST"), END_HEADERS) + headers(s, literal("x-t", "1"), END_HEADERS)
+        for s in [w.stream() for _ in range(BATCH)]
+    )
     yield Flood("trailers that do not end", repeated(trailers))
 
 
@@ -216,7 +258,10 @@ def main():
     flood = next(flood for flood in floods() if flood.name == name)
     attacker = Attacker(name, host, int(port), token, float(seconds))
     flood.act(attacker)
-    print(json.dumps({"connections": attacker.opened, "sent": attacker.sent, "ends": dict(attacker.ends.most_common(4))}), flush=True)
+    print(
+        json.dumps({"connections": attacker.opened, "sent": attacker.sent, "ends": dict(attacker.ends.most_common(4))}),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

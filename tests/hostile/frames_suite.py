@@ -5,21 +5,17 @@ the same connection, where it goes on, and on a new one are answered as theirs.
 """
 
 import contextlib
-import itertools
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import capture
-import hpack_cases
-import http2_answer_cases
-import http2_field_cases
-import http2_frame_cases
-import http2_message_cases
 import proxies
-from frames import Connection, Stream, window_update
+from frames import window_update
+from http2_client import Connection, Stream
 from http2_case import Gone, Reaches, Reset, Seen
+from http2_cases import CASES
 from verdict import AMBIGUOUS, FAILED_CONTROL, HARMED, PASS, SMUGGLED, WRONG_STATUS, Verdict
 
 SHARDS = 4
@@ -27,13 +23,8 @@ SHARDS = 4
 HIDDEN = (b"/smuggled", b"\nx-smuggled", b"\rx-smuggled")
 
 
-def all_cases():
-    modules = (http2_frame_cases, hpack_cases, http2_message_cases, http2_field_cases, http2_answer_cases)
-    return list(itertools.chain.from_iterable(module.cases() for module in modules))
-
-
 def run(target, only=""):
-    cases = [case for case in all_cases() if only in f"{case.section}: {case.name}"]
+    cases = [case for case in CASES if only in f"{case.section}: {case.name}"]
     with tempfile.TemporaryDirectory(prefix="keyward-frames-") as folder:
         verdicts = side_by_side(target, Path(folder), cases)
     other_codes = sum(verdict.passed and bool(verdict.detail) for verdict in verdicts)
@@ -137,7 +128,9 @@ class Bench:
         forwarding = [expected for expected in case.expected if expected.forwards]
         lines = [f"{seen.told()} instead of {due}"]
         for request in seen.requests:
-            lines.append(f"forwarded: {request.line()[:200]!r} {request.fields!r:.500} {request.body[:100]!r} {request.trailers!r:.200}")
+            lines.append(
+                f"forwarded: {request.line()[:200]!r} {request.fields!r:.500} {request.body[:100]!r} {request.trailers!r:.200}"
+            )
             lines += [f"  {wrong}" for expected in forwarding for wrong in expected.differences(request, seen.own)]
         outcome = FAILED_CONTROL if len(forwarding) == len(case.expected) else WRONG_STATUS
         return outcome, "\n".join(lines)

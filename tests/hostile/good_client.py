@@ -13,12 +13,11 @@ import socket
 import sys
 import time
 
-from hpack import Decoder
-
 from frames import (
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, WHOLE, block, code_name,
-    headers, ping, settings, window_update,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, WHOLE, block,
+    code_name, headers, ping, settings, window_update,
 )  # fmt: skip
+from hpack import Decoder
 
 OWN_CONNECTION = 10  # every how many requests
 AT_ONCE = 20  # requests on one connection, far below what any server allows

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
-from frames import CODES, Connection, Stream
+from frames import CODES, WHOLE, block, headers
+from http2_client import Connection, Stream
 
 
 class Reaches(Enum):
@@ -250,3 +251,17 @@ IGNORED = Ignored()
 PROTOCOL = gone("PROTOCOL_ERROR")
 # RFC 9113 section 8.1.1: a stream error of type PROTOCOL_ERROR, before which a response may be sent.
 MALFORMED = (reset("PROTOCOL_ERROR"), answered(400))
+
+
+def get(c, stream=1, flags=WHOLE, **pseudo):
+    return headers(stream, block(c.head(**pseudo)), flags)
+
+
+def whole(c, *around, stream=1):
+    """A request with frames in front of it; returns its stream."""
+    return c.say(stream, *around, get(c, stream))
+
+
+def said(*pieces):
+    """Sends them, and judges the connection."""
+    return lambda c: c.send(*pieces) and None

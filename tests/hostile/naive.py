@@ -9,13 +9,12 @@ import contextlib
 import socket
 import threading
 
-from hpack import Decoder
-from hpack.exceptions import HPACKError
-
 from frames import (
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, PING, PREFACE, SETTINGS, WITH_PRIORITY, block, data, frame,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, PING, PREFACE, SETTINGS, WITH_PRIORITY, block, data,
     headers, ping, rst_stream, settings,
 )  # fmt: skip
+from hpack import Decoder
+from hpack.exceptions import HPACKError
 
 BELIEVING, REFUSING, SILENT = "believing", "refusing", "silent"
 PATIENCE = 0.15  # seconds for an upstream that may never answer what it was sent

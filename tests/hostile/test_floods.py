@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The suite `floods` can fail: its instruments see what they measure, and each measure is judged.
 
-    python3 -m unittest tests/hostile/test_floods.py
+python3 -m unittest tests/hostile/test_floods.py
 """
 
 import subprocess
@@ -18,7 +18,9 @@ COUNTED, PLAIN = Flood("counted", None, counted=True), Flood("plain", None)
 GOOD = {"requests": 100, "failed": 0, "why": [], "p99": 5.0}
 CALM = {"good": GOOD, "growth": 1 << 20, "quiet": 4.0, "reached": 10, "alive": True, "connections": 1}
 #: A process that grows as soon as it is told to.
-GROWS = "import sys; sys.stdin.readline(); grown = bytearray(b'x' * (100 << 20)); print(len(grown), flush=True); sys.stdin.readline()"
+GROWS = (
+    "import sys; sys.stdin.readline(); grown = bytearray(b'x' * (100 << 20)); print(len(grown), flush=True); sys.stdin.readline()"
+)
 
 
 class Judge(unittest.TestCase):

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 """The suite `frames` can fail: it runs against proxies that do everything wrong, in one manner after the other.
 
-    python3 -m unittest tests/hostile/test_frames.py
+python3 -m unittest tests/hostile/test_frames.py
 """
 
 import unittest
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-import frames
+import http2_client
 import naive
-from frames_suite import Bench, all_cases
+from frames_suite import Bench
 from http2_case import Ignored
+from http2_cases import CASES
 from verdict import HARMED
 
 SHARDS = 32
@@ -20,8 +21,8 @@ PATIENCE = 0.3  # seconds; what says nothing at once says nothing at all
 
 class EveryCaseCanFail(unittest.TestCase):
     def setUp(self):
-        self.addCleanup(setattr, frames, "PATIENCE", frames.PATIENCE)
-        frames.PATIENCE = PATIENCE
+        self.addCleanup(setattr, http2_client, "PATIENCE", http2_client.PATIENCE)
+        http2_client.PATIENCE = PATIENCE
 
     def test_what_must_be_refused_fails_when_it_is_forwarded(self):
         self.must_fail(naive.BELIEVING, refused, 300)
@@ -34,11 +35,11 @@ class EveryCaseCanFail(unittest.TestCase):
 
     def test_it_is_the_proxy_that_fails_them(self):
         """What is harmless passes, for the most part, through one that forwards everything."""
-        verdicts = run(naive.BELIEVING, [case for case in all_cases() if passed(case) and case.answer is None])
+        verdicts = run(naive.BELIEVING, [case for case in CASES if passed(case) and case.answer is None])
         self.assertGreater(sum(verdict.passed for verdict in verdicts), len(verdicts) * 2 // 3, outcomes(verdicts))
 
     def must_fail(self, manner, which, at_least):
-        verdicts = run(manner, [case for case in all_cases() if which(case)])
+        verdicts = run(manner, [case for case in CASES if which(case)])
         self.assertGreaterEqual(len(verdicts), at_least)
         self.assertEqual([verdict.case for verdict in verdicts if verdict.passed], [], outcomes(verdicts))
         # Not for what happens to others: they are served.

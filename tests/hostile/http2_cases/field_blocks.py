@@ -75,11 +75,27 @@ def right():
     test = lambda text: Passed(fields={"x-test": [text]})
     yield case("HPACK 5.2", "a Huffman string", sent(value(string(HUFFMAN.encode(b"abc%20~!"), True))), test("abc%20~!"))
     yield case("HPACK 5.2", "an empty Huffman string", sent(value(string(b"", True))), test(""))
-    yield case("HPACK 5.1", "a length in more octets than it needs", sent(value(b"\x7f\x80\x80\x80\x00" + b"x" * 127)), test("x" * 127), BROKEN)
+    yield case(
+        "HPACK 5.1",
+        "a length in more octets than it needs",
+        sent(value(b"\x7f\x80\x80\x80\x00" + b"x" * 127)),
+        test("x" * 127),
+        BROKEN,
+    )
     yield case("HPACK 6.2.3", "a literal that is never indexed", sent(literal("x-test", "secret", 0x10)), test("secret"))
-    yield case("HPACK 6.2.1", "a name of the static table with another value", sent(integer(58, 4) + string("agent")), Passed(fields={"user-agent": ["agent"]}))
+    yield case(
+        "HPACK 6.2.1",
+        "a name of the static table with another value",
+        sent(integer(58, 4) + string("agent")),
+        Passed(fields={"user-agent": ["agent"]}),
+    )
     added = literal("x-test", "added", 0x40) + integer(62, 7, 0x80)
-    yield case("HPACK 2.3.2", "an entry that is used in the block that adds it", sent(added), Passed(fields={"x-test": ["added", "added"]}))
+    yield case(
+        "HPACK 2.3.2",
+        "an entry that is used in the block that adds it",
+        sent(added),
+        Passed(fields={"x-test": ["added", "added"]}),
+    )
     yield case("HPACK 2.3.2", "an entry that is used in a later request", later, Passed(fields={"x-test": ["added"]}))
     yield case("HPACK 4.3", "old entries make room for new ones", evicting, Passed(fields={"x-test": ["9"]}))
     sizes = integer(0, 5, 0x20) + integer(4096, 5, 0x20)
@@ -114,7 +130,11 @@ def static(c):
 
 
 def large():
-    too_large = (*MALFORMED, answered(431, 400), reset("ENHANCE_YOUR_CALM", "PROTOCOL_ERROR", "REFUSED_STREAM", "COMPRESSION_ERROR", "CANCEL", "INTERNAL_ERROR"))
+    too_large = (
+        *MALFORMED,
+        answered(431, 400),
+        reset("ENHANCE_YOUR_CALM", "PROTOCOL_ERROR", "REFUSED_STREAM", "COMPRESSION_ERROR", "CANCEL", "INTERNAL_ERROR"),
+    )
     yield case("10.5.1", "a value of 64 KiB", lambda c: parts(c, literal("x-test", "x" * 65536)), *too_large)
     yield case("10.5.1", "a name of 64 KiB", lambda c: parts(c, literal("x" * 65536, "1")), *too_large)
     yield case("10.5.1", "a field list of 1 MiB", lambda c: parts(c, literal("x-test", "x" * 1000) * 1024), *too_large)
