@@ -81,7 +81,11 @@ def read_options():
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--self-test", action="store_true")
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--seconds", type=float, help="how long each flood lasts")
+    parser.add_argument("--untimed", action="store_true", help="measure times, and do not judge them")
     options = parser.parse_args()
+    for proxy in options.proxy:
+        proxy.seconds, proxy.timed = options.seconds, not options.untimed
     for suite in options.suite:
         if suite not in suites():
             parser.error(f"there is no suite {suite}: {', '.join(suites())}")
