@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as _;
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::rt::ReadBufCursor;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,7 +19,10 @@ use keyward::message;
 use keyward::message::framing::Framing;
 use keyward::proxy::gateway;
 use keyward::proxy::request_body::RequestBody;
+use keyward::server::Watch;
+use keyward::server::carrier::Carrier;
 use keyward::server::conn::Conn;
+use keyward::server::incoming::Incoming;
 use keyward::web::client_address::Trust;
 
 use super::pieces::Manner;
@@ -53,7 +55,9 @@ fn serve(bed: &Bed, stream: &[u8], manner: Manner, trust: Trust) -> Vec<Seen> {
     let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
     let conn = Conn::new(nowhere, nowhere, bed.plan.connection, &bed.deadlines, Rc::default());
     let seen = RefCell::new(Vec::new());
-    let service = service_fn(|request| handle(bed, &conn, request, manner, trust, &seen));
+    let service = service_fn(|request: Request<hyper::body::Incoming>| {
+        handle(bed, &conn, request.map(Incoming::Http1), manner, trust, &seen)
+    });
     let io = Wire { rest: stream, piece: manner.piece(), conn: Rc::clone(&conn) };
     let max = &bed.plan.config.max;
     let mut http = http1::Builder::new();
@@ -83,14 +87,18 @@ async fn handle(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, incoming) = request.into_parts();
     let head = conn.request_started(bed.plan.connection);
-    let mut body =
-        (!incoming.is_end_stream()).then(|| RequestBody::new(incoming, None, Rc::default(), Rc::clone(conn)));
-    let forwarded = message::admit(&parts, &bed.plan.message).and_then(|admission| {
+    let mut body = (!incoming.is_end_stream())
+        .then(|| RequestBody::new(incoming, None, Rc::default(), Carrier::Connection(Rc::clone(conn))));
+    let follows = if body.is_some() { message::Body::Follows } else { message::Body::None };
+    let forwarded = message::admit(&parts, &bed.plan.message).and_then(|mut admission| {
+        admission.knows_body(follows, &parts.method)?;
         gateway::judge_raw_head(head, admission.framing)?;
         Ok((bed.forwarded(&parts, &admission, trust)?, admission.framing))
     });
     let (record, closes) = match forwarded {
-        Err(refusal) => (Seen { forwarded: None, body: None }, gateway::leaves_framing_in_doubt(&refusal)),
+        Err(refusal) => {
+            (Seen { forwarded: None, body: None }, gateway::leaves_framing_in_doubt(&refusal, parts.version))
+        }
         Ok((bytes, framing)) => {
             let leaves = manner.second();
             let read = if leaves { None } else { read_body(body.as_mut(), framing).await };

@@ -130,7 +130,8 @@ impl Follower {
             Stage::Size => self.end_size(),
             // For whoever takes LF for an end, an empty line ends the trailers and a request follows.
             Stage::Trailers if !self.line.ends_with_cr() => {
-                (self.stage, self.doubtful_end) = (Stage::Lost, true);
+                self.stage = Stage::Lost;
+                self.doubtful_end = true;
             }
             Stage::Trailers if self.line.is_blank() => self.stage = Stage::Head,
             Stage::Head => self.end_head_line(),

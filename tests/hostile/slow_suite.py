@@ -1,8 +1,8 @@
 """Slow clients in thousands beside good ones: none of the good fails or waits long, the slow are ended on time, and
 each costs little. Then descriptors that run out: no spin, no crash, and good clients as soon as there are some again.
 
-`--slow N` is how many there are of each kind, and below a thousand of all kinds together, for a quick look; `--timed` also
-judges how long the good wait, which wants a quiet machine.
+`--slow N` is how many there are of each kind, and below a thousand of all kinds together, for a quick look; `--untimed`
+does not judge how long the good wait, which wants a quiet machine.
 """
 
 import resource

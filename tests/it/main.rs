@@ -16,6 +16,7 @@ mod config;
 mod fuzz;
 mod guarantees;
 mod harness;
+mod http2;
 mod licences;
 mod process;
 mod proxy;

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use memchr::memchr_iter;
@@ -111,9 +111,10 @@ fn cut(block: &Bytes, (start, end): (u32, u32)) -> Bytes {
 }
 
 /// A length that was read, without the zeros before it: a reader could take it for an octal number.
-fn canonical(value: &Bytes) -> Bytes {
+fn canonical(mut value: Bytes) -> Bytes {
     let zeros = value.iter().take_while(|digit| **digit == b'0').count();
-    value.slice(zeros.min(value.len().saturating_sub(1))..)
+    value.advance(zeros.min(value.len().saturating_sub(1)));
+    value
 }
 
 /// The end-to-end fields, their values sharing the block, and what `Connection` says of keeping the connection.
@@ -138,7 +139,7 @@ fn collect<'a>(
             }
         };
         let name = name.map_err(|_| Failure::Malformed("it has a field without a proper name"))?;
-        let value = if name == CONTENT_LENGTH { canonical(&value) } else { value };
+        let value = if name == CONTENT_LENGTH { canonical(value) } else { value };
         let value = HeaderValue::from_maybe_shared(value)
             .map_err(|_| Failure::Malformed("it has a field with control bytes"))?;
         if name == CONTENT_LENGTH {

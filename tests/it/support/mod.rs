@@ -3,7 +3,9 @@
 
 pub mod binary;
 pub mod chaos;
+pub mod frames;
 pub mod gateway;
+pub mod h2;
 pub mod http;
 pub mod keys;
 pub mod raw;
