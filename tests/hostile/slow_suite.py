@@ -85,7 +85,7 @@ def judge(target, name, kinds, proxy):
         watch = Watch(proxy)
         began = time.monotonic()
         open_most, freed = attack(kinds, target.slow, slow, watch)
-        ended, held = time.monotonic(), watch.descriptors()
+        ended, held = time.monotonic(), watch.clients()
         slow.close()
         good.stop()
         quiet, busy = good.between(good.began + 0.3, began), good.between(began, ended)
@@ -105,7 +105,7 @@ def judge(target, name, kinds, proxy):
         ("the good succeed", HARMED, busy.count > 0 and not busy.wrong, "\n".join(busy.wrong[:5])),
         ("all were there", "refused", open_most >= 0.95 * target.slow, f"{open_most} at once"),
         ("the slow are told in time", LATE, not late, ", ".join(f"{count} of {kind}" for kind, count in late.items())),
-        ("the slow are ended", NOT_ENDED, freed is not None, f"{held} descriptors are held"),
+        ("the slow are ended", NOT_ENDED, freed is not None, f"{held} connections are held"),
         ("the slow cost little", TOO_DEAR, each <= allowed, f"{each:.0f} bytes each, {allowed:.0f} allowed"),
         ("it lives", HARMED, proxy.alive() and "panicked at" not in proxy.log(), proxy.log()[-2000:]),
     ]

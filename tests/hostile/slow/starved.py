@@ -11,7 +11,7 @@ import urllib.request
 from proxies import start
 from slow.clients import Clients
 from slow.kinds import KINDS
-from slow.watch import count, family, processor_seconds
+from slow.watch import family, open_files, processor_seconds
 from verdict import HARMED, PASS, WRONG_STATUS, Verdict
 
 FEW = 256
@@ -54,7 +54,7 @@ def run_out(proxy):
 
 def take_away(proxy):
     for pid in family(proxy):
-        few = count(pid) + 40
+        few = len(open_files(pid)) + 40
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (few, few))
 
 

@@ -1,5 +1,6 @@
 """What a proxy's processes are seen doing from outside: descriptors, memory, processor time."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -11,29 +12,40 @@ class Watch:
 
     def __init__(self, proxy):
         self.proxy = proxy
-        self.descriptors_before, self.memory_before = self.descriptors(), proxy.memory()
+        self.clients_before, self.memory_before = self.clients(), proxy.memory()
         self.memory_most = self.memory_before
 
-    def descriptors(self):
-        return sum(count(pid) for pid in family(self.proxy))
+    def clients(self):
+        """Connections of clients that its processes hold; those that are kept to the backend do not count."""
+        there = {f"socket:[{inode}]" for inode in sockets_on(self.proxy.port)}
+        return sum(target in there for pid in family(self.proxy) for target in open_files(pid))
 
     def look(self):
         self.memory_most = max(self.memory_most, self.proxy.memory())
 
     def has_let_go(self, of):
-        """Whether hardly a descriptor is left of those that so many clients took."""
-        return self.descriptors() <= self.descriptors_before + 16 + of // 50
+        """Whether hardly a connection is left of so many."""
+        return self.clients() <= self.clients_before + 16 + of // 50
 
 
 def family(proxy):
     return [proxy.pid, *children(proxy.pid)]
 
 
-def count(pid):
-    try:
-        return len(os.listdir(f"/proc/{pid}/fd"))
-    except FileNotFoundError:
-        return 0
+def open_files(pid):
+    """What each descriptor of a process stands for."""
+    targets = []
+    with contextlib.suppress(FileNotFoundError):
+        for descriptor in os.scandir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                targets.append(os.readlink(descriptor.path))
+    return targets
+
+
+def sockets_on(port):
+    """The inodes of all sockets whose own end has this port."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [fields[9] for fields in lines if int(fields[1].rsplit(":", 1)[1], 16) == port]
 
 
 def processor_seconds(proxy):
