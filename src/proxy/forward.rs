@@ -1,5 +1,6 @@
 //! What the upstream receives: the request as sent, less what may not pass, plus what Keyward says.
 
+use http::Method;
 use http::request::Parts;
 
 use super::plan::Plan;
@@ -7,10 +8,11 @@ use super::upstream::Endpoint;
 use crate::auth::principal::Principal;
 use crate::auth::refusal::Refusal;
 use crate::authenticator::Valid;
-use crate::config::{HostField, Route};
+use crate::config::{HostField, Route, WebsocketCredential};
 use crate::message::Admission;
 use crate::message::fields::Fate;
-use crate::message::framing::Framing;
+use crate::message::framing::{Asked, Framing};
+use crate::message::upgrade::Upgrade;
 use crate::web::client_address::Trust;
 use crate::web::forwarded::Arrival;
 use crate::web::request_id::{self, RequestId};
@@ -21,6 +23,8 @@ pub struct Forward<'a> {
     pub parts: &'a Parts,
     pub route: &'a Route,
     pub framing: Framing,
+    /// The protocol that HTTP is to be left for.
+    pub upgrade: Option<&'a Upgrade<'a>>,
     plan: &'a Plan,
     admission: &'a Admission<'a>,
     principal: Option<&'a Principal>,
@@ -47,6 +51,7 @@ impl<'a> Forward<'a> {
             parts,
             route: plan.route(route).ok_or(Refusal::NoRoute)?,
             framing: admission.framing,
+            upgrade: None,
             plan,
             admission,
             principal: caller.map(Valid::principal),
@@ -54,6 +59,16 @@ impl<'a> Forward<'a> {
             request_id,
             traced: traceparent::is_well_formed(&parts.headers),
         })
+    }
+
+    /// What its answer can be.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        match self.upgrade {
+            Some(_) => Asked::Upgrade,
+            None if self.parts.method == Method::HEAD => Asked::Head,
+            None => Asked::Other,
+        }
     }
 
     /// Writes the request's line and fields.
@@ -74,6 +89,9 @@ impl<'a> Forward<'a> {
             Framing::None => {}
             Framing::Length(length) => field(out, "content-length", decimal(length, &mut [0; 20])),
             Framing::Chunked => field(out, "transfer-encoding", b"chunked"),
+        }
+        if let Some(upgrade) = self.upgrade {
+            upgrade.write(|name, value| field(out, name, value));
         }
         out.extend_from_slice(b"\r\n");
     }
@@ -98,6 +116,7 @@ impl<'a> Forward<'a> {
                 Fate::Credential => self.route.forward_credential,
                 Fate::Forwarding => self.arrival.trust == Trust::Trusted,
                 Fate::Trace => self.traced,
+                Fate::Subprotocol => self.route.websocket_credential == WebsocketCredential::None,
                 Fate::HopByHop
                 | Fate::Framing
                 | Fate::Host

@@ -18,9 +18,9 @@ use super::forward::Forward;
 use super::request_body::RequestBody;
 use super::state::State;
 use super::ticket::Ticket;
-use super::upstream::failure::Failure;
 use super::upstream::{Answer, Outgoing, Patience};
 use super::worker::Worker;
+use super::{tunnel, upgrade};
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
 use crate::message::framing::Framing;
 use crate::message::{self, Admission};
@@ -48,7 +48,10 @@ pub async fn handle(
         RequestBody::new(incoming, state.plan.config.max.body, seen, Rc::clone(&conn))
     });
     let mut response = match try_handle(&worker, &state, &parts, head, body, &mut ticket).await {
-        Ok(answer) => pass_on(answer, &parts, ticket),
+        Ok(answer) => match ticket.opens_tunnel(answer.head.status) {
+            Some(kind) => return Ok(tunnel::open(answer, kind, ticket)),
+            None => pass_on(answer, &parts, ticket),
+        },
         Err(refusal) => refuse(&state, &parts, &refusal, ticket),
     };
     if conn.draining() {
@@ -74,12 +77,21 @@ async fn try_handle(
     ticket.admitted(&admission);
     let route = plan.decision.route(admission.host.name(), &parts.method, &admission.path)?;
     ticket.route = Some(route);
-    let entry = plan.decision.authenticate(route, &parts.headers, &worker.front, ticket.arrived()).await?;
+    let upgrade = match admission.upgrade {
+        Some(protocol) => upgrade::asked(protocol, parts, &admission, plan.route(route))?,
+        None => None,
+    };
+    let offered = upgrade.as_ref().map_or(Ok(None), |upgrade| upgrade.credential());
+    let entry =
+        plan.decision.authenticate(route, &parts.headers, offered, &worker.front, ticket.arrived()).await?;
     ticket.entry.clone_from(&entry);
     if let Some(entry) = &entry {
         plan.decision.authorize(route, entry.principal(), ticket.client)?;
     }
     ticket.allowed();
+    if let Some(upgrade) = &upgrade {
+        ticket.may_become_tunnel(upgrade::kind(upgrade))?;
+    }
     refuse_long_body(&admission, plan.config.max.body)?;
     let request_id = ticket.request_id.clone();
     let conn = ticket.conn();
@@ -90,7 +102,8 @@ async fn try_handle(
         port: conn.port_text.as_bytes(),
         host: admission.host.sent(),
     };
-    let forward = Forward::new(plan, route, parts, &admission, entry.as_deref(), arrival, &request_id)?;
+    let mut forward = Forward::new(plan, route, parts, &admission, entry.as_deref(), arrival, &request_id)?;
+    forward.upgrade = upgrade.as_deref();
     send(state, &forward, body, ticket).await
 }
 
@@ -134,6 +147,7 @@ async fn send(
     let timeouts = &state.plan.config.timeouts;
     let outgoing = Outgoing {
         method: &forward.parts.method,
+        asked: forward.asked(),
         framing: forward.framing,
         body: body.filter(|_| forward.framing != Framing::None),
         write_head: |out: &mut _, endpoint: &_| forward.write(out, endpoint),
@@ -144,21 +158,24 @@ async fn send(
     let mut sending = pin!(upstream.send(outgoing));
     ticket.limit_total(timeouts.total);
     let outcome = poll_fn(|cx| match sending.as_mut().poll(cx) {
-        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-        Poll::Pending => ticket.poll_total(cx).map(|()| None),
+        Poll::Ready(outcome) => Poll::Ready(Ok(outcome)),
+        Poll::Pending => ticket.poll_given_up(cx).map(Err),
     })
     .await;
     ticket.answered();
     match outcome {
-        Some(Ok(answer)) => Ok(answer),
-        Some(Err(undelivered)) => {
+        Ok(Ok(answer)) => match forward.upgrade {
+            None => Ok(answer),
+            Some(upgrade) => upgrade::judged(upgrade, answer, ticket),
+        },
+        Ok(Err(undelivered)) => {
             let endpoint = &undelivered.endpoint;
             ticket.undelivered(&undelivered.failure, &endpoint.authority, &endpoint.complaints);
             Err(undelivered.failure.refusal())
         }
-        None => {
-            ticket.undelivered(&Failure::TotalTimeout, "", &upstream.complaints);
-            Err(Failure::TotalTimeout.refusal())
+        Err(failure) => {
+            ticket.undelivered(&failure, "", &upstream.complaints);
+            Err(failure.refusal())
         }
     }
 }

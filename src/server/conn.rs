@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::deadline::{Deadlines, Timer};
 use super::follow::{Follower, Head};
+use super::takeover::{Slot, Takeover};
 use crate::web::client_address::AddressText;
 use crate::web::forwarded::PortText;
 
@@ -59,6 +60,9 @@ pub struct Conn {
     held_back: Cell<bool>,
     /// Whether anything was written since a head began.
     spoke: Cell<bool>,
+    /// Whether it is to end now, in the middle of an answer.
+    cut: Cell<bool>,
+    takeover: Slot,
     drain: Rc<Drain>,
 }
 
@@ -78,9 +82,11 @@ enum Ending {
 }
 
 impl Drain {
-    /// From now on each answer is the last on its connection.
-    pub fn start(&self) {
+    /// From now on each answer is the last on its connection. Whoever waits for a limit of `deadlines` is woken, to see
+    /// it.
+    pub fn start(&self, deadlines: &Deadlines) {
         self.0.set(Ending::LastRequests);
+        deadlines.wake_all();
     }
 
     /// From now on connections of `deadlines`' worker end as soon as they have no request.
@@ -120,6 +126,8 @@ impl Conn {
             answer_ends_with_it: Cell::new(false),
             held_back: Cell::new(false),
             spoke: Cell::new(false),
+            cut: Cell::new(false),
+            takeover: Slot::default(),
             drain,
         })
     }
@@ -193,6 +201,30 @@ impl Conn {
     /// Whether the connection can be closed and nothing is lost.
     fn is_done_with(&self) -> bool {
         self.is_between_requests() && !self.held_back.get()
+    }
+
+    /// The answer that begins now is the last that is HTTP; `takeover` goes on with the socket when it is written, and
+    /// what the client sends from here on is followed by nobody.
+    pub fn hand_over(&self, takeover: Takeover) {
+        self.follower.borrow_mut().stop();
+        self.takeover.put(takeover);
+    }
+
+    /// What [`hand_over`](Self::hand_over) was given, once. No limit of time runs from here on.
+    pub(super) fn taken_over(&self) -> Option<Takeover> {
+        let takeover = self.takeover.take()?;
+        self.timer.clear();
+        Some(takeover)
+    }
+
+    /// Ends the connection as soon as its task is polled, so that an answer in flight does not look complete.
+    pub fn cut(&self) {
+        self.cut.set(true);
+    }
+
+    /// Whether [`cut`](Self::cut) was called.
+    pub(super) const fn is_cut(&self) -> bool {
+        self.cut.get()
     }
 
     /// The request's body was not read to its end.

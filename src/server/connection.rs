@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::conn::Conn;
+use super::takeover::{Bare, Forget};
 
 /// Bytes of an unread body that are taken and thrown away so that the client sees its answer instead of a reset.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
@@ -109,9 +110,11 @@ enum End {
     SlowHead,
     /// Any other phase lasted too long, or the worker ends.
     Closed,
+    /// It was to end in the middle of an answer.
+    Cut,
 }
 
-/// Serves one connection to its end. `slow_head` is written when a request's fields do not arrive in time.
+/// Serves one connection to its end, whoever takes it over included. `slow_head` is written when a request's fields do not arrive in time.
 pub async fn serve<S, B>(
     stream: TcpStream,
     conn: &Rc<Conn>,
@@ -125,6 +128,7 @@ pub async fn serve<S, B>(
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let _forget = Forget(conn);
     let io = TokioIo::new(Watched { stream, conn: Rc::clone(conn) });
     let mut http = http.serve_connection(io, service);
     let end = poll_fn(|cx| {
@@ -132,25 +136,33 @@ pub async fn serve<S, B>(
         if let Poll::Ready(result) = Pin::new(&mut http).poll(cx) {
             return Poll::Ready(result.map_or_else(End::Failed, |()| End::Done));
         }
+        if conn.is_cut() {
+            return Poll::Ready(End::Cut);
+        }
         if conn.poll_overdue(cx).is_ready() {
             return Poll::Ready(if conn.is_in_head() { End::SlowHead } else { End::Closed });
         }
         if conn.is_to_end() { Poll::Ready(End::Closed) } else { Poll::Pending }
     })
     .await;
-    end_connection(http.into_parts().io.into_inner().stream, conn, end, slow_head).await;
+    let parts = http.into_parts();
+    let stream = parts.io.into_inner().stream;
+    match conn.taken_over() {
+        Some(takeover) if matches!(end, End::Done) => takeover(Bare { stream, read: parts.read_buf }).await,
+        _ => end_connection(stream, conn, end, slow_head).await,
+    }
 }
 
 async fn end_connection(mut stream: TcpStream, conn: &Conn, end: End, slow_head: impl FnOnce() -> Vec<u8>) {
     let cut_short = matches!(end, End::Failed(_) | End::Closed);
-    if cut_short && conn.is_all_that_ends_the_answer() {
+    if conn.is_cut() || cut_short && conn.is_all_that_ends_the_answer() {
         // An orderly end would tell the client that it has all of the answer.
-        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        reset(&stream);
         return;
     }
     match end {
         End::Done if conn.has_left_body() || has_unread(&stream) => linger(&mut stream).await,
-        End::Done | End::Closed => {}
+        End::Done | End::Closed | End::Cut => {}
         End::Failed(error) => {
             tracing::debug!(peer = %conn.peer, %error, "a client connection failed");
             if conn.is_in_unanswered_head() {
@@ -163,6 +175,12 @@ async fn end_connection(mut stream: TcpStream, conn: &Conn, end: End, slow_head:
         }
         End::SlowHead => turn_away(stream, &slow_head()).await,
     }
+}
+
+/// Makes the end of a socket a reset, which no reader takes for the end of what was sent, and throws away what waits to
+/// be sent.
+pub fn reset(stream: &TcpStream) {
+    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// Whether bytes have come that nobody read.

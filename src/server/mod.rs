@@ -8,3 +8,4 @@ pub mod deadline;
 pub mod descriptors;
 pub mod follow;
 pub mod listener;
+pub mod takeover;

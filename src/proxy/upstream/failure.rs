@@ -54,6 +54,9 @@ pub enum Failure {
     /// The client's body is at fault.
     #[error(transparent)]
     Body(#[from] BodyFailure),
+    /// The credential ended meanwhile.
+    #[error("the credential no longer holds ({})", .0.code().as_str())]
+    Fallen(Refusal),
 }
 
 impl Failure {
@@ -72,7 +75,7 @@ impl Failure {
     /// Whether the client, not the endpoint, is at fault.
     #[must_use]
     pub const fn is_clients(&self) -> bool {
-        matches!(self, Self::SlowClient | Self::Body(_))
+        matches!(self, Self::SlowClient | Self::Body(_) | Self::Fallen(_))
     }
 
     /// What the client is told.
@@ -83,6 +86,7 @@ impl Failure {
             Self::Timeout | Self::TotalTimeout => Refusal::UpstreamTimeout,
             Self::Closed { .. } | Self::Malformed(_) | Self::Truncated(_) => Refusal::UpstreamProtocolError,
             Self::SlowClient => Refusal::RequestTimeout,
+            Self::Fallen(refusal) => refusal.clone(),
             Self::Body(BodyFailure::TooLarge { limit }) => Refusal::BodyTooLarge { limit: *limit },
             Self::Body(BodyFailure::Broken(_)) => {
                 Refusal::BadRequest("The body broke off or is framed wrongly. Send the request again.")

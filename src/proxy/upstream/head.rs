@@ -10,6 +10,7 @@ use memchr::memchr_iter;
 use super::failure::Failure;
 use crate::message::fields::{self, ResponseFate};
 use crate::message::framing::{self, Asked, Protocol, ResponseFraming};
+use crate::message::upgrade;
 
 /// The most bytes of an answer's fields.
 const HEAD_MAX: usize = 64 * 1024;
@@ -23,6 +24,8 @@ pub struct Head {
     pub headers: HeaderMap,
     pub framing: ResponseFraming,
     pub keep_alive: bool,
+    /// Of a 101 the protocol that it names.
+    pub protocol: Option<Box<[u8]>>,
 }
 
 /// Takes the fields of a final answer from the front of `buf`; `None` while they are incomplete. Interim answers are
@@ -32,7 +35,10 @@ pub fn take(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
         match take_one(buf, asked)? {
             None => return Ok(None),
             Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
-                return Err(Failure::Malformed("it switches protocols unasked"));
+                return match asked {
+                    Asked::Upgrade => Ok(Some(head)),
+                    Asked::Head | Asked::Other => Err(Failure::Malformed("it switches protocols unasked")),
+                };
             }
             Some(head) if head.status.is_informational() => {}
             Some(head) => return Ok(Some(head)),
@@ -67,8 +73,12 @@ fn take_one(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
     }
     let protocol = if answer.version == Some(1) { Protocol::Http11 } else { Protocol::Http10 };
     let pairs = answer.headers.iter().map(|field| (field.name.as_bytes(), field.value));
-    let framing = framing::response(asked, status.as_u16(), protocol, pairs)
+    let framing = framing::response(asked, status.as_u16(), protocol, pairs.clone())
         .map_err(|why| Failure::Malformed(why.0))?;
+    let announced = match status {
+        StatusCode::SWITCHING_PROTOCOLS => upgrade::announced(pairs).map(Box::from),
+        _ => None,
+    };
     let mut spans = [Span::default(); FIELDS_MAX];
     let origin = buf.as_ptr().addr();
     for (span, field) in spans.iter_mut().zip(answer.headers.iter()) {
@@ -78,7 +88,8 @@ fn take_one(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
     let block = buf.split_to(length).freeze();
     let (headers, persistence) = collect(&block, spans.iter().take(count))?;
     let keep_alive = persistence.unwrap_or(protocol == Protocol::Http11);
-    Ok(Some(Head { status, headers, framing, keep_alive: keep_alive && framing != ResponseFraming::Close }))
+    let keep_alive = keep_alive && framing != ResponseFraming::Close;
+    Ok(Some(Head { status, headers, framing, keep_alive, protocol: announced }))
 }
 
 /// Where a field lies in the block of fields; offsets fit because the block is bounded by [`HEAD_MAX`].

@@ -8,6 +8,7 @@ pub mod http;
 pub mod keys;
 pub mod raw;
 pub mod upstream;
+pub mod websocket;
 
 use std::time::Duration;
 
