@@ -198,7 +198,7 @@ async fn judge(
     story.route = Some(route.name.to_string());
     story.tell("auth", wants(&route.auth));
     let upgrade = match admission.upgrade {
-        Some(protocol) => upgrade::asked(protocol, parts, &admission, Some(route))?,
+        Some(protocol) => upgrade::over_http1(protocol, parts, &admission, route)?,
         None => None,
     };
     if admission.upgrade.is_some() {

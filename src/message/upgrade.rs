@@ -1,4 +1,4 @@
-//! Leaving HTTP/1.1 for another protocol (RFC 9110 §7.8): which requests may ask for it, and which answers grant it.
+//! Leaving HTTP for another protocol (RFC 9110 §7.8, RFC 8441): which requests may ask for it, and which answers grant it.
 //!
 //! Of WebSocket (RFC 6455) the whole handshake is judged, in both directions; of other protocols only that the answer
 //! names the one that was asked for. What is not granted is HTTP as before, and nothing here changes where it ends.
@@ -12,6 +12,7 @@ use super::framing::InDoubt;
 use super::names::elements;
 use super::subprotocol::{self, Offer};
 use crate::auth::credential::Malformed;
+use crate::auth::random::{Random, RandomFailed};
 use crate::auth::refusal::Refusal;
 
 #[cfg(test)]
@@ -31,18 +32,78 @@ const NOT_NAMED: InDoubt = InDoubt("it switches protocols without naming the one
 const WRONG_ACCEPT: InDoubt = InDoubt("its Sec-WebSocket-Accept is not the answer to the key");
 const NOT_OFFERED: InDoubt = InDoubt("it selects a subprotocol that was not offered");
 
+/// The fields that a WebSocket is opened with over HTTP/1.1 alone.
+pub const KEY_FIELD: &str = "sec-websocket-key";
+/// See [`KEY_FIELD`].
+pub const ACCEPT_FIELD: &str = "sec-websocket-accept";
+
+/// A request to leave HTTP, as far as its fields tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// What for, as the client wrote it.
+    pub protocol: &'a HeaderValue,
+    /// Its method.
+    pub method: &'a Method,
+    /// Its fields.
+    pub headers: &'a HeaderMap,
+    /// How it asks.
+    pub opening: Opening,
+}
+
+/// How a client asks to leave HTTP.
+#[derive(Clone, Copy, Debug)]
+pub enum Opening {
+    /// By the fields of HTTP/1.1.
+    Fields,
+    /// By a stream of HTTP/2 (RFC 8441): the key is made for its upstream.
+    Stream(Key),
+}
+
+/// What a WebSocket is opened with over HTTP/1.1, so that only who speaks it can answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key([u8; KEY]);
+
+impl Key {
+    /// A key that nobody used.
+    ///
+    /// # Errors
+    /// When the random source fails.
+    pub fn fresh(random: &dyn Random) -> Result<Self, RandomFailed> {
+        let mut bytes = [0; 16];
+        random.fill(&mut bytes)?;
+        let mut key = [b'='; KEY];
+        // It fits: four characters for each three bytes.
+        let _ = STANDARD.encode_slice(bytes, &mut key);
+        Ok(Self(key))
+    }
+
+    fn parse(value: &[u8]) -> Option<Self> {
+        let key: [u8; KEY] = value.try_into().ok()?;
+        let digits = key.strip_suffix(b"==")?;
+        let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+        digits.iter().all(digit).then_some(Self(key))
+    }
+
+    /// What answers it (RFC 6455 §4.2.2).
+    fn accept(self) -> String {
+        let sum = digest(&SHA1_FOR_LEGACY_USE_ONLY, &[&self.0, GUID].concat());
+        STANDARD.encode(sum.as_ref())
+    }
+}
+
 /// A request to leave HTTP that may be passed on.
 #[derive(Debug)]
 pub struct Upgrade<'a> {
     /// As the client wrote it.
     protocol: &'a HeaderValue,
+    opening: Opening,
     handshake: Option<Handshake<'a>>,
 }
 
 /// What a WebSocket is opened with.
 #[derive(Debug)]
 struct Handshake<'a> {
-    key: [u8; KEY],
+    key: Key,
     headers: &'a HeaderMap,
     /// Where a subprotocol may be a credential: what is offered besides.
     offer: Option<Offer<'a>>,
@@ -58,35 +119,43 @@ pub enum Subprotocols {
 }
 
 impl<'a> Upgrade<'a> {
-    /// Reads the request that has the only `Upgrade` field `protocol`; `None` when it is to be answered as if it had
-    /// none, as every server may do: because the route does not allow the protocol, or it is not asked for in the way
-    /// it is opened.
+    /// Reads a request; `None` when it is to be answered as if it had not asked, as every server may do: because the
+    /// route does not allow the protocol, or it is not asked for in the way it is opened.
     ///
     /// # Errors
     /// When it is the handshake of a WebSocket, and broken.
     pub fn read(
-        protocol: &'a HeaderValue,
-        method: &Method,
-        headers: &'a HeaderMap,
+        asked: Asked<'a>,
         allowed: &[Box<str>],
         subprotocols: Subprotocols,
     ) -> Result<Option<Self>, Refusal> {
+        let Asked { protocol, method, headers, opening } = asked;
         if !allowed.iter().any(|known| protocol.as_bytes().eq_ignore_ascii_case(known.as_bytes())) {
             return Ok(None);
         }
         if !protocol.as_bytes().eq_ignore_ascii_case(WEBSOCKET.as_bytes()) {
             let opens = matches!(*method, Method::GET | Method::POST);
-            return Ok(opens.then_some(Self { protocol, handshake: None }));
+            return Ok(opens.then_some(Self { protocol, opening, handshake: None }));
         }
         if method != Method::GET || only(headers, "sec-websocket-version") != Some(VERSION.as_bytes()) {
             return Ok(None);
         }
-        let key = only(headers, "sec-websocket-key").and_then(key).ok_or(Refusal::BadRequest(BAD_KEY))?;
+        let key = match opening {
+            Opening::Fields => only(headers, KEY_FIELD).and_then(Key::parse),
+            Opening::Stream(key) => Some(key),
+        };
+        let key = key.ok_or(Refusal::BadRequest(BAD_KEY))?;
         let offer = match subprotocols {
             Subprotocols::Names => None,
             Subprotocols::MayCarryCredential => Some(Offer::read(headers)?),
         };
-        Ok(Some(Self { protocol, handshake: Some(Handshake { key, headers, offer }) }))
+        Ok(Some(Self { protocol, opening, handshake: Some(Handshake { key, headers, offer }) }))
+    }
+
+    /// Whether a stream of HTTP/2 asks.
+    #[must_use]
+    pub const fn is_by_stream(&self) -> bool {
+        matches!(self.opening, Opening::Stream(_))
     }
 
     /// Whether it opens a WebSocket.
@@ -110,6 +179,9 @@ impl<'a> Upgrade<'a> {
     pub fn write(&self, mut field: impl FnMut(&str, &[u8])) {
         field("connection", b"Upgrade");
         field("upgrade", self.protocol.as_bytes());
+        if let (Opening::Stream(key), Some(_)) = (self.opening, &self.handshake) {
+            field(KEY_FIELD, &key.0);
+        }
         let offer = self.handshake.as_ref().and_then(|handshake| handshake.offer.as_ref());
         if let Some(names) = offer.and_then(Offer::forwarded) {
             field(subprotocol::FIELD, names.as_bytes());
@@ -128,15 +200,20 @@ impl<'a> Upgrade<'a> {
         if let Some(handshake) = &self.handshake {
             handshake.grant(answer)?;
         }
-        answer.insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));
-        answer.insert(http::header::UPGRADE, self.protocol.clone());
+        match self.opening {
+            Opening::Fields => {
+                answer.insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));
+                answer.insert(http::header::UPGRADE, self.protocol.clone());
+            }
+            Opening::Stream(_) => drop(answer.remove(ACCEPT_FIELD)),
+        }
         Ok(())
     }
 }
 
 impl Handshake<'_> {
     fn grant(&self, answer: &mut HeaderMap) -> Result<(), InDoubt> {
-        if only(answer, "sec-websocket-accept") != Some(accept(&self.key).as_bytes()) {
+        if only(answer, ACCEPT_FIELD) != Some(self.key.accept().as_bytes()) {
             return Err(WRONG_ACCEPT);
         }
         let mut selected = answer.get_all(subprotocol::FIELD).iter();
@@ -175,19 +252,6 @@ pub fn announced<'a>(fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> 
         }
     }
     named.filter(|_| meant)
-}
-
-/// What answers a key (RFC 6455 §4.2.2).
-fn accept(key: &[u8; KEY]) -> String {
-    let sum = digest(&SHA1_FOR_LEGACY_USE_ONLY, &[key, GUID].concat());
-    STANDARD.encode(sum.as_ref())
-}
-
-fn key(value: &[u8]) -> Option<[u8; KEY]> {
-    let key: [u8; KEY] = value.try_into().ok()?;
-    let digits = key.strip_suffix(b"==")?;
-    let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    digits.iter().all(digit).then_some(key)
 }
 
 /// The value of a field that is there once.

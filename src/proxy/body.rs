@@ -87,6 +87,8 @@ impl HttpBody for Body {
                 ticket.moved(bytes.len());
                 if this.source.has_come_whole() {
                     this.source.finish();
+                } else {
+                    ticket.hands_over_part(cx);
                 }
                 Some(Ok(Frame::data(bytes)))
             }

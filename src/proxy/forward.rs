@@ -1,7 +1,8 @@
 //! What the upstream receives: the request as sent, less what may not pass, plus what Keyward says.
 
-use http::Method;
+use http::header::COOKIE;
 use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Version};
 
 use super::plan::Plan;
 use super::upstream::Endpoint;
@@ -110,26 +111,47 @@ impl<'a> Forward<'a> {
     /// The client's fields that may pass. What Keyward says itself is written after, so that `Connection` cannot
     /// remove any of it.
     fn write_passing(&self, out: &mut Vec<u8>) {
+        let crumbled = self.parts.version == Version::HTTP_2;
         for (name, value) in &self.parts.headers {
-            let passes = match self.plan.fields.fate(name) {
-                Fate::Pass => true,
-                Fate::Credential => self.route.forward_credential,
-                Fate::Forwarding => self.arrival.trust == Trust::Trusted,
-                Fate::Trace => self.traced,
-                Fate::Subprotocol => self.route.websocket_credential == WebsocketCredential::None,
-                Fate::HopByHop
-                | Fate::Framing
-                | Fate::Host
-                | Fate::Expect
-                | Fate::Identity
-                | Fate::Forwarded
-                | Fate::RequestId
-                | Fate::Disguised => false,
-            };
-            if passes && !self.admission.connection.names(name) {
+            if self.passes(name) && !(crumbled && name == COOKIE) {
                 field(out, name.as_str(), value.as_bytes());
             }
         }
+        if crumbled && self.passes(&COOKIE) {
+            self.write_crumbs(out);
+        }
+    }
+
+    fn passes(&self, name: &HeaderName) -> bool {
+        let passes = match self.plan.fields.fate(name) {
+            Fate::Pass => true,
+            Fate::Credential => self.route.forward_credential,
+            Fate::Forwarding => self.arrival.trust == Trust::Trusted,
+            Fate::Trace => self.traced,
+            Fate::Subprotocol => self.route.websocket_credential == WebsocketCredential::None,
+            Fate::HopByHop
+            | Fate::Framing
+            | Fate::Host
+            | Fate::Expect
+            | Fate::Identity
+            | Fate::Forwarded
+            | Fate::RequestId
+            | Fate::Disguised => false,
+        };
+        passes && !self.admission.connection.names(name)
+    }
+
+    /// The crumbs that HTTP/2 may break a `Cookie` into, as the one field that HTTP/1.1 knows (RFC 9113 §8.2.3).
+    fn write_crumbs(&self, out: &mut Vec<u8>) {
+        let mut crumbs = self.parts.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+        let Some(first) = crumbs.next() else { return };
+        out.extend_from_slice(b"cookie: ");
+        out.extend_from_slice(first);
+        for crumb in crumbs {
+            out.extend_from_slice(b"; ");
+            out.extend_from_slice(crumb);
+        }
+        out.extend_from_slice(b"\r\n");
     }
 
     /// Who is asking. An anonymous request carries none of these: whatever the client sent under their names has not

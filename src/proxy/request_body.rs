@@ -7,10 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 
 use super::upstream::failure::BodyFailure;
-use crate::server::conn::Conn;
+use crate::server::carrier::Carrier;
+use crate::server::incoming::Incoming;
 
 /// A client's body.
 #[derive(Debug)]
@@ -19,14 +19,14 @@ pub struct RequestBody {
     limit: Option<u64>,
     seen: Rc<Cell<u64>>,
     ended: bool,
-    conn: Rc<Conn>,
+    carrier: Carrier,
 }
 
 impl RequestBody {
     /// Takes `incoming`, of which at most `limit` bytes may come. `seen` counts them for the access log.
     #[must_use]
-    pub fn new(incoming: Incoming, limit: Option<u64>, seen: Rc<Cell<u64>>, conn: Rc<Conn>) -> Self {
-        Self { incoming, limit, seen, ended: false, conn }
+    pub fn new(incoming: Incoming, limit: Option<u64>, seen: Rc<Cell<u64>>, carrier: Carrier) -> Self {
+        Self { incoming, limit, seen, ended: false, carrier }
     }
 }
 
@@ -48,7 +48,7 @@ impl Body for RequestBody {
             let seen = self.seen.get() + data.len() as u64;
             self.seen.set(seen);
             // An answer that has begun already may wait for all of the body.
-            self.conn.answer_moved();
+            self.carrier.answer_moved();
             if let Some(limit) = self.limit.filter(|limit| seen > *limit) {
                 return Poll::Ready(Some(Err(BodyFailure::TooLarge { limit })));
             }
@@ -64,7 +64,7 @@ impl Body for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         if !self.is_end_stream() {
-            self.conn.leave_body();
+            self.carrier.leave_body();
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::auth::refusal::{Code, Refusal};
 use crate::authenticator::Valid;
 use crate::clock::{Tick, Timestamp};
 use crate::message::Admission;
-use crate::server::conn::Conn;
+use crate::server::carrier::{BodyKind, Carrier};
 use crate::server::deadline::Timer;
 use crate::telemetry::Door;
 use crate::telemetry::access::AccessRecord;
@@ -38,7 +38,7 @@ const LONG: u64 = 256 * 1024;
 pub struct Ticket {
     worker: Rc<Worker>,
     state: Rc<State>,
-    conn: Rc<Conn>,
+    carrier: Carrier,
     time: Timestamp,
     started: Tick,
     /// Its id.
@@ -81,10 +81,10 @@ impl std::fmt::Debug for Ticket {
 impl Ticket {
     /// Opens the record of a request that just arrived.
     #[must_use]
-    pub fn open(worker: &Rc<Worker>, conn: &Rc<Conn>, parts: &Parts) -> Box<Self> {
+    pub fn open(worker: &Rc<Worker>, carrier: &Carrier, parts: &Parts) -> Box<Self> {
         let state = worker.state();
         let time = worker.clock.now();
-        let peer = conn.peer.ip();
+        let peer = carrier.peer().ip();
         let trust = state.plan.trusted.trust(peer);
         let sent = if trust == Trust::Trusted { RequestId::sent(&parts.headers) } else { None };
         let placed = worker.shared.in_flight.try_enter(state.plan.config.max.in_flight);
@@ -112,7 +112,7 @@ impl Ticket {
             watch: None,
             worker: Rc::clone(worker),
             state,
-            conn: Rc::clone(conn),
+            carrier: carrier.clone(),
         })
     }
 
@@ -193,10 +193,18 @@ impl Ticket {
         let _ = self.watch_answer(cx);
     }
 
+    /// A part of its answer was handed over, and is perhaps all that its client takes: over HTTP/2 no more is asked for
+    /// before it is sent.
+    pub fn hands_over_part(&mut self, cx: &Context<'_>) {
+        if self.carrier.is_stream() {
+            self.pauses(cx);
+        }
+    }
+
     fn watch_answer(&mut self, cx: &Context<'_>) -> Poll<Refusal> {
         let fallen = self.poll_fallen(cx);
         if let Some(watch) = &self.watch {
-            watch.cuts(&self.conn);
+            watch.cuts(&self.carrier);
         }
         fallen
     }
@@ -221,7 +229,7 @@ impl Ticket {
     /// # Errors
     /// When there is no room for one more.
     pub fn may_become_tunnel(&mut self, kind: Kind) -> Result<(), Refusal> {
-        if self.conn.draining() {
+        if self.carrier.is_draining() {
             return Err(Refusal::Draining);
         }
         let shared = &self.worker.shared;
@@ -279,10 +287,10 @@ impl Ticket {
         Rc::clone(&self.worker)
     }
 
-    /// The connection it came in on.
+    /// What it came in on.
     #[must_use]
-    pub fn conn(&self) -> Rc<Conn> {
-        Rc::clone(&self.conn)
+    pub fn carrier(&self) -> Carrier {
+        self.carrier.clone()
     }
 
     /// It goes to its upstream.
@@ -298,18 +306,18 @@ impl Ticket {
     /// An answer with this status goes out.
     pub fn sends(&mut self, status: u16) {
         self.status = Some(status);
-        self.conn.answer_started();
+        self.carrier.answer_started();
     }
 
-    /// Keyward answers itself.
-    pub fn refused(&mut self, refusal: &Refusal) {
+    /// Keyward answers itself, with this status.
+    pub fn refused(&mut self, refusal: &Refusal, status: u16) {
         self.code = Some(refusal.code());
-        self.sends(refusal.code().status());
+        self.sends(status);
     }
 
     /// The answer has no length that the client could be told.
     pub fn ends_with_connection(&self) {
-        self.conn.answer_ends_with_connection();
+        self.carrier.answer_ends_with_connection();
     }
 
     /// Whether the connection ends after the answer because of a body that was not read: hyper throws away what has come
@@ -317,13 +325,13 @@ impl Ticket {
     #[must_use]
     pub fn must_close(&self, parts: &Parts) -> bool {
         let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
-        self.conn.has_left_body() && (chunked || !self.conn.body_came_whole())
+        self.carrier.is_blocked_by_body(if chunked { BodyKind::Chunked } else { BodyKind::Sized })
     }
 
     /// A piece of the answer's body was handed over.
     pub fn moved(&mut self, bytes: usize) {
         self.bytes_out += bytes as u64;
-        self.conn.answer_moved();
+        self.carrier.answer_moved();
     }
 
     /// The answer's body broke off: too late for another status, but not for the log.
@@ -404,7 +412,7 @@ impl Drop for Ticket {
             self.worker.shared.in_flight.leave();
         }
         self.becomes_no_tunnel();
-        self.conn.request_ended();
+        self.carrier.request_ended();
     }
 }
 

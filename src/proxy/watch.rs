@@ -17,7 +17,7 @@ use super::worker::Worker;
 use crate::auth::refusal::Refusal;
 use crate::authenticator::{Denied, Valid};
 use crate::clock::Tick;
-use crate::server::conn::Conn;
+use crate::server::carrier::Carrier;
 
 /// Ticks in which every credential is looked at once.
 const TICKS: usize = 5;
@@ -50,8 +50,8 @@ struct Watched {
     asking: Cell<bool>,
     in_doubt_since: Cell<Option<Tick>>,
     waker: RefCell<Option<Waker>>,
-    /// The connection to end where only that ends an answer that its client does not take.
-    carrier: RefCell<Option<Rc<Conn>>>,
+    /// What is to be cut where only that ends an answer that its client does not take.
+    carrier: RefCell<Option<Carrier>>,
 }
 
 /// Everything that one worker watches.
@@ -109,9 +109,9 @@ impl Watch {
         Poll::Pending
     }
 
-    /// When it falls, `conn` is cut: for an answer that is not asked for more while its client takes nothing.
-    pub fn cuts(&self, conn: &Rc<Conn>) {
-        self.0.carrier.borrow_mut().get_or_insert_with(|| Rc::clone(conn));
+    /// When it falls, `carrier` is cut: for an answer that is not asked for more while its client takes nothing.
+    pub fn cuts(&self, carrier: &Carrier) {
+        self.0.carrier.borrow_mut().get_or_insert_with(|| carrier.clone());
     }
 }
 
@@ -161,8 +161,8 @@ impl Watched {
     fn fall(&self, refusal: Refusal) {
         // It falls once: nothing asks again after that.
         let _ = self.fallen.set(refusal);
-        if let Some(conn) = self.carrier.borrow_mut().take() {
-            conn.cut();
+        if let Some(carrier) = self.carrier.borrow_mut().take() {
+            carrier.cut();
         }
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::deadline::{Deadlines, Timer};
 use super::follow::{Follower, Head};
-use super::takeover::{Slot, Takeover};
+use super::takeover::{Forget, Slot, Takeover};
+use super::watched::Watch;
 use crate::web::client_address::AddressText;
 use crate::web::forwarded::PortText;
 
@@ -82,8 +83,8 @@ enum Ending {
 }
 
 impl Drain {
-    /// From now on each answer is the last on its connection. Whoever waits for a limit of `deadlines` is woken, to see
-    /// it.
+    /// From now on each answer is the last on its connection; connections of HTTP/2 tell their clients now. Whoever
+    /// waits for a limit of `deadlines` is woken, to see it.
     pub fn start(&self, deadlines: &Deadlines) {
         self.0.set(Ending::LastRequests);
         deadlines.wake_all();
@@ -180,22 +181,14 @@ impl Conn {
         self.timer.set(self.limits.get().request_head);
     }
 
-    pub(super) fn wrote(&self, outcome: &Poll<io::Result<usize>>) {
-        let was_held_back = self.held_back.replace(outcome.is_pending());
-        if !matches!(outcome, Poll::Ready(Ok(_))) {
-            return;
-        }
-        self.spoke.set(true);
-        self.answer_moved();
-        if was_held_back && self.phase.get() == Phase::Head {
-            // The next head may have to wait for the last answer.
-            self.head_began();
-        }
-    }
-
     /// Whether the worker ends and the connection can be closed without losing anything.
     pub(super) fn is_to_end(&self) -> bool {
-        self.drain.0.get() == Ending::NoFurther && self.is_done_with()
+        self.ends_idle() && self.is_done_with()
+    }
+
+    /// Whether the worker ends and keeps no connection that has nothing to do.
+    pub(super) fn ends_idle(&self) -> bool {
+        self.drain.0.get() == Ending::NoFurther
     }
 
     /// Whether the connection can be closed and nothing is lost.
@@ -215,6 +208,11 @@ impl Conn {
         let takeover = self.takeover.take()?;
         self.timer.clear();
         Some(takeover)
+    }
+
+    /// Keeps what [`hand_over`](Self::hand_over) was given until the answer is dropped, and no longer.
+    pub(super) const fn forget_takeover(&self) -> Forget<'_> {
+        Forget(&self.takeover)
     }
 
     /// Ends the connection as soon as its task is polled, so that an answer in flight does not look complete.
@@ -250,15 +248,6 @@ impl Conn {
         self.follower.borrow().is_past_body()
     }
 
-    pub(super) fn came(&self, bytes: &[u8]) {
-        let mut follower = self.follower.borrow_mut();
-        follower.take(bytes);
-        // What comes between requests can be the rest of a body that nobody read.
-        if self.is_between_requests() && follower.has_begun_another() {
-            self.head_began();
-        }
-    }
-
     /// Whether the client is to be told that its head is late; not in the middle of an answer.
     pub(super) fn is_in_head(&self) -> bool {
         self.phase.get() == Phase::Head && !self.held_back.get()
@@ -274,12 +263,53 @@ impl Conn {
         self.timer.poll_fired(cx)
     }
 
+    pub(super) const fn timer(&self) -> &Timer {
+        &self.timer
+    }
+
+    pub(super) fn deadlines(&self) -> &Rc<Deadlines> {
+        self.timer.owner()
+    }
+
+    pub(super) const fn limits(&self) -> Limits {
+        self.limits.get()
+    }
+
+    /// Goes by these limits from now on.
+    pub(super) fn limit(&self, limits: Limits) {
+        self.limits.set(limits);
+    }
+
     pub(super) const fn is_all_that_ends_the_answer(&self) -> bool {
         self.answer_ends_with_it.get()
     }
 
     fn is_between_requests(&self) -> bool {
         matches!(self.phase.get(), Phase::FirstByte | Phase::Idle)
+    }
+}
+
+impl Watch for Conn {
+    fn came(&self, bytes: &[u8]) {
+        let mut follower = self.follower.borrow_mut();
+        follower.take(bytes);
+        // What comes between requests can be the rest of a body that nobody read.
+        if self.is_between_requests() && follower.has_begun_another() {
+            self.head_began();
+        }
+    }
+
+    fn wrote(&self, outcome: &Poll<io::Result<usize>>) {
+        let was_held_back = self.held_back.replace(outcome.is_pending());
+        if !matches!(outcome, Poll::Ready(Ok(_))) {
+            return;
+        }
+        self.spoke.set(true);
+        self.answer_moved();
+        if was_held_back && self.phase.get() == Phase::Head {
+            // The next head may have to wait for the last answer.
+            self.head_began();
+        }
     }
 }
 

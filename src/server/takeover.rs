@@ -1,5 +1,5 @@
-//! What becomes of a connection that HTTP/1.1 is left on: a 101 is the last that hyper writes, and whoever asked for it
-//! goes on with the bare socket, in the same task.
+//! What becomes of a carrier that HTTP is left on: the answer is the last that is HTTP, and whoever asked for it goes on
+//! with what is behind it, in the same task.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -8,21 +8,31 @@ use std::pin::Pin;
 use bytes::Bytes;
 use tokio::net::TcpStream;
 
-use super::conn::Conn;
+use super::http2::Duplex;
 
-/// A connection behind its last answer.
-#[derive(Debug)]
-pub struct Bare {
-    /// The socket.
-    pub stream: TcpStream,
-    /// What had been read of it behind the request.
-    pub read: Bytes,
+/// What is behind the last answer.
+pub enum Bare {
+    /// Of a connection of HTTP/1.
+    Socket {
+        /// The socket.
+        stream: TcpStream,
+        /// What had been read of it behind the request.
+        read: Bytes,
+    },
+    /// Of a stream of HTTP/2.
+    Stream(Duplex),
 }
 
-/// What goes on with a connection, and ends when the connection does.
+impl fmt::Debug for Bare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bare").finish_non_exhaustive()
+    }
+}
+
+/// What goes on with a carrier, and ends when the carrier does.
 pub type Takeover = Box<dyn FnOnce(Bare) -> Pin<Box<dyn Future<Output = ()>>>>;
 
-/// The place of a [`Takeover`] on its connection.
+/// The place of a [`Takeover`] on its carrier.
 #[derive(Default)]
 pub(super) struct Slot(RefCell<Option<Takeover>>);
 
@@ -42,12 +52,12 @@ impl fmt::Debug for Slot {
     }
 }
 
-/// Forgets the takeover of a connection that ends before it: what is to take over holds the connection itself, and
-/// neither would be freed.
-pub(super) struct Forget<'a>(pub(super) &'a Conn);
+/// Forgets the takeover of a carrier that ends before it: what is to take over holds the carrier itself, and neither
+/// would be freed.
+pub(super) struct Forget<'a>(pub(super) &'a Slot);
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
-        drop(self.0.taken_over());
+        drop(self.0.take());
     }
 }

@@ -15,14 +15,18 @@ fn handshake() -> HeaderMap {
     headers(&[("sec-websocket-key", KEY_OF_THE_RFC), ("sec-websocket-version", "13")])
 }
 
+fn asked<'a>(protocol: &'a HeaderValue, method: &'a Method, headers: &'a HeaderMap) -> Asked<'a> {
+    Asked { protocol, method, headers, opening: Opening::Fields }
+}
+
 /// What becomes of a request for `protocol` on a route that allows `websocket` and `tcp-ish/1`.
 fn read<'a>(
     protocol: &'a HeaderValue,
-    method: &Method,
+    method: &'a Method,
     headers: &'a HeaderMap,
 ) -> Result<Option<Upgrade<'a>>, Refusal> {
     let allowed = ["websocket".into(), "tcp-ish/1".into()];
-    Upgrade::read(protocol, method, headers, &allowed, Subprotocols::MayCarryCredential)
+    Upgrade::read(asked(protocol, method, headers), &allowed, Subprotocols::MayCarryCredential)
 }
 
 #[test]
@@ -52,7 +56,7 @@ fn only_what_the_route_allows_is_asked_for_and_only_as_it_is_opened() {
     }
     let websocket = HeaderValue::from_static("websocket");
     let (method, handshake) = (Method::GET, handshake());
-    let nothing = Upgrade::read(&websocket, &method, &handshake, &[], Subprotocols::Names);
+    let nothing = Upgrade::read(asked(&websocket, &method, &handshake), &[], Subprotocols::Names);
     assert!(nothing.unwrap().is_none());
 }
 
@@ -87,8 +91,7 @@ fn another_version_is_not_ours_to_open_and_a_broken_key_is_refused() {
 
 #[test]
 fn a_key_is_answered_as_in_the_rfc() {
-    let key: [u8; KEY] = KEY_OF_THE_RFC.as_bytes().try_into().unwrap();
-    assert_eq!(accept(&key), ACCEPT_OF_THE_RFC);
+    assert_eq!(Key::parse(KEY_OF_THE_RFC.as_bytes()).unwrap().accept(), ACCEPT_OF_THE_RFC);
 }
 
 /// The 101 that a handshake with these subprotocols is answered by, with these fields.
@@ -164,7 +167,7 @@ fn where_no_subprotocol_is_a_credential_all_of_them_pass() {
     let mut request = handshake();
     request.append(subprotocol::FIELD, "keyward.bearer.k, \"odd".parse().unwrap());
     let allowed = ["websocket".into()];
-    let read = Upgrade::read(&websocket, &Method::GET, &request, &allowed, Subprotocols::Names);
+    let read = Upgrade::read(asked(&websocket, &Method::GET, &request), &allowed, Subprotocols::Names);
     let upgrade = read.unwrap().unwrap();
     assert_eq!(upgrade.credential(), Ok(None));
     let mut written = Vec::new();
@@ -197,4 +200,35 @@ fn an_answer_names_a_protocol_once_and_means_it() {
         assert_eq!(named(fields), None, "{fields:?}");
     }
     assert_eq!(named(&[upgrade, upgrade, ("connection", "upgrade")]), None);
+}
+
+/// Two bytes that differ, then as many as there are.
+struct Counting;
+
+impl Random for Counting {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomFailed> {
+        for (number, byte) in bytes.iter_mut().enumerate() {
+            *byte = number as u8;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stream_asks_with_a_key_of_ours_and_is_told_nothing_of_its_answer() {
+    let key = Key::fresh(&Counting).unwrap();
+    assert_eq!(key, Key::parse(b"AAECAwQFBgcICQoLDA0ODw==").unwrap());
+    let websocket = HeaderValue::from_static("websocket");
+    let request = headers(&[("sec-websocket-version", "13")]);
+    let asked = Asked { opening: Opening::Stream(key), ..asked(&websocket, &Method::GET, &request) };
+    let allowed = ["websocket".into()];
+    let upgrade = Upgrade::read(asked, &allowed, Subprotocols::Names).unwrap().unwrap();
+    assert!(upgrade.is_by_stream());
+    let mut written = String::new();
+    upgrade.write(|name, value| written += &format!("{name}: {}\n", std::str::from_utf8(value).unwrap()));
+    let told = "connection: Upgrade\nupgrade: websocket\nsec-websocket-key: AAECAwQFBgcICQoLDA0ODw==\n";
+    assert_eq!(written, told);
+    let mut answer = headers(&[(ACCEPT_FIELD, &key.accept())]);
+    assert_eq!(upgrade.grant(Some(b"websocket"), &mut answer), Ok(()));
+    assert_eq!(answer, HeaderMap::new());
 }

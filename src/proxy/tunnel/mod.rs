@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -25,8 +25,9 @@ use super::upstream::failure::Failure;
 use super::upstream::{Answer, Endpoint};
 use super::worker::Worker;
 use crate::auth::refusal::Code;
-use crate::server::connection::reset;
 use crate::server::deadline::Timer;
+use crate::server::http2::Duplex;
+use crate::server::reset;
 use crate::server::takeover::Bare;
 use crate::telemetry::metrics::OpenConnection;
 use frames::{Farewell, Frames};
@@ -47,14 +48,20 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// The client's side of a tunnel.
-pub trait Side: AsyncRead + AsyncWrite + Unpin {
+trait Side: AsyncRead + AsyncWrite + Unpin {
     /// Makes its end look broken off.
-    fn break_off(&self);
+    fn break_off(&mut self);
 }
 
 impl Side for TcpStream {
-    fn break_off(&self) {
+    fn break_off(&mut self) {
         reset(self);
+    }
+}
+
+impl Side for Duplex {
+    fn break_off(&mut self) {
+        self.reset();
     }
 }
 
@@ -65,17 +72,27 @@ pub fn open(answer: Answer<RequestBody>, kind: Kind, mut ticket: Box<Ticket>) ->
     if let Ok(id) = HeaderValue::from_bytes(ticket.request_id.as_bytes()) {
         headers.insert("x-request-id", id);
     }
-    ticket.sends(head.status.as_u16());
+    let carrier = ticket.carrier();
+    let status = match carrier.protocol() {
+        None => head.status,
+        // To a CONNECT success says that it is granted (RFC 8441 §5).
+        Some(_) => StatusCode::OK,
+    };
+    ticket.sends(status.as_u16());
     ticket.becomes_tunnel();
-    let (upstream, read) = exchange.into_parts();
-    let conn = ticket.conn();
-    conn.hand_over(Box::new(move |Bare { stream, read: client_read }| {
-        let ends = Ends { client: stream, client_read: client_read.into(), upstream, upstream_read: read };
-        let mut tunnel = Tunnel::new(ends, kind, endpoint, ticket);
-        Box::pin(async move { poll_fn(|cx| tunnel.poll(cx)).await })
+    let (upstream, upstream_read) = exchange.into_parts();
+    carrier.hand_over(Box::new(move |bare| match bare {
+        Bare::Socket { stream: client, read } => {
+            let ends = Ends { client, client_read: read.into(), upstream, upstream_read };
+            Box::pin(Tunnel::new(ends, kind, endpoint, ticket).run())
+        }
+        Bare::Stream(client) => {
+            let ends = Ends { client, client_read: BytesMut::new(), upstream, upstream_read };
+            Box::pin(Tunnel::new(ends, kind, endpoint, ticket).run())
+        }
     }));
     let mut response = Response::new(Body::none());
-    *response.status_mut() = head.status;
+    *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
 }
@@ -151,6 +168,11 @@ impl<C: Side> Tunnel<C> {
             worker,
             ticket,
         }
+    }
+
+    /// To its end.
+    async fn run(mut self) {
+        poll_fn(|cx| self.poll(cx)).await;
     }
 
     /// Ready when it is over.
@@ -262,7 +284,7 @@ impl<C: Side> Tunnel<C> {
     }
 
     /// Neither side is to take this for an end that the other one made.
-    fn cut(&self) -> Poll<()> {
+    fn cut(&mut self) -> Poll<()> {
         self.client.break_off();
         reset(&self.upstream);
         Poll::Ready(())

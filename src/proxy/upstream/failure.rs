@@ -2,7 +2,10 @@
 
 use std::io;
 
+use h2::Reason;
+
 use crate::auth::refusal::Refusal;
+use crate::server::incoming::Broken;
 
 /// Why the client's body could not be passed on.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +18,7 @@ pub enum BodyFailure {
     },
     /// The client broke it off or framed it wrongly.
     #[error("the client's body broke off")]
-    Broken(#[source] hyper::Error),
+    Broken(#[source] Broken),
 }
 
 /// Why an exchange with an endpoint gave no answer, or no whole one.
@@ -91,6 +94,25 @@ impl Failure {
             Self::Body(BodyFailure::Broken(_)) => {
                 Refusal::BadRequest("The body broke off or is framed wrongly. Send the request again.")
             }
+        }
+    }
+}
+
+/// With what an answer over HTTP/2 that broke off is reset (RFC 9113 §7).
+impl From<Failure> for Reason {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Body(BodyFailure::TooLarge { .. }) => Self::ENHANCE_YOUR_CALM,
+            Failure::Timeout
+            | Failure::TotalTimeout
+            | Failure::SlowClient
+            | Failure::Body(_)
+            | Failure::Fallen(_) => Self::CANCEL,
+            Failure::Connect(_)
+            | Failure::ConnectTimeout
+            | Failure::Closed { .. }
+            | Failure::Malformed(_)
+            | Failure::Truncated(_) => Self::INTERNAL_ERROR,
         }
     }
 }

@@ -7,6 +7,17 @@ use super::upstream::Answer;
 pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
+/// What answers any key.
+pub fn accept(key: &str) -> String {
+    use base64::Engine as _;
+    let guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let sum = aws_lc_rs::digest::digest(
+        &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
+        format!("{key}{guid}").as_bytes(),
+    );
+    base64::engine::general_purpose::STANDARD.encode(sum.as_ref())
+}
+
 /// The fields that ask for a WebSocket, without the empty line.
 pub fn asking() -> String {
     format!(
