@@ -32,11 +32,30 @@ def checks(suite):
             suite.gateway_check(f"WebSocket: refused without a good key, {name}", refused, suite, client, server)
             suite.gateway_check(f"WebSocket: closed when its key is revoked, {name}", revoked, suite, client, server)
             suite.gateway_check(f"WebSocket: the key among the subprotocols, {name}", by_subprotocol, suite, client, server)
+        over_http2(suite, server)
+
+
+def over_http2(suite, server):
+    client = Ws(suite, over="http2")
+    for what, check, more in (
+        ("messages come back as they were sent", echo, ()),
+        ("the server speaks first", greet, ()),
+        ("a message in fragments, a ping between them", fragments, ()),
+        ("16 MiB in one message", large, (False,)),
+        ("the server's ping is answered", ping, ()),
+        ("the client closes with a code", client_closes, ()),
+        ("the server closes with a code", server_closes, ()),
+        (f"{COUNT} at once", many, ()),
+        ("refused without a good key", refused, ()),
+        ("closed when its key is revoked", revoked, ()),
+        ("the key among the subprotocols", by_subprotocol, ()),
+    ):
+        suite.gateway_check(f"WebSocket over HTTP/2: {what}, Node to {server}", check, suite, client, server, *more)
 
 
 def echo(suite, client, server):
     messages = [{"text": text} for text in ("", "a", "ü" * 100, "x" * 70_000)] + [{"bytes": size} for size in (0, 1, 125, 126, 65_536)]
-    for deflate in (False, True):
+    for deflate in (False, True) if client.compresses else (False,):
         came = client.run("echo", f"/{server}/echo", messages=messages, deflate=deflate, protocols=["soap", "chat"])
         assert came["back"] == [message.get("text", message.get("bytes")) for message in messages], came
         assert came["protocol"] in ("soap", "chat") and came["code"] == 1000, came
@@ -151,6 +170,7 @@ class Websockets:
     """PyPI's websockets as the client."""
 
     name = "websockets"
+    compresses = True
 
     def __init__(self, suite):
         self.suite = suite
@@ -255,13 +275,14 @@ class Ws:
 
     name = "ws"
 
-    def __init__(self, suite):
-        self.suite = suite
+    def __init__(self, suite, over="http1"):
+        self.suite, self.over = suite, over
+        self.compresses = over == "http1"
 
     def start(self, what, path, headers=None, **asked):
         url = self.suite.through(path).replace("http:", "ws:", 1)
         headers = dict(self.suite.credential()) if headers is None else headers
-        scenario = json.dumps({"what": what, "url": url, "headers": headers, **asked})
+        scenario = json.dumps({"what": what, "url": url, "headers": headers, "over": self.over, **asked})
         command = [tool("node"), HERE / "websocket_client.js", scenario]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=node_modules())
 

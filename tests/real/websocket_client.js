@@ -1,16 +1,61 @@
 // One scenario with npm's ws as the client: `node websocket_client.js '{"url": …, "what": …}'` prints what came of it as JSON.
+// With `"over": "http2"` Node's own HTTP/2 opens the streams (RFC 8441) and ws speaks on them, uncompressed.
 
 'use strict';
 
 const crypto = require('node:crypto');
 const { once } = require('node:events');
+const http2 = require('node:http2');
 const WebSocket = require('ws');
 
 const asked = JSON.parse(process.argv[2]);
 const LATE = 60_000;
 
+// Streams that one connection carries; a gateway allows some more.
+const STREAMS = 50;
+const sessions = [];
+
+function session(origin) {
+  let last = sessions.at(-1);
+  if (!last || last.streams === STREAMS) {
+    const made = http2.connect(origin);
+    last = { made, streams: 0, ready: once(made, 'remoteSettings') };
+    sessions.push(last);
+  }
+  last.streams += 1;
+  return last;
+}
+
+function openOverHttp2({ headers, protocols }) {
+  const url = new URL(asked.url);
+  const socket = new WebSocket(null);
+  // It is made for servers; clients mask what they send.
+  socket._isServer = false;
+  const { made, ready } = session(`http://${url.host}`);
+  ready.then(([settings]) => {
+    if (!settings.enableConnectProtocol) throw new Error('the server opens no tunnels over HTTP/2');
+    const fields = { ...headers, ':method': 'CONNECT', ':protocol': 'websocket', ':path': url.pathname + url.search };
+    fields['sec-websocket-version'] = '13';
+    if (protocols.length) fields['sec-websocket-protocol'] = protocols.join(', ');
+    const stream = made.request(fields);
+    stream.setNoDelay = () => {};
+    stream.on('response', (answer) => {
+      if (answer[':status'] !== 200) {
+        stream.statusCode = answer[':status'];
+        stream.headers = answer;
+        socket.emit('unexpected-response', null, stream);
+        return;
+      }
+      socket._protocol = answer['sec-websocket-protocol'] ?? '';
+      socket.setSocket(stream, Buffer.alloc(0), { maxPayload: 64 << 20, allowSynchronousEvents: true });
+    });
+  });
+  return socket;
+}
+
 function open(more = {}) {
   const { headers, protocols = [] } = asked;
+  if (asked.over === 'http2') return openOverHttp2({ headers, protocols });
   return new WebSocket(asked.url, protocols, { headers, maxPayload: 64 << 20, perMessageDeflate: true, ...more });
 }
 

@@ -7,7 +7,6 @@
 mod frames;
 mod pipe;
 
-use std::cell::RefMut;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -135,6 +134,9 @@ struct Tunnel<C> {
     ticket: Box<Ticket>,
 }
 
+/// What became of one direction.
+type Moved = Poll<Result<(), Broken>>;
+
 /// How long nothing may move.
 #[derive(Clone, Copy)]
 struct Limits {
@@ -218,23 +220,31 @@ impl<C: Side> Tunnel<C> {
     }
 
     fn poll_pipes(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let worker = Rc::clone(&self.worker);
-        let mut scratch: RefMut<'_, Box<[u8]>> = worker.scratch.borrow_mut();
-        let down = self.down.poll(cx, &mut self.upstream, &mut self.client, &mut scratch);
-        let up = self.up.poll(cx, &mut self.client, &mut self.upstream, &mut scratch);
-        self.ticket.tunnelled(self.up.moved(), self.down.moved());
-        match (down, up) {
-            (Poll::Ready(Err(Broken::Source(error))), _) => {
-                if self.stage == Stage::Open {
-                    self.ticket.broken(&Failure::Truncated(Some(error)), &self.endpoint);
+        loop {
+            let (down, up) = self.move_both(cx);
+            self.ticket.tunnelled(self.up.moved(), self.down.moved());
+            match (down, up) {
+                (Poll::Ready(Err(Broken::Source(error))), _) => {
+                    if self.stage == Stage::Open {
+                        self.ticket.broken(&Failure::Truncated(Some(error)), &self.endpoint);
+                    }
+                    return self.cut();
                 }
-                self.cut()
+                (_, Poll::Ready(Err(Broken::Source(_)))) => return self.cut(),
+                // Who takes nothing any more may have said something before, and an end to it.
+                (Poll::Ready(Err(Broken::Sink)), _) => self.down.give_up(),
+                (_, Poll::Ready(Err(Broken::Sink))) => self.up.give_up(),
+                (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(()),
+                _ => return Poll::Pending,
             }
-            // The client is gone, or what it still sends has nowhere to go.
-            (Poll::Ready(Err(Broken::Sink)), _) | (_, Poll::Ready(Err(_))) => self.cut(),
-            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(()),
-            _ => Poll::Pending,
         }
+    }
+
+    fn move_both(&mut self, cx: &mut Context<'_>) -> (Moved, Moved) {
+        let scratch: &mut [u8] = &mut self.worker.scratch.borrow_mut();
+        let down = self.down.poll(cx, &mut self.upstream, &mut self.client, scratch);
+        let up = self.up.poll(cx, &mut self.client, &mut self.upstream, scratch);
+        (down, up)
     }
 
     /// Something moved.

@@ -75,6 +75,14 @@ impl Pipe {
         matches!(self.flow, Flow::Discarding | Flow::Done)
     }
 
+    /// The sink is gone: what still comes is thrown away.
+    pub fn give_up(&mut self) {
+        self.waiting = BytesMut::new();
+        if self.flow != Flow::Done {
+            self.flow = Flow::Discarding;
+        }
+    }
+
     /// Says `farewell` behind the frame that has begun, tells the sink the end, and throws away what comes after. Where
     /// a farewell was said already, no other is.
     pub fn say(&mut self, farewell: Vec<u8>) {
@@ -122,7 +130,12 @@ impl Pipe {
                 Flow::Open | Flow::Until(_) | Flow::Discarding => {}
             }
             let mut read = ReadBuf::new(scratch);
-            ready!(Pin::new(&mut *from).poll_read(cx, &mut read)).map_err(Broken::Source)?;
+            match ready!(Pin::new(&mut *from).poll_read(cx, &mut read)) {
+                Ok(()) => {}
+                // It had ended before it was broken off.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => read.clear(),
+                Err(error) => return Poll::Ready(Err(Broken::Source(error))),
+            }
             match read.filled() {
                 [] => self.end(),
                 bytes => self.take(bytes, cx, to)?,

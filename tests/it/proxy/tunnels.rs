@@ -8,7 +8,7 @@ use keyward::clock::{Clock, Timestamp};
 use super::PUBLIC;
 use crate::support::gateway::Gateway;
 use crate::support::raw::{Ending, Raw};
-use crate::support::upstream::{Answer, Gate, Upstream};
+use crate::support::upstream::{Answer, Gate, Seen, Upstream};
 use crate::support::websocket::{
     GOING_AWAY, close, frame, handshake, is_closed, masked, naming, open, opening,
 };
@@ -97,6 +97,35 @@ async fn a_side_that_breaks_off_is_not_taken_for_one_that_ended() {
     open(gateway.raw().await, ASKING).await.reset();
     let ended = upstream.until("the end", |seen| seen.connections[0].ended).await;
     assert_eq!(ended, Ending::Reset);
+}
+
+/// What it said goes on to its end, though nothing can be said to it any more.
+#[tokio::test]
+async fn a_client_that_says_its_last_and_is_gone_is_heard_out() {
+    let [told, read] = [Gate::new(), Gate::new()];
+    let (first, second) = (told.clone(), read.clone());
+    let upstream = Upstream::answering(move |request| match request.header("upgrade") {
+        Some(_) => {
+            let answer = opaque().then_wait(&first).then_send(noise(100_000)).then_wait(&second);
+            answer.never_reading().then_mirror()
+        }
+        None => Answer::ok("plain"),
+    })
+    .await;
+    let gateway = Gateway::with(&upstream, OPAQUE).await;
+    let mut raw = open(gateway.raw().await, ASKING).await;
+    let last = noise(400_000);
+    raw.send(&last).await;
+    drop(raw);
+    // It waits on its way, and what is sent to the client from here on is refused by the client's system.
+    told.open();
+    let mut beside = gateway.anonymous();
+    for _ in 0..100 {
+        assert_eq!(beside.get("/").await.text(), "plain");
+    }
+    read.open();
+    let whole = |seen: &Seen| (seen.connections[0].raw.ends_with(&last)).then_some(());
+    upstream.until("all that it said", whole).await;
 }
 
 #[tokio::test]
