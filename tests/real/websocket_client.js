@@ -28,7 +28,7 @@ function session(origin) {
 
 function openOverHttp2({ headers, protocols }) {
   const url = new URL(asked.url);
-  const socket = new WebSocket(null);
+  const socket = new WebSocket(null, undefined, { autoPong: true, closeTimeout: 30_000 });
   // It is made for servers; clients mask what they send.
   socket._isServer = false;
   const { made, ready } = session(`http://${url.host}`);
