@@ -275,6 +275,30 @@ async fn without_the_store_it_goes_on_as_long_as_requests_would_be_served() {
     std::fs::rename(store.with_extension("away"), &store).unwrap();
 }
 
+/// What is in doubt when nobody can be asked is gone on by for as long as a request would wait, and no longer.
+#[tokio::test]
+async fn a_doubt_that_nobody_can_settle_ends_it_too() {
+    let mut scene = Scene::with("", |_| opening().then_mirror().then_close()).await;
+    let mut tunnel = scene.websocket().await;
+    let store = scene.gateway.database().parent().unwrap().to_owned();
+    std::fs::rename(&store, store.with_extension("away")).unwrap();
+    until_metric(scene.gateway.admin(), "keyward_store_up", 0).await;
+    // Other scopes end every validation; this one cannot be made again.
+    let before = metric(scene.gateway.admin(), FRONT_MISSES).await;
+    let scopes = "scopes: { \"orders:read\": {}, other: {} }\n";
+    let url = scene.upstream.url();
+    scene
+        .gateway
+        .reload(|_| Gateway::builder().upstream("api", &url).yaml(&format!("{scopes}{ROUTES}")))
+        .await;
+    within("a look-up", async { while metric(scene.gateway.admin(), FRONT_MISSES).await < before + 2 {} })
+        .await;
+    echoes(&mut tunnel).await;
+    scene.clock.advance(Duration::from_secs(6));
+    is_closed(&mut tunnel, 1013, "validation_unavailable").await;
+    std::fs::rename(store.with_extension("away"), &store).unwrap();
+}
+
 /// Events that come one by one, until the gate that never opens.
 fn events() -> Answer {
     Answer::new(200)
