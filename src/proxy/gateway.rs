@@ -48,7 +48,8 @@ pub async fn handle(
         ticket.has_body(Rc::clone(&seen));
         RequestBody::new(incoming, state.plan.config.max.body, seen, carrier.clone())
     });
-    let mut response = match try_handle(&worker, &state, &parts, head, body, &mut ticket).await {
+    let asked = (&parts, &carrier);
+    let mut response = match try_handle(&worker, &state, asked, head, body, &mut ticket).await {
         Ok(answer) => match ticket.opens_tunnel(answer.head.status) {
             Some(kind) => return Ok(tunnel::open(answer, kind, ticket)),
             None => pass_on(answer, &parts, ticket),
@@ -62,7 +63,7 @@ pub async fn handle(
 async fn try_handle(
     worker: &Worker,
     state: &State,
-    parts: &Parts,
+    (parts, carrier): (&Parts, &Carrier),
     head: Option<Head>,
     body: Option<RequestBody>,
     ticket: &mut Ticket,
@@ -71,7 +72,6 @@ async fn try_handle(
     if ticket.is_one_too_many() {
         return Err(Refusal::Overloaded);
     }
-    let carrier = ticket.carrier();
     let mut admission = message::admit(parts, &plan.message)?;
     admission.knows_body(
         if body.is_some() { message::Body::Follows } else { message::Body::None },
@@ -83,7 +83,7 @@ async fn try_handle(
     let route = plan.decision.route(admission.host.name(), &parts.method, &admission.path)?;
     ticket.route = Some(route);
     let upgrade = match admission.upgrade {
-        Some(protocol) => upgrade::asked(protocol, parts, &admission, plan.route(route), &carrier)?,
+        Some(protocol) => upgrade::asked(protocol, parts, &admission, plan.route(route), carrier)?,
         None => None,
     };
     let offered = upgrade.as_ref().map_or(Ok(None), |upgrade| upgrade.credential());

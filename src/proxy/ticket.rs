@@ -1,7 +1,7 @@
 //! What is known of one request from its first line to its last byte. When it is dropped the request is over: its log
 //! line is written and it is counted.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -67,9 +67,9 @@ pub struct Ticket {
     answered_at: Option<Tick>,
     total: Option<Timer>,
     /// What it may become, or is, when it is one of those that may be at once.
-    tunnel: Option<Kind>,
+    tunnel: Cell<Option<Kind>>,
     /// Watches its credential once it takes longer.
-    watch: Option<Watch>,
+    watch: OnceCell<Watch>,
 }
 
 impl std::fmt::Debug for Ticket {
@@ -108,8 +108,8 @@ impl Ticket {
             asked_at: None,
             answered_at: None,
             total: None,
-            tunnel: None,
-            watch: None,
+            tunnel: Cell::new(None),
+            watch: OnceCell::new(),
             worker: Rc::clone(worker),
             state,
             carrier: carrier.clone(),
@@ -167,7 +167,7 @@ impl Ticket {
     }
 
     /// While its upstream is waited for: ready once it is given up.
-    pub fn poll_given_up(&mut self, cx: &Context<'_>) -> Poll<Failure> {
+    pub fn poll_given_up(&self, cx: &Context<'_>) -> Poll<Failure> {
         if self.poll_total(cx).is_ready() {
             return Poll::Ready(Failure::TotalTimeout);
         }
@@ -177,42 +177,42 @@ impl Ticket {
     }
 
     /// While its answer is sent: ready once that is broken off.
-    pub fn poll_broken_off(&mut self, cx: &Context<'_>) -> Poll<Failure> {
+    pub fn poll_broken_off(&self, cx: &Context<'_>) -> Poll<Failure> {
         if self.poll_total(cx).is_ready() {
             return Poll::Ready(Failure::TotalTimeout);
         }
-        if self.watch.is_none() && self.bytes_out < LONG {
+        if self.watch.get().is_none() && self.bytes_out < LONG {
             return Poll::Pending;
         }
         self.watch_answer(cx).map(Failure::Fallen)
     }
 
     /// More of its answer is waited for.
-    pub fn pauses(&mut self, cx: &Context<'_>) {
+    pub fn pauses(&self, cx: &Context<'_>) {
         // It cannot have fallen since it was asked.
         let _ = self.watch_answer(cx);
     }
 
     /// A part of its answer was handed over, and is perhaps all that its client takes: over HTTP/2 no more is asked for
     /// before it is sent.
-    pub fn hands_over_part(&mut self, cx: &Context<'_>) {
+    pub fn hands_over_part(&self, cx: &Context<'_>) {
         if self.carrier.is_stream() {
             self.pauses(cx);
         }
     }
 
-    fn watch_answer(&mut self, cx: &Context<'_>) -> Poll<Refusal> {
+    fn watch_answer(&self, cx: &Context<'_>) -> Poll<Refusal> {
         let fallen = self.poll_fallen(cx);
-        if let Some(watch) = &self.watch {
+        if let Some(watch) = self.watch.get() {
             watch.cuts(&self.carrier);
         }
         fallen
     }
 
     /// Ready once its credential has ended; it is watched from the first call on. Without one it never is.
-    pub fn poll_fallen(&mut self, cx: &Context<'_>) -> Poll<Refusal> {
+    pub fn poll_fallen(&self, cx: &Context<'_>) -> Poll<Refusal> {
         let (Some(entry), Some(route)) = (&self.entry, self.route) else { return Poll::Pending };
-        let watch = self.watch.get_or_insert_with(|| {
+        let watch = self.watch.get_or_init(|| {
             self.worker.watches.begin(Admitted {
                 worker: Rc::clone(&self.worker),
                 state: Rc::clone(&self.state),
@@ -228,7 +228,7 @@ impl Ticket {
     ///
     /// # Errors
     /// When there is no room for one more.
-    pub fn may_become_tunnel(&mut self, kind: Kind) -> Result<(), Refusal> {
+    pub fn may_become_tunnel(&self, kind: Kind) -> Result<(), Refusal> {
         if self.carrier.is_draining() {
             return Err(Refusal::Draining);
         }
@@ -236,12 +236,12 @@ impl Ticket {
         if !shared.tunnels.try_enter(self.state.plan.config.max.tunnels.min(shared.tunnels_most)) {
             return Err(Refusal::Overloaded);
         }
-        self.tunnel = Some(kind);
+        self.tunnel.set(Some(kind));
         Ok(())
     }
 
     /// It was answered otherwise.
-    pub fn becomes_no_tunnel(&mut self) {
+    pub fn becomes_no_tunnel(&self) {
         if self.tunnel.take().is_some() {
             self.worker.shared.tunnels.leave();
         }
@@ -250,7 +250,7 @@ impl Ticket {
     /// What an answer with this status makes of it.
     #[must_use]
     pub fn opens_tunnel(&self, status: StatusCode) -> Option<Kind> {
-        self.tunnel.filter(|_| status == StatusCode::SWITCHING_PROTOCOLS)
+        self.tunnel.get().filter(|_| status == StatusCode::SWITCHING_PROTOCOLS)
     }
 
     /// It is a tunnel from here on, and no request in flight.

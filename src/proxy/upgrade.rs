@@ -92,7 +92,7 @@ pub fn kind(upgrade: &Upgrade<'_>) -> Kind {
 pub fn judged(
     upgrade: &Upgrade<'_>,
     mut answer: Answer<RequestBody>,
-    ticket: &mut Ticket,
+    ticket: &Ticket,
 ) -> Result<Answer<RequestBody>, Refusal> {
     match judge(upgrade, &mut answer) {
         Ok(Outcome::Tunnel) => Ok(answer),
