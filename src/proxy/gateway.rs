@@ -87,10 +87,9 @@ async fn try_handle(
         None => None,
     };
     let offered = upgrade.as_ref().map_or(Ok(None), |upgrade| upgrade.credential());
-    let entry =
+    ticket.entry =
         plan.decision.authenticate(route, &parts.headers, offered, &worker.front, ticket.arrived()).await?;
-    ticket.entry.clone_from(&entry);
-    if let Some(entry) = &entry {
+    if let Some(entry) = &ticket.entry {
         plan.decision.authorize(route, entry.principal(), ticket.client)?;
     }
     ticket.allowed();
@@ -98,15 +97,17 @@ async fn try_handle(
         ticket.may_become_tunnel(upgrade::kind(upgrade))?;
     }
     refuse_long_body(&admission, plan.config.max.body)?;
-    let request_id = ticket.request_id.clone();
+    ticket.limit_total(plan.config.timeouts.total);
+    let ticket = &*ticket;
     let arrival = Arrival {
-        peer: carrier.peer_text().as_bytes(),
+        peer: ticket.carrier.peer_text().as_bytes(),
         trust: ticket.trust,
         scheme: Scheme::Http,
-        port: carrier.port_text().as_bytes(),
+        port: ticket.carrier.port_text().as_bytes(),
         host: admission.host.sent(),
     };
-    let mut forward = Forward::new(plan, route, parts, &admission, entry.as_deref(), arrival, &request_id)?;
+    let caller = ticket.entry.as_deref();
+    let mut forward = Forward::new(plan, route, parts, &admission, caller, arrival, &ticket.request_id)?;
     forward.upgrade = upgrade.as_deref();
     send(state, &forward, body, ticket).await
 }
@@ -145,7 +146,7 @@ async fn send(
     state: &State,
     forward: &Forward<'_>,
     body: Option<RequestBody>,
-    ticket: &mut Ticket,
+    ticket: &Ticket,
 ) -> Result<Answer<RequestBody>, Refusal> {
     let upstream = state.upstreams.get(forward.route.upstream).ok_or(Refusal::UpstreamUnavailable)?;
     let timeouts = &state.plan.config.timeouts;
@@ -160,7 +161,6 @@ async fn send(
     };
     ticket.asked();
     let mut sending = pin!(upstream.send(outgoing));
-    ticket.limit_total(timeouts.total);
     let outcome = poll_fn(|cx| match sending.as_mut().poll(cx) {
         Poll::Ready(outcome) => Poll::Ready(Ok(outcome)),
         Poll::Pending => ticket.poll_given_up(cx).map(Err),

@@ -71,7 +71,7 @@ pub fn open(answer: Answer<RequestBody>, kind: Kind, mut ticket: Box<Ticket>) ->
     if let Ok(id) = HeaderValue::from_bytes(ticket.request_id.as_bytes()) {
         headers.insert("x-request-id", id);
     }
-    let carrier = ticket.carrier();
+    let carrier = ticket.carrier.clone();
     let status = match carrier.protocol() {
         None => head.status,
         // To a CONNECT success says that it is granted (RFC 8441 §5).

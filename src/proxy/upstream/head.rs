@@ -16,6 +16,8 @@ use crate::message::upgrade;
 const HEAD_MAX: usize = 64 * 1024;
 /// The most fields of an answer.
 const FIELDS_MAX: usize = 128;
+/// As many as most answers have.
+const FIELDS_FEW: usize = 24;
 
 /// The fields of an answer, with what they say of its body and its connection.
 #[derive(Debug)]
@@ -79,14 +81,20 @@ fn take_one(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
         StatusCode::SWITCHING_PROTOCOLS => upgrade::announced(pairs).map(Box::from),
         _ => None,
     };
-    let mut spans = [Span::default(); FIELDS_MAX];
+    let (mut few, mut many) = ([Span::default(); FIELDS_FEW], Vec::new());
+    let spans = match few.get_mut(..answer.headers.len()) {
+        Some(enough) => enough,
+        None => {
+            many.resize(answer.headers.len(), Span::default());
+            many.as_mut_slice()
+        }
+    };
     let origin = buf.as_ptr().addr();
     for (span, field) in spans.iter_mut().zip(answer.headers.iter()) {
         *span = Span::of(origin, field);
     }
-    let count = answer.headers.len();
     let block = buf.split_to(length).freeze();
-    let (headers, persistence) = collect(&block, spans.iter().take(count))?;
+    let (headers, persistence) = collect(&block, spans.iter())?;
     let keep_alive = persistence.unwrap_or(protocol == Protocol::Http11);
     let keep_alive = keep_alive && framing != ResponseFraming::Close;
     Ok(Some(Head { status, headers, framing, keep_alive, protocol: announced }))

@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes};
 use h2::{Reason, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::credit;
 use super::piece::Piece;
 use super::stream::Stream;
 
@@ -37,8 +38,8 @@ impl Duplex {
         self.out.poll_reset(cx).map(|_| Err(io::ErrorKind::ConnectionReset.into()))
     }
 
-    fn send(&mut self, bytes: Bytes, end: bool) -> io::Result<()> {
-        self.out.send_data(Piece::new(bytes, &self.stream), end).map_err(io::Error::other)
+    fn send(&mut self, bytes: Bytes, had_room: credit::Piece, end: bool) -> io::Result<()> {
+        self.out.send_data(Piece::new(bytes, &self.stream, had_room), end).map_err(io::Error::other)
     }
 }
 
@@ -80,7 +81,8 @@ impl AsyncWrite for Duplex {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.send(Bytes::copy_from_slice(buf.get(..count).unwrap_or_default()), false)?;
+        let had_room = if count == buf.len() { credit::Piece::Whole } else { credit::Piece::Cut };
+        self.send(Bytes::copy_from_slice(buf.get(..count).unwrap_or_default()), had_room, false)?;
         Poll::Ready(Ok(count))
     }
 
@@ -91,7 +93,7 @@ impl AsyncWrite for Duplex {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.ended {
             self.ended = true;
-            self.send(Bytes::new(), true)?;
+            self.send(Bytes::new(), credit::Piece::Whole, true)?;
         }
         // What carries it is held until its last byte is on its way.
         match self.stream.poll_written(cx) {

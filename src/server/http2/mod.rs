@@ -4,16 +4,19 @@
 //! All streams of a connection run on the connection's task: one connection gets one task's share of the worker, however
 //! many streams it opens.
 
+mod credit;
 mod deliver;
 mod driver;
 mod duplex;
 mod frames;
-mod lent;
+mod hpack;
 mod piece;
 mod receiving;
 mod session;
 mod stream;
+mod turns;
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::rc::Rc;
@@ -31,10 +34,10 @@ use super::date::Dates;
 use super::incoming::Incoming;
 use driver::{Driver, End};
 pub use duplex::Duplex;
-use lent::Lent;
 pub use receiving::Receiving;
 use session::Session;
 pub use stream::Stream;
+use turns::Turns;
 
 /// What may come of one stream's body before it is taken. Several streams that nobody takes from must not use up the
 /// window of all.
@@ -91,10 +94,10 @@ pub(super) async fn serve<H, F, B>(
     B::Error: Into<Reason>,
 {
     let session = Session::open(conn, &ahead);
-    let (io, lent) = Lent::new(stream, ahead, &session);
-    let end = converse(lent, &session, settings, handle).await;
-    // Nobody else has it any more.
-    let Some(mut stream) = Rc::into_inner(io).map(|io| io.into_inner().stream) else { return };
+    let socket = Rc::new(RefCell::new(stream));
+    let end = converse(Turns::new(&socket, ahead, &session), &session, settings, handle).await;
+    // h2's half went with the rest.
+    let Some(mut stream) = Rc::into_inner(socket).map(RefCell::into_inner) else { return };
     match end {
         End::Failed(error) => {
             tracing::debug!(peer = %session.conn().peer, %error, "a client connection failed");
@@ -106,7 +109,7 @@ pub(super) async fn serve<H, F, B>(
     }
 }
 
-async fn converse<H, F, B>(io: Lent, session: &Rc<Session>, settings: &Settings, handle: H) -> End
+async fn converse<H, F, B>(io: Turns, session: &Rc<Session>, settings: &Settings, handle: H) -> End
 where
     H: Fn(Carrier, Request<Incoming>) -> F,
     F: Future<Output = Result<Response<B>, Infallible>>,
@@ -120,7 +123,7 @@ where
     let run = |request: Request<h2::RecvStream>, reply: server::SendResponse<_>| {
         let protocol = request.extensions().get::<h2::ext::Protocol>();
         let protocol = protocol.and_then(|protocol| HeaderValue::from_str(protocol.as_str()).ok());
-        let stream = Stream::open(session, protocol);
+        let stream = Stream::open(session, reply.stream_id(), protocol);
         let expects = stream.expects_to_be_told(&request);
         let (request, behind) = body_of(request, &stream);
         let answer = handle(Carrier::Stream(Rc::clone(&stream)), request);
