@@ -94,6 +94,15 @@ impl Carrier {
         }
     }
 
+    /// Whether the end of the request's body can be read in more than one way. The frames of HTTP/2 cannot.
+    #[must_use]
+    pub fn is_end_of_body_doubtful(&self) -> bool {
+        match self {
+            Self::Connection(conn) => conn.is_end_of_body_doubtful(),
+            Self::Stream(_) => false,
+        }
+    }
+
     /// Whether a body that was not read, and has not come whole either, is in the way of the next request. A stream takes
     /// its body with it.
     #[must_use]

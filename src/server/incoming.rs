@@ -31,6 +31,9 @@ pub enum Broken {
     /// Pseudo-fields stand among the trailers (RFC 9113 §8.1).
     #[error("pseudo-fields stand among the trailers")]
     PseudoTrailers,
+    /// A trailer has a name that is none.
+    #[error("a trailer has a quotation mark in its name")]
+    NamelessTrailer,
 }
 
 impl Body for Incoming {

@@ -137,6 +137,9 @@ where
         if self.told == Told::TheEnd {
             return if overdue { Poll::Ready(None) } else { Poll::Pending };
         }
+        if self.session.is_lost() {
+            return Poll::Ready(Some(Reason::PROTOCOL_ERROR));
+        }
         if self.session.is_abused() {
             return Poll::Ready(Some(Reason::ENHANCE_YOUR_CALM));
         }
