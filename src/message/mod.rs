@@ -17,6 +17,7 @@ pub mod framing;
 pub mod host;
 mod names;
 pub mod target;
+pub mod trailers;
 
 #[cfg(test)]
 mod tests;

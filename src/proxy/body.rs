@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::request_body::RequestBody;
@@ -81,8 +82,9 @@ impl HttpBody for Body {
                 Some(Err(failure))
             }
             None => {
+                let trailers = this.source.take_trailers();
                 this.source.finish();
-                None
+                trailers.map(|trailers| Ok(Frame::trailers(trailers)))
             }
         };
         Poll::Ready(frame)
@@ -106,6 +108,11 @@ impl HttpBody for Body {
 impl Source {
     fn has_come_whole(&self) -> bool {
         matches!(self, Self::Stream(stream) if stream.exchange.remaining() == Some(0))
+    }
+
+    fn take_trailers(&mut self) -> Option<HeaderMap> {
+        let Self::Stream(stream) = self else { return None };
+        stream.exchange.take_trailers()
     }
 
     /// Gives the connection back, if it can carry another request.

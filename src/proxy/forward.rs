@@ -1,6 +1,8 @@
 //! What the upstream receives: the request as sent, less what may not pass, plus what Keyward says.
 
+use http::header::{TE, TRAILER};
 use http::request::Parts;
+use http::{HeaderValue, Version};
 
 use super::plan::Plan;
 use super::upstream::Endpoint;
@@ -11,6 +13,7 @@ use crate::config::{HostField, Route};
 use crate::message::Admission;
 use crate::message::fields::Fate;
 use crate::message::framing::Framing;
+use crate::message::trailers::{self, Nominated};
 use crate::web::client_address::Trust;
 use crate::web::forwarded::Arrival;
 use crate::web::request_id::{self, RequestId};
@@ -92,12 +95,17 @@ impl<'a> Forward<'a> {
     /// The client's fields that may pass. What Keyward says itself is written after, so that `Connection` cannot
     /// remove any of it.
     fn write_passing(&self, out: &mut Vec<u8>) {
+        let mut spoken_of = false;
         for (name, value) in &self.parts.headers {
             let passes = match self.plan.fields.fate(name) {
                 Fate::Pass => true,
                 Fate::Credential => self.route.forward_credential,
                 Fate::Forwarding => self.arrival.trust == Trust::Trusted,
                 Fate::Trace => self.traced,
+                Fate::Te | Fate::Trailer => {
+                    spoken_of = true;
+                    false
+                }
                 Fate::HopByHop
                 | Fate::Framing
                 | Fate::Host
@@ -111,6 +119,32 @@ impl<'a> Forward<'a> {
                 field(out, name.as_str(), value.as_bytes());
             }
         }
+        if spoken_of {
+            self.write_about_trailers(out);
+        }
+    }
+
+    /// Whether the client takes trailers, and which it will send.
+    fn write_about_trailers(&self, out: &mut Vec<u8>) {
+        let headers = &self.parts.headers;
+        if self.takes_trailers() {
+            // RFC 9110 §10.1.4: on HTTP/1.1 it concerns the connection.
+            field(out, "connection", b"te");
+            field(out, "te", b"trailers");
+        }
+        let nominated = Nominated::of(headers);
+        if self.framing == Framing::Chunked && !nominated.has(&TRAILER) {
+            let fields = headers.get_all(TRAILER).into_iter().map(HeaderValue::as_bytes);
+            let passes = |name: &_| trailers::passes_up(name, &self.plan.fields);
+            if let Some(names) = trailers::announcement(fields, &nominated, passes) {
+                field(out, "trailer", names.as_bytes());
+            }
+        }
+    }
+
+    fn takes_trailers(&self) -> bool {
+        let mut said = self.parts.headers.get_all(TE).into_iter();
+        self.parts.version != Version::HTTP_10 && said.any(|value| trailers::accepted(value.as_bytes()))
     }
 
     /// Who is asking. An anonymous request carries none of these: whatever the client sent under their names has not

@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 
 use super::body::{Body, Stream};
 use super::forward::Forward;
-use super::request_body::RequestBody;
+use super::request_body::{RequestBody, Trailers};
 use super::state::State;
 use super::ticket::Ticket;
 use super::upstream::failure::Failure;
@@ -45,7 +45,8 @@ pub async fn handle(
     let body = (!incoming.is_end_stream()).then(|| {
         let seen = Rc::<Cell<u64>>::default();
         ticket.has_body(Rc::clone(&seen));
-        RequestBody::new(incoming, state.plan.config.max.body, seen, Rc::clone(&conn))
+        let trailers = Trailers::of(&parts.headers, &state.plan);
+        RequestBody::new(incoming, state.plan.config.max.body, seen, Rc::clone(&conn), trailers)
     });
     let mut response = match try_handle(&worker, &state, &parts, head, body, &mut ticket).await {
         Ok(answer) => pass_on(answer, &parts, ticket),

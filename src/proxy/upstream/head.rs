@@ -3,13 +3,14 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, TRAILER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use memchr::memchr_iter;
 
 use super::failure::Failure;
 use crate::message::fields::{self, ResponseFate};
 use crate::message::framing::{self, Asked, Protocol, ResponseFraming};
+use crate::message::trailers::{self, Nominated};
 
 /// The most bytes of an answer's fields.
 const HEAD_MAX: usize = 64 * 1024;
@@ -23,6 +24,8 @@ pub struct Head {
     pub headers: HeaderMap,
     pub framing: ResponseFraming,
     pub keep_alive: bool,
+    /// What its trailers may not be, besides.
+    pub nominated: Nominated,
 }
 
 /// Takes the fields of a final answer from the front of `buf`; `None` while they are incomplete. Interim answers are
@@ -76,9 +79,9 @@ fn take_one(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
     }
     let count = answer.headers.len();
     let block = buf.split_to(length).freeze();
-    let (headers, persistence) = collect(&block, spans.iter().take(count))?;
-    let keep_alive = persistence.unwrap_or(protocol == Protocol::Http11);
-    Ok(Some(Head { status, headers, framing, keep_alive: keep_alive && framing != ResponseFraming::Close }))
+    let (headers, persistence, nominated) = collect(&block, spans.iter().take(count), framing)?;
+    let keep_alive = persistence.unwrap_or(protocol == Protocol::Http11) && framing != ResponseFraming::Close;
+    Ok(Some(Head { status, headers, framing, keep_alive, nominated }))
 }
 
 /// Where a field lies in the block of fields; offsets fit because the block is bounded by [`HEAD_MAX`].
@@ -102,13 +105,15 @@ fn cut(block: &Bytes, (start, end): (u32, u32)) -> Bytes {
     block.slice(start as usize..end as usize)
 }
 
-/// The end-to-end fields, their values sharing the block, and what `Connection` says of keeping the connection.
+/// The end-to-end fields, their values sharing the block, and what `Connection` says: of keeping the connection, and of
+/// other fields.
 fn collect<'a>(
     block: &Bytes,
     spans: impl ExactSizeIterator<Item = &'a Span> + Clone,
-) -> Result<(HeaderMap, Option<bool>), Failure> {
+    framing: ResponseFraming,
+) -> Result<(HeaderMap, Option<bool>, Nominated), Failure> {
     let mut headers = HeaderMap::with_capacity(spans.len() + 4);
-    let mut connection = Vec::new();
+    let (mut connection, mut announced) = (Vec::new(), Vec::new());
     for span in spans {
         let value = cut(block, span.value);
         let name = block.get(span.name.0 as usize..span.name.1 as usize).unwrap_or_default();
@@ -117,7 +122,11 @@ fn collect<'a>(
                 connection.push(value);
                 continue;
             }
-            ResponseFate::HopByHop | ResponseFate::RequestId => continue,
+            ResponseFate::Trailer if framing == ResponseFraming::Chunked => {
+                announced.push(value);
+                continue;
+            }
+            ResponseFate::HopByHop | ResponseFate::Trailer | ResponseFate::RequestId => continue,
             ResponseFate::Framing if !name.eq_ignore_ascii_case(b"content-length") => continue,
             ResponseFate::Framing | ResponseFate::RateLimit | ResponseFate::Pass => {
                 HeaderName::from_bytes(name)
@@ -133,7 +142,7 @@ fn collect<'a>(
             headers.append(name, value);
         }
     }
-    let mut persistence = None;
+    let (mut persistence, mut nominated) = (None, Nominated::default());
     for option in
         connection.iter().flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
     {
@@ -143,11 +152,17 @@ fn collect<'a>(
             named => {
                 if let Ok(name) = HeaderName::from_bytes(named) {
                     headers.remove(name);
+                    nominated.note(named);
                 }
             }
         }
     }
-    Ok((headers, persistence))
+    if !announced.is_empty() && !nominated.has(&TRAILER) {
+        let fields = announced.iter().map(|value| &**value);
+        let announcement = trailers::announcement(fields, &nominated, trailers::passes_down);
+        headers.extend(announcement.map(|names| (TRAILER, names)));
+    }
+    Ok((headers, persistence, nominated))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod reload;
 mod retries;
 mod streaming;
 mod timeouts;
+mod trailers;
 mod upstream_view;
 
 /// One route that anybody may use, for tests that are not about credentials.
