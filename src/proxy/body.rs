@@ -31,7 +31,7 @@ enum Source {
 /// An answer that is still coming.
 #[derive(Debug)]
 pub struct Stream {
-    pub exchange: Box<Exchange<RequestBody>>,
+    pub exchange: Exchange<RequestBody>,
     pub endpoint: Rc<Endpoint>,
 }
 
@@ -107,7 +107,7 @@ impl HttpBody for Body {
 
 impl Source {
     fn has_come_whole(&self) -> bool {
-        matches!(self, Self::Stream(stream) if stream.exchange.remaining() == Some(0))
+        matches!(self, Self::Stream(stream) if stream.exchange.has_ended())
     }
 
     fn take_trailers(&mut self) -> Option<HeaderMap> {
@@ -117,10 +117,8 @@ impl Source {
 
     /// Gives the connection back, if it can carry another request.
     fn finish(&mut self) {
-        if let Self::Stream(stream) = std::mem::replace(self, Self::Ended)
-            && let Some(wire) = stream.exchange.into_reusable()
-        {
-            stream.endpoint.give_back(wire);
+        if let Self::Stream(stream) = std::mem::replace(self, Self::Ended) {
+            stream.exchange.finish(&stream.endpoint);
         }
     }
 }

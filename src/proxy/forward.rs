@@ -1,11 +1,14 @@
 //! What the upstream receives: the request as sent, less what may not pass, plus what Keyward says.
 
+mod http2;
+
 use http::header::{TE, TRAILER};
 use http::request::Parts;
-use http::{HeaderValue, Version};
+use http::{HeaderName, HeaderValue, Request, Version};
 
 use super::plan::Plan;
-use super::upstream::Endpoint;
+use super::upstream::failure::Failure;
+use super::upstream::{Endpoint, WriteHead};
 use crate::auth::principal::Principal;
 use crate::auth::refusal::Refusal;
 use crate::authenticator::Valid;
@@ -59,26 +62,13 @@ impl<'a> Forward<'a> {
         })
     }
 
-    /// Writes the request's line and fields.
-    pub fn write(&self, out: &mut Vec<u8>, endpoint: &Endpoint) {
-        out.reserve(1024);
-        self.write_line(out);
-        let host = match &self.route.host {
+    /// What the upstream is to take the request for.
+    fn host<'b>(&'b self, endpoint: &'b Endpoint) -> &'b [u8] {
+        match &self.route.host {
             HostField::Client => self.admission.host.sent().as_bytes(),
             HostField::Upstream => endpoint.authority.as_bytes(),
             HostField::Fixed(name) => name.as_bytes(),
-        };
-        field(out, "host", host);
-        self.write_passing(out);
-        self.write_identity(out);
-        self.arrival.write(&self.parts.headers, |name, value| field(out, name, value));
-        field(out, request_id::FIELD, self.request_id.as_bytes());
-        match self.framing {
-            Framing::None => {}
-            Framing::Length(length) => field(out, "content-length", decimal(length, &mut [0; 20])),
-            Framing::Chunked => field(out, "transfer-encoding", b"chunked"),
         }
-        out.extend_from_slice(b"\r\n");
     }
 
     fn write_line(&self, out: &mut Vec<u8>) {
@@ -95,50 +85,48 @@ impl<'a> Forward<'a> {
     /// The client's fields that may pass. What Keyward says itself is written after, so that `Connection` cannot
     /// remove any of it.
     fn write_passing(&self, out: &mut Vec<u8>) {
-        let mut spoken_of = false;
+        let mut about_trailers = false;
         for (name, value) in &self.parts.headers {
-            let passes = match self.plan.fields.fate(name) {
-                Fate::Pass => true,
-                Fate::Credential => self.route.forward_credential,
-                Fate::Forwarding => self.arrival.trust == Trust::Trusted,
-                Fate::Trace => self.traced,
-                Fate::Te | Fate::Trailer => {
-                    spoken_of = true;
-                    false
-                }
-                Fate::HopByHop
-                | Fate::Framing
-                | Fate::Host
-                | Fate::Expect
-                | Fate::Identity
-                | Fate::Forwarded
-                | Fate::RequestId
-                | Fate::Disguised => false,
-            };
-            if passes && !self.admission.connection.names(name) {
+            let fate = self.plan.fields.fate(name);
+            about_trailers |= matches!(fate, Fate::Te | Fate::Trailer);
+            if self.passes(fate, name) {
                 field(out, name.as_str(), value.as_bytes());
             }
         }
-        if spoken_of {
+        if about_trailers {
             self.write_about_trailers(out);
         }
     }
 
+    fn passes(&self, fate: Fate, name: &HeaderName) -> bool {
+        let passes = match fate {
+            Fate::Pass => true,
+            Fate::Credential => self.route.forward_credential,
+            Fate::Forwarding => self.arrival.trust == Trust::Trusted,
+            Fate::Trace => self.traced,
+            Fate::HopByHop
+            | Fate::Te
+            | Fate::Trailer
+            | Fate::Framing
+            | Fate::Host
+            | Fate::Expect
+            | Fate::Identity
+            | Fate::Forwarded
+            | Fate::RequestId
+            | Fate::Disguised => false,
+        };
+        passes && !self.admission.connection.names(name)
+    }
+
     /// Whether the client takes trailers, and which it will send.
     fn write_about_trailers(&self, out: &mut Vec<u8>) {
-        let headers = &self.parts.headers;
         if self.takes_trailers() {
             // RFC 9110 §10.1.4: on HTTP/1.1 it concerns the connection.
             field(out, "connection", b"te");
             field(out, "te", b"trailers");
         }
-        let nominated = Nominated::of(headers);
-        if self.framing == Framing::Chunked && !nominated.has(&TRAILER) {
-            let fields = headers.get_all(TRAILER).into_iter().map(HeaderValue::as_bytes);
-            let passes = |name: &_| trailers::passes_up(name, &self.plan.fields);
-            if let Some(names) = trailers::announcement(fields, &nominated, passes) {
-                field(out, "trailer", names.as_bytes());
-            }
+        if let Some(names) = self.announced_trailers().filter(|_| self.framing == Framing::Chunked) {
+            field(out, "trailer", names.as_bytes());
         }
     }
 
@@ -147,21 +135,51 @@ impl<'a> Forward<'a> {
         self.parts.version != Version::HTTP_10 && said.any(|value| trailers::accepted(value.as_bytes()))
     }
 
+    fn announced_trailers(&self) -> Option<HeaderValue> {
+        let headers = &self.parts.headers;
+        let fields = headers.get_all(TRAILER).into_iter().map(HeaderValue::as_bytes);
+        let nominated = Nominated::of(headers);
+        let passes = |name: &_| trailers::passes_up(name, &self.plan.fields);
+        trailers::announcement(fields, &nominated, passes).filter(|_| !nominated.has(&TRAILER))
+    }
+
     /// Who is asking. An anonymous request carries none of these: whatever the client sent under their names has not
     /// passed.
-    fn write_identity(&self, out: &mut Vec<u8>) {
+    fn identify(&self, mut field: impl FnMut(&HeaderName, &str)) {
         let Some(principal) = self.principal else { return };
         let names = &self.plan.config.identity_headers;
         let identity = &principal.identity;
-        field(out, names.subject.as_str(), identity.account().as_bytes());
-        field(out, names.credential.as_str(), identity.credential().as_bytes());
+        field(&names.subject, identity.account());
+        field(&names.credential, identity.credential());
         if let Some(client) = identity.client() {
-            field(out, names.client.as_str(), client.as_bytes());
+            field(&names.client, client);
         }
         if !identity.scopes().is_empty() {
-            field(out, names.scopes.as_str(), identity.scopes().as_bytes());
+            field(&names.scopes, identity.scopes());
         }
-        field(out, names.method.as_str(), principal.method.as_str().as_bytes());
+        field(&names.method, principal.method.as_str());
+    }
+}
+
+impl WriteHead for &Forward<'_> {
+    fn http1(&self, out: &mut Vec<u8>, endpoint: &Endpoint) {
+        out.reserve(1024);
+        self.write_line(out);
+        field(out, "host", self.host(endpoint));
+        self.write_passing(out);
+        self.identify(|name, value| field(out, name.as_str(), value.as_bytes()));
+        self.arrival.write(&self.parts.headers, |name, value| field(out, name, value));
+        field(out, request_id::FIELD, self.request_id.as_bytes());
+        match self.framing {
+            Framing::None => {}
+            Framing::Length(length) => field(out, "content-length", decimal(length, &mut [0; 20])),
+            Framing::Chunked => field(out, "transfer-encoding", b"chunked"),
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn http2(&self, endpoint: &Endpoint) -> Result<Request<()>, Failure> {
+        self.to_http2(endpoint).map_err(|_| Failure::Malformed("the request has no form in HTTP/2"))
     }
 }
 

@@ -137,7 +137,7 @@ async fn send(
         method: &forward.parts.method,
         framing: forward.framing,
         body: body.filter(|_| forward.framing != Framing::None),
-        write_head: |out: &mut _, endpoint: &_| forward.write(out, endpoint),
+        head: forward,
         patience: Patience { request_body: timeouts.request_body_idle, answer: timeouts.response_head },
         connect: timeouts.connect,
     };
@@ -174,9 +174,7 @@ fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) 
     }
     let body = match exchange.take_whole() {
         Some(bytes) => {
-            if let Some(wire) = exchange.into_reusable() {
-                endpoint.give_back(wire);
-            }
+            exchange.finish(&endpoint);
             announce_end(&mut headers, ticket.must_close(parts));
             Body::whole(bytes, ticket)
         }

@@ -88,6 +88,7 @@ const ALL: &[&str] = &[
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("sqlx::", &["store::sqlite"]),
     ("axum::", &["app", "control"]),
+    ("h2::", &["proxy", "server"]),
     ("hyper::", &["app", "cli", "control", "proxy", "server"]),
     ("clap::", &["cli", "main"]),
 ];

@@ -21,3 +21,4 @@ mod proxy;
 mod readme;
 mod store;
 mod support;
+mod upstream_http2;

@@ -15,7 +15,7 @@ use crate::message::trailers::{self, Nominated};
 /// The most bytes of an answer's fields.
 const HEAD_MAX: usize = 64 * 1024;
 /// The most fields of an answer.
-const FIELDS_MAX: usize = 128;
+pub(super) const FIELDS_MAX: usize = 128;
 
 /// The fields of an answer, with what they say of its body and its connection.
 #[derive(Debug)]

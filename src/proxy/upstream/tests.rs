@@ -7,6 +7,7 @@ use http_body::Frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::exchange::Exchange;
 use super::wire::Wire;
 use super::*;
 use crate::clock::{Clock, Timestamp};
@@ -214,6 +215,7 @@ fn upstream(count: u16) -> (Clock, Rc<Deadlines>, Upstream) {
         next: Cell::new(0),
         complaints: super::Pace::default(),
         deadlines: Rc::clone(&deadlines),
+        protocol: UpstreamProtocol::Http1,
     };
     (clock, deadlines, upstream)
 }

@@ -1,0 +1,49 @@
+//! Judging the fields of an answer as strictly as those that come over HTTP/1.1.
+
+use http::header::{CONTENT_LENGTH, TRAILER};
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::message::fields::{self, ResponseFate};
+use crate::message::framing::{self, Asked, Protocol};
+use crate::message::trailers::{self, Nominated};
+use crate::proxy::upstream::failure::Failure;
+use crate::proxy::upstream::head::{FIELDS_MAX, Head};
+
+/// What of an answer's fields passes, and what they say of its body. Fields of a connection do not come this far: h2 takes
+/// them for a breach of the protocol, as it is one (RFC 9113 §8.2.2).
+pub(super) fn judge(parts: Parts, asked: Asked) -> Result<Head, Failure> {
+    let Parts { status, mut headers, .. } = parts;
+    if headers.len() > FIELDS_MAX {
+        return Err(Failure::Malformed("it has too many fields"));
+    }
+    let pairs = headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    let framing = framing::response(asked, status.as_u16(), Protocol::Http2, pairs)
+        .map_err(|why| Failure::Malformed(why.0))?;
+    let nominated = Nominated::default();
+    let announced = headers.get_all(TRAILER).into_iter().map(HeaderValue::as_bytes);
+    let announcement = trailers::announcement(announced, &nominated, trailers::passes_down);
+    let dropped: Vec<HeaderName> = headers.keys().filter(|name| !passes(name)).cloned().collect();
+    for name in dropped {
+        headers.remove(name);
+    }
+    once(&mut headers, CONTENT_LENGTH);
+    headers.extend(announcement.map(|names| (TRAILER, names)));
+    Ok(Head { status, headers, framing, keep_alive: true, nominated })
+}
+
+fn passes(name: &HeaderName) -> bool {
+    match fields::response_fate(name.as_str().as_bytes()) {
+        ResponseFate::Pass | ResponseFate::RateLimit => true,
+        ResponseFate::Framing => *name == CONTENT_LENGTH,
+        ResponseFate::HopByHop | ResponseFate::Trailer | ResponseFate::RequestId => false,
+    }
+}
+
+/// Equal repetitions are one; others have been refused.
+fn once(headers: &mut HeaderMap, name: HeaderName) {
+    let mut values = headers.get_all(&name).into_iter();
+    if let (Some(value), Some(_)) = (values.next().cloned(), values.next()) {
+        headers.insert(name, value);
+    }
+}
