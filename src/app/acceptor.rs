@@ -4,15 +4,17 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::refusal::Refusal;
+use crate::config::Max;
 use crate::proxy::gateway;
 use crate::proxy::worker::{Gauge, Shared, Worker};
 use crate::server::conn::Conn;
-use crate::server::connection;
+use crate::server::connection::{self, Protocols};
+use crate::server::date::Dates;
+use crate::server::{http2, turn_away};
 use crate::telemetry::metrics::Connections;
 
 /// Connections that are turned away gently at once: those beyond may be reset before they see why.
@@ -25,11 +27,13 @@ pub struct Acceptor {
     connections: Connections,
     /// The most connections that this process has descriptors for.
     most: usize,
+    dates: Rc<Dates>,
 }
 
 impl Acceptor {
     pub fn new(worker: Rc<Worker>, tasks: TaskTracker, connections: Connections, most: usize) -> Self {
-        Self { worker, tasks, connections, most }
+        let dates = Rc::new(Dates::new(worker.clock.clone()));
+        Self { worker, tasks, connections, most, dates }
     }
 
     /// Serves the connection, or turns it away.
@@ -42,20 +46,27 @@ impl Acceptor {
         let (Ok(local), Ok(())) = (stream.local_addr(), stream.set_nodelay(true)) else { return };
         let (worker, open) = (Rc::clone(&self.worker), self.connections.open());
         let conn = Conn::new(peer, local, state.plan.connection, &worker.deadlines, Rc::clone(&worker.drain));
-        let max = &state.plan.config.max;
-        let http = protocol(max.headers, max.header_count);
+        let protocols = self.protocols(&state.plan.config.max);
         self.tasks.spawn_local(async move {
-            // Boxed, because hyper keeps room for a whole request's future in every connection, idle ones too.
-            let service = service_fn(|request| {
-                Box::pin(gateway::handle(Rc::clone(&worker), Rc::clone(&conn), request))
-            });
+            let handle = |carrier, request| gateway::handle(Rc::clone(&worker), carrier, request);
             let slow_head = || {
                 let id = worker.request_ids.make(worker.clock.now());
                 state.plan.raw_answer(&Refusal::RequestTimeout, &id)
             };
-            connection::serve(stream, &conn, &http, service, slow_head).await;
+            connection::serve(stream, conn, &protocols, handle, slow_head).await;
             drop((place, open));
         });
+    }
+
+    fn protocols(&self, max: &Max) -> Protocols {
+        let mut http1 = http1::Builder::new();
+        http1.header_read_timeout(None).max_header_size(max.headers).max_headers(max.header_count);
+        let http2 = http2::Settings {
+            streams: max.streams,
+            headers: u32::try_from(max.headers).unwrap_or(u32::MAX),
+            dates: Rc::clone(&self.dates),
+        };
+        Protocols { http1, http2 }
     }
 
     fn turn_away(&self, stream: TcpStream) {
@@ -67,7 +78,7 @@ impl Acceptor {
             return;
         };
         self.tasks.spawn_local(async move {
-            connection::turn_away(stream, &answer).await;
+            turn_away(stream, &answer).await;
             drop(place);
         });
     }
@@ -90,11 +101,4 @@ impl Drop for Place {
     fn drop(&mut self) {
         (self.gauge)(&self.worker.shared).leave();
     }
-}
-
-/// HTTP/1.1 without a timer of its own: [`Conn`] keeps the time.
-fn protocol(header_bytes: usize, header_count: usize) -> http1::Builder {
-    let mut http = http1::Builder::new();
-    http.header_read_timeout(None).max_header_size(header_bytes).max_headers(header_count);
-    http
 }

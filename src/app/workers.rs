@@ -143,7 +143,7 @@ async fn drain(
     grace: Duration,
     ticks: &mut tokio::time::Interval,
 ) -> usize {
-    worker.drain.start();
+    worker.drain.start(&worker.deadlines);
     accepting.close();
     connections.close();
     let ended = async {

@@ -327,6 +327,8 @@ pub struct Max {
     pub target: usize,
     /// Client connections at once.
     pub connections: usize,
+    /// Requests at once on one connection of HTTP/2.
+    pub streams: u32,
     /// Requests at once.
     pub in_flight: usize,
 }

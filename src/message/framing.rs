@@ -2,6 +2,8 @@
 //!
 //! Works on names and values as bytes, so that it judges what any parser found.
 
+use http::Method;
+
 use super::names::{disguises, elements};
 
 #[cfg(test)]
@@ -16,6 +18,18 @@ pub enum Framing {
     Length(u64),
     /// The transport tells: the last chunk, or the end of an HTTP/2 stream (which may have no body at all).
     Chunked,
+}
+
+impl Framing {
+    /// The same for a request of which the transport has told that no body follows (END_STREAM on its fields).
+    pub(super) fn without_body(self, method: &Method) -> Self {
+        match self {
+            // Its framing in HTTP/1.1 says so, where one is expected (RFC 9110 §8.6).
+            Self::Chunked if matches!(*method, Method::POST | Method::PUT | Method::PATCH) => Self::Length(0),
+            Self::Chunked => Self::None,
+            told => told,
+        }
+    }
 }
 
 /// Where an answer's body ends.

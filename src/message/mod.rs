@@ -52,6 +52,30 @@ pub struct Admission<'a> {
     pub continuation: Continuation,
 }
 
+/// Whether a body comes with a request, as only its transport can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// None does.
+    None,
+    /// One follows, which may turn out to be empty.
+    Follows,
+}
+
+impl Admission<'_> {
+    /// Takes note of what the transport told of the body: over HTTP/2 the fields alone do not.
+    ///
+    /// # Errors
+    /// When there is one where none can be.
+    pub fn knows_body(&mut self, body: Body, method: &Method) -> Result<(), Refusal> {
+        match body {
+            Body::None => self.framing = self.framing.without_body(method),
+            Body::Follows if *method == Method::TRACE => return Err(Refusal::BadRequest(TRACE_BODY)),
+            Body::Follows => {}
+        }
+        Ok(())
+    }
+}
+
 /// Whether a client waits before it sends its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Continuation {

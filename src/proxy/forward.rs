@@ -2,7 +2,7 @@
 
 mod http2;
 
-use http::header::{TE, TRAILER};
+use http::header::{COOKIE, TE, TRAILER};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Version};
 
@@ -85,13 +85,19 @@ impl<'a> Forward<'a> {
     /// The client's fields that may pass. What Keyward says itself is written after, so that `Connection` cannot
     /// remove any of it.
     fn write_passing(&self, out: &mut Vec<u8>) {
-        let mut about_trailers = false;
+        let crumbled = self.parts.version == Version::HTTP_2;
+        let (mut about_trailers, mut crumbs) = (false, false);
         for (name, value) in &self.parts.headers {
             let fate = self.plan.fields.fate(name);
             about_trailers |= matches!(fate, Fate::Te | Fate::Trailer);
-            if self.passes(fate, name) {
-                field(out, name.as_str(), value.as_bytes());
+            match self.passes(fate, name) {
+                true if crumbled && name == COOKIE => crumbs = true,
+                true => field(out, name.as_str(), value.as_bytes()),
+                false => {}
             }
+        }
+        if crumbs {
+            self.write_crumbs(out);
         }
         if about_trailers {
             self.write_about_trailers(out);
@@ -141,6 +147,19 @@ impl<'a> Forward<'a> {
         let nominated = Nominated::of(headers);
         let passes = |name: &_| trailers::passes_up(name, &self.plan.fields);
         trailers::announcement(fields, &nominated, passes).filter(|_| !nominated.has(&TRAILER))
+    }
+
+    /// The crumbs that HTTP/2 may break a `Cookie` into, as the one field that HTTP/1.1 knows (RFC 9113 §8.2.3).
+    fn write_crumbs(&self, out: &mut Vec<u8>) {
+        let mut crumbs = self.parts.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+        let Some(first) = crumbs.next() else { return };
+        out.extend_from_slice(b"cookie: ");
+        out.extend_from_slice(first);
+        for crumb in crumbs {
+            out.extend_from_slice(b"; ");
+            out.extend_from_slice(crumb);
+        }
+        out.extend_from_slice(b"\r\n");
     }
 
     /// Who is asking. An anonymous request carries none of these: whatever the client sent under their names has not

@@ -11,7 +11,6 @@ use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body::Body as _;
-use hyper::body::Incoming;
 
 use super::body::{Body, Stream};
 use super::forward::Forward;
@@ -24,8 +23,9 @@ use super::worker::Worker;
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
 use crate::message::framing::Framing;
 use crate::message::{self, Admission};
-use crate::server::conn::Conn;
+use crate::server::carrier::Carrier;
 use crate::server::follow::Head;
+use crate::server::incoming::Incoming;
 use crate::web::forwarded::{Arrival, Scheme};
 use crate::web::problem::Asked;
 
@@ -35,26 +35,24 @@ use crate::web::problem::Asked;
 /// Never.
 pub async fn handle(
     worker: Rc<Worker>,
-    conn: Rc<Conn>,
+    carrier: Carrier,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let (parts, incoming) = request.into_parts();
-    let mut ticket = Ticket::open(&worker, &conn, &parts);
+    let mut ticket = Ticket::open(&worker, &carrier, &parts);
     let state = ticket.state();
-    let head = conn.request_started(state.plan.connection);
+    let head = carrier.request_started(state.plan.connection);
     let body = (!incoming.is_end_stream()).then(|| {
         let seen = Rc::<Cell<u64>>::default();
         ticket.has_body(Rc::clone(&seen));
         let trailers = Trailers::of(&parts.headers, &state.plan);
-        RequestBody::new(incoming, state.plan.config.max.body, seen, Rc::clone(&conn), trailers)
+        RequestBody::new(incoming, state.plan.config.max.body, seen, carrier.clone(), trailers)
     });
     let mut response = match try_handle(&worker, &state, &parts, head, body, &mut ticket).await {
         Ok(answer) => pass_on(answer, &parts, ticket),
         Err(refusal) => refuse(&state, &parts, &refusal, ticket),
     };
-    if conn.draining() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
+    announce_end(response.headers_mut(), carrier.answers_its_last());
     Ok(response)
 }
 
@@ -70,7 +68,11 @@ async fn try_handle(
     if ticket.is_one_too_many() {
         return Err(Refusal::Overloaded);
     }
-    let admission = message::admit(parts, &plan.message)?;
+    let mut admission = message::admit(parts, &plan.message)?;
+    admission.knows_body(
+        if body.is_some() { message::Body::Follows } else { message::Body::None },
+        &parts.method,
+    )?;
     judge_raw_head(head, admission.framing)?;
     ticket.admitted(&admission);
     let route = plan.decision.route(admission.host.name(), &parts.method, &admission.path)?;
@@ -83,12 +85,12 @@ async fn try_handle(
     ticket.allowed();
     refuse_long_body(&admission, plan.config.max.body)?;
     let request_id = ticket.request_id.clone();
-    let conn = ticket.conn();
+    let carrier = ticket.carrier();
     let arrival = Arrival {
-        peer: conn.peer_text.as_bytes(),
+        peer: carrier.peer_text().as_bytes(),
         trust: ticket.trust,
         scheme: Scheme::Http,
-        port: conn.port_text.as_bytes(),
+        port: carrier.port_text().as_bytes(),
         host: admission.host.sent(),
     };
     let forward = Forward::new(plan, route, parts, &admission, entry.as_deref(), arrival, &request_id)?;
@@ -192,10 +194,18 @@ fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) 
 
 /// An answer of our own.
 fn refuse(state: &State, parts: &Parts, refusal: &Refusal, mut ticket: Box<Ticket>) -> Response<Body> {
-    ticket.refused(refusal);
-    let asked = Asked { method: &parts.method, headers: &parts.headers, request_id: &ticket.request_id };
+    let asked = Asked {
+        method: &parts.method,
+        version: parts.version,
+        headers: &parts.headers,
+        request_id: &ticket.request_id,
+    };
     let (mut head, bytes) = state.plan.problems.answer(refusal, asked).into_parts();
-    announce_end(&mut head.headers, leaves_framing_in_doubt(refusal) || ticket.must_close(parts));
+    ticket.refused(refusal, head.status.as_u16());
+    announce_end(
+        &mut head.headers,
+        leaves_framing_in_doubt(refusal, parts.version) || ticket.must_close(parts),
+    );
     Response::from_parts(head, Body::whole(bytes, ticket))
 }
 
@@ -206,14 +216,15 @@ fn announce_end(headers: &mut HeaderMap, closing: bool) {
     }
 }
 
-/// Whether what follows on the connection could be read in more than one way.
-const fn leaves_framing_in_doubt(refusal: &Refusal) -> bool {
-    matches!(
-        refusal.code(),
-        Code::BadRequest
-            | Code::InvalidHost
-            | Code::RequestTimeout
-            | Code::HeadersTooLarge
-            | Code::TargetTooLong
-    )
+/// Whether what follows on the connection could be read in more than one way. The frames of HTTP/2 cannot.
+fn leaves_framing_in_doubt(refusal: &Refusal, version: Version) -> bool {
+    version != Version::HTTP_2
+        && matches!(
+            refusal.code(),
+            Code::BadRequest
+                | Code::InvalidHost
+                | Code::RequestTimeout
+                | Code::HeadersTooLarge
+                | Code::TargetTooLong
+        )
 }

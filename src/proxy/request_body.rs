@@ -9,12 +9,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 
 use super::plan::Plan;
 use super::upstream::failure::BodyFailure;
 use crate::message::trailers::{self, Nominated};
-use crate::server::conn::Conn;
+use crate::server::carrier::Carrier;
+use crate::server::incoming::Incoming;
 
 /// A client's body.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct RequestBody {
     limit: Option<u64>,
     seen: Rc<Cell<u64>>,
     ended: bool,
-    conn: Rc<Conn>,
+    carrier: Carrier,
     trailers: Trailers,
 }
 
@@ -53,10 +53,10 @@ impl RequestBody {
         incoming: Incoming,
         limit: Option<u64>,
         seen: Rc<Cell<u64>>,
-        conn: Rc<Conn>,
+        carrier: Carrier,
         trailers: Trailers,
     ) -> Self {
-        Self { incoming, limit, seen, ended: false, conn, trailers }
+        Self { incoming, limit, seen, ended: false, carrier, trailers }
     }
 }
 
@@ -74,7 +74,7 @@ impl Body for RequestBody {
         };
         let mut frame = frame.map_err(BodyFailure::Broken)?;
         // An answer that has begun already may wait for all of the body.
-        self.conn.answer_moved();
+        self.carrier.answer_moved();
         if let Some(data) = frame.data_ref() {
             let seen = self.seen.get() + data.len() as u64;
             self.seen.set(seen);
@@ -97,7 +97,7 @@ impl Body for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         if !self.is_end_stream() {
-            self.conn.leave_body();
+            self.carrier.leave_body();
         }
     }
 }

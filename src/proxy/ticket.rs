@@ -19,7 +19,7 @@ use crate::auth::refusal::{Code, Refusal};
 use crate::authenticator::Valid;
 use crate::clock::{Tick, Timestamp};
 use crate::message::Admission;
-use crate::server::conn::Conn;
+use crate::server::carrier::{BodyKind, Carrier};
 use crate::server::deadline::Timer;
 use crate::telemetry::Door;
 use crate::telemetry::access::AccessRecord;
@@ -32,7 +32,7 @@ use crate::web::request_id::RequestId;
 pub struct Ticket {
     worker: Rc<Worker>,
     state: Rc<State>,
-    conn: Rc<Conn>,
+    carrier: Carrier,
     time: Timestamp,
     started: Tick,
     /// Its id.
@@ -71,10 +71,10 @@ impl std::fmt::Debug for Ticket {
 impl Ticket {
     /// Opens the record of a request that just arrived.
     #[must_use]
-    pub fn open(worker: &Rc<Worker>, conn: &Rc<Conn>, parts: &Parts) -> Box<Self> {
+    pub fn open(worker: &Rc<Worker>, carrier: &Carrier, parts: &Parts) -> Box<Self> {
         let state = worker.state();
         let time = worker.clock.now();
-        let peer = conn.peer.ip();
+        let peer = carrier.peer().ip();
         let trust = state.plan.trusted.trust(peer);
         let sent = if trust == Trust::Trusted { RequestId::sent(&parts.headers) } else { None };
         let placed = worker.shared.in_flight.try_enter(state.plan.config.max.in_flight);
@@ -100,7 +100,7 @@ impl Ticket {
             total: None,
             worker: Rc::clone(worker),
             state,
-            conn: Rc::clone(conn),
+            carrier: carrier.clone(),
         })
     }
 
@@ -154,10 +154,10 @@ impl Ticket {
         self.total.as_ref().map_or(Poll::Pending, |total| total.poll_fired(cx))
     }
 
-    /// The connection it came in on.
+    /// What it came in on.
     #[must_use]
-    pub fn conn(&self) -> Rc<Conn> {
-        Rc::clone(&self.conn)
+    pub fn carrier(&self) -> Carrier {
+        self.carrier.clone()
     }
 
     /// It goes to its upstream.
@@ -173,18 +173,18 @@ impl Ticket {
     /// An answer with this status goes out.
     pub fn sends(&mut self, status: u16) {
         self.status = Some(status);
-        self.conn.answer_started();
+        self.carrier.answer_started();
     }
 
-    /// Keyward answers itself.
-    pub fn refused(&mut self, refusal: &Refusal) {
+    /// Keyward answers itself, with this status.
+    pub fn refused(&mut self, refusal: &Refusal, status: u16) {
         self.code = Some(refusal.code());
-        self.sends(refusal.code().status());
+        self.sends(status);
     }
 
     /// The answer has no length that the client could be told.
     pub fn ends_with_connection(&self) {
-        self.conn.answer_ends_with_connection();
+        self.carrier.answer_ends_with_connection();
     }
 
     /// Whether the connection ends after the answer because of a body that was not read: hyper throws away what has come
@@ -192,13 +192,13 @@ impl Ticket {
     #[must_use]
     pub fn must_close(&self, parts: &Parts) -> bool {
         let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
-        self.conn.has_left_body() && (chunked || !self.conn.body_came_whole())
+        self.carrier.is_blocked_by_body(if chunked { BodyKind::Chunked } else { BodyKind::Sized })
     }
 
     /// A piece of the answer's body was handed over.
     pub fn moved(&mut self, bytes: usize) {
         self.bytes_out += bytes as u64;
-        self.conn.answer_moved();
+        self.carrier.answer_moved();
     }
 
     /// The answer's body broke off: too late for another status, but not for the log.
@@ -278,7 +278,7 @@ impl Drop for Ticket {
         if self.placed {
             self.worker.shared.in_flight.leave();
         }
-        self.conn.request_ended();
+        self.carrier.request_ended();
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::deadline::{Deadlines, Timer};
 use super::follow::{Follower, Head};
+use super::watched::Watch;
 use crate::web::client_address::AddressText;
 use crate::web::forwarded::PortText;
 
@@ -78,9 +79,10 @@ enum Ending {
 }
 
 impl Drain {
-    /// From now on each answer is the last on its connection.
-    pub fn start(&self) {
+    /// From now on each answer is the last on its connection; connections of HTTP/2 tell their clients now.
+    pub fn start(&self, deadlines: &Deadlines) {
         self.0.set(Ending::LastRequests);
+        deadlines.wake_all();
     }
 
     /// From now on connections of `deadlines`' worker end as soon as they have no request.
@@ -172,22 +174,14 @@ impl Conn {
         self.timer.set(self.limits.get().request_head);
     }
 
-    pub(super) fn wrote(&self, outcome: &Poll<io::Result<usize>>) {
-        let was_held_back = self.held_back.replace(outcome.is_pending());
-        if !matches!(outcome, Poll::Ready(Ok(_))) {
-            return;
-        }
-        self.spoke.set(true);
-        self.answer_moved();
-        if was_held_back && self.phase.get() == Phase::Head {
-            // The next head may have to wait for the last answer.
-            self.head_began();
-        }
-    }
-
     /// Whether the worker ends and the connection can be closed without losing anything.
     pub(super) fn is_to_end(&self) -> bool {
-        self.drain.0.get() == Ending::NoFurther && self.is_done_with()
+        self.ends_idle() && self.is_done_with()
+    }
+
+    /// Whether the worker ends and keeps no connection that has nothing to do.
+    pub(super) fn ends_idle(&self) -> bool {
+        self.drain.0.get() == Ending::NoFurther
     }
 
     /// Whether the connection can be closed and nothing is lost.
@@ -218,15 +212,6 @@ impl Conn {
         self.follower.borrow().is_past_body()
     }
 
-    pub(super) fn came(&self, bytes: &[u8]) {
-        let mut follower = self.follower.borrow_mut();
-        follower.take(bytes);
-        // What comes between requests can be the rest of a body that nobody read.
-        if self.is_between_requests() && follower.has_begun_another() {
-            self.head_began();
-        }
-    }
-
     /// Whether the client is to be told that its head is late; not in the middle of an answer.
     pub(super) fn is_in_head(&self) -> bool {
         self.phase.get() == Phase::Head && !self.held_back.get()
@@ -242,12 +227,53 @@ impl Conn {
         self.timer.poll_fired(cx)
     }
 
+    pub(super) const fn timer(&self) -> &Timer {
+        &self.timer
+    }
+
+    pub(super) fn deadlines(&self) -> &Rc<Deadlines> {
+        self.timer.owner()
+    }
+
+    pub(super) const fn limits(&self) -> Limits {
+        self.limits.get()
+    }
+
+    /// Goes by these limits from now on.
+    pub(super) fn limit(&self, limits: Limits) {
+        self.limits.set(limits);
+    }
+
     pub(super) const fn is_all_that_ends_the_answer(&self) -> bool {
         self.answer_ends_with_it.get()
     }
 
     fn is_between_requests(&self) -> bool {
         matches!(self.phase.get(), Phase::FirstByte | Phase::Idle)
+    }
+}
+
+impl Watch for Conn {
+    fn came(&self, bytes: &[u8]) {
+        let mut follower = self.follower.borrow_mut();
+        follower.take(bytes);
+        // What comes between requests can be the rest of a body that nobody read.
+        if self.is_between_requests() && follower.has_begun_another() {
+            self.head_began();
+        }
+    }
+
+    fn wrote(&self, outcome: &Poll<io::Result<usize>>) {
+        let was_held_back = self.held_back.replace(outcome.is_pending());
+        if !matches!(outcome, Poll::Ready(Ok(_))) {
+            return;
+        }
+        self.spoke.set(true);
+        self.answer_moved();
+        if was_held_back && self.phase.get() == Phase::Head {
+            // The next head may have to wait for the last answer.
+            self.head_began();
+        }
     }
 }
 

@@ -118,6 +118,12 @@ pub struct Timer {
 }
 
 impl Timer {
+    /// All limits that it is one of.
+    #[must_use]
+    pub const fn owner(&self) -> &Rc<Deadlines> {
+        &self.owner
+    }
+
     /// Arms it: it fires once `after` has passed.
     pub fn set(&self, after: Duration) {
         // The coarse now may be a period old; adding one keeps a limit from firing early.

@@ -1,10 +1,20 @@
-//! Sockets → hyper: listening, connections and their limits of time, ending without a cut.
+//! Sockets → requests: listening, connections in both protocols and their limits of time, ending without a cut.
 //!
 //! Knows nothing of authentication or proxying.
 
+pub mod carrier;
+mod closing;
 pub mod conn;
 pub mod connection;
+pub mod date;
 pub mod deadline;
 pub mod descriptors;
 pub mod follow;
+mod http1;
+pub mod http2;
+pub mod incoming;
 pub mod listener;
+mod sniff;
+mod watched;
+
+pub use closing::turn_away;

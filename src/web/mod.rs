@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod client_address;
 pub mod forwarded;
+mod grpc;
 mod page;
 pub mod problem;
 pub mod request_id;

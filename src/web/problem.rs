@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode, Version};
 use serde::Serialize;
 
 use super::accept::{self, Format};
-use super::page;
 use super::request_id::{self, RequestId};
+use super::{grpc, page};
 use crate::auth::refusal::Refusal;
 
 #[cfg(test)]
@@ -27,6 +27,8 @@ pub struct Problems {
 pub struct Asked<'a> {
     /// `HEAD` gets no body.
     pub method: &'a Method,
+    /// gRPC comes over HTTP/2 alone.
+    pub version: Version,
     /// For `Accept`.
     pub headers: &'a HeaderMap,
     /// Told in every answer.
@@ -63,15 +65,24 @@ impl Problems {
     /// The whole answer to a request that is refused. For `HEAD` the fields of the answer to `GET`, without the body.
     #[must_use]
     pub fn answer(&self, refusal: &Refusal, asked: Asked<'_>) -> Response<Bytes> {
-        // A gRPC request will be told apart here, before `Accept` is read.
+        let mut answer = if grpc::is_request(asked.version, asked.headers) {
+            grpc::answer(refusal)
+        } else {
+            self.document(refusal, asked)
+        };
+        self.explain(refusal, answer.headers_mut());
+        insert(answer.headers_mut(), HeaderName::from_static(request_id::FIELD), asked.request_id.as_str());
+        answer
+    }
+
+    fn document(&self, refusal: &Refusal, asked: Asked<'_>) -> Response<Bytes> {
         let format = accept::negotiate(asked.headers);
         let body = self.body(refusal, format, asked.request_id);
         let mut answer = Response::new(Bytes::new());
         *answer.status_mut() = status(refusal);
         let fields = answer.headers_mut();
         fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        self.describe(refusal, format, fields);
-        insert(fields, HeaderName::from_static(request_id::FIELD), asked.request_id.as_str());
+        self.describe(format, fields);
         if asked.method != Method::HEAD {
             *answer.body_mut() = body.into();
         }
@@ -82,7 +93,8 @@ impl Problems {
     /// that did not arrive whole.
     #[must_use]
     pub fn raw(&self, refusal: &Refusal, request_id: &RequestId) -> Vec<u8> {
-        let asked = Asked { method: &Method::GET, headers: &HeaderMap::new(), request_id };
+        let asked =
+            Asked { method: &Method::GET, version: Version::HTTP_11, headers: &HeaderMap::new(), request_id };
         let (head, body) = self.answer(refusal, asked).into_parts();
         let mut bytes = status_line(head.status);
         for (name, value) in &head.headers {
@@ -95,19 +107,23 @@ impl Problems {
         bytes
     }
 
-    fn describe(&self, refusal: &Refusal, format: Format, fields: &mut HeaderMap) {
+    fn describe(&self, format: Format, fields: &mut HeaderMap) {
         let content_type = match format {
             Format::Problem => "application/problem+json",
             Format::Html => "text/html; charset=utf-8",
             Format::Text => "text/plain; charset=utf-8",
         };
         fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         fields.insert(header::VARY, HeaderValue::from_static("accept"));
         fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if format == Format::Html {
             fields.insert(header::CONTENT_SECURITY_POLICY, self.page_policy.clone());
         }
+    }
+
+    /// What every answer to a refused request has, in whatever form.
+    fn explain(&self, refusal: &Refusal, fields: &mut HeaderMap) {
+        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(challenge) = refusal.challenge() {
             insert(fields, header::WWW_AUTHENTICATE, &[&*self.challenge, &challenge].concat());
         }

@@ -15,6 +15,7 @@ mod cli;
 mod config;
 mod guarantees;
 mod harness;
+mod http2;
 mod licences;
 mod process;
 mod proxy;

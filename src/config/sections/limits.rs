@@ -78,6 +78,8 @@ pub(super) fn max(s: &mut Section<'_>) -> Max {
     let target =
         s.value("target", &target, 16 * KIB, "The request target, query included; never more than headers.");
     let connections = s.value("connections", &many, 20_000, "Client connections at once.").value;
+    let streams = Count { least: 1, most: 1000 };
+    let streams = s.value("streams", &streams, 100, "Requests at once on one connection of HTTP/2.").value;
     let in_flight = s.value("in_flight", &many, 10_000, "Requests at once.").value;
     if target.given && target.value > headers.value {
         s.tell(
@@ -92,6 +94,7 @@ pub(super) fn max(s: &mut Section<'_>) -> Max {
         header_count: number(header_count),
         target: number(target.value.min(headers.value)),
         connections: number(connections),
+        streams: u32::try_from(streams).unwrap_or(u32::MAX),
         in_flight: number(in_flight),
     }
 }

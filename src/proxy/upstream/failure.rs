@@ -3,7 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
+use h2::Reason;
+
 use crate::auth::refusal::Refusal;
+use crate::server::incoming::Broken;
 
 /// Why the client's body could not be passed on.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +19,7 @@ pub enum BodyFailure {
     },
     /// The client broke it off or framed it wrongly.
     #[error("the client's body broke off")]
-    Broken(#[source] hyper::Error),
+    Broken(#[source] Broken),
 }
 
 /// Why an exchange with an endpoint gave no answer, or no whole one.
@@ -103,6 +106,30 @@ impl Failure {
             Self::Body(BodyFailure::Broken(_)) => {
                 Refusal::BadRequest("The body broke off or is framed wrongly. Send the request again.")
             }
+        }
+    }
+}
+
+/// With what an answer over HTTP/2 that broke off is reset (RFC 9113 §7).
+impl From<Failure> for Reason {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Body(BodyFailure::TooLarge { .. }) => Self::ENHANCE_YOUR_CALM,
+            Failure::Timeout | Failure::TotalTimeout | Failure::SlowClient | Failure::Body(_) => Self::CANCEL,
+            // The others speak of the upstream's connection, or would tell the client that it can try again.
+            Failure::Reset(error) => match error.reason() {
+                Some(reason @ (Self::CANCEL | Self::ENHANCE_YOUR_CALM)) => reason,
+                _ => Self::INTERNAL_ERROR,
+            },
+            Failure::Connect(_)
+            | Failure::ConnectTimeout
+            | Failure::Handshake(_)
+            | Failure::Full
+            | Failure::Unprocessed(_)
+            | Failure::Closed { .. }
+            | Failure::Malformed(_)
+            | Failure::Violation(_)
+            | Failure::Truncated(_) => Self::INTERNAL_ERROR,
         }
     }
 }

@@ -19,7 +19,7 @@ fn id(sent: Option<&'static str>) -> RequestId {
 fn answer(refusal: &Refusal, method: &Method, accept: &'static str, id: &RequestId) -> Response<Bytes> {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-    problems().answer(refusal, Asked { method, headers: &headers, request_id: id })
+    problems().answer(refusal, Asked { method, version: Version::HTTP_11, headers: &headers, request_id: id })
 }
 
 fn field<'a>(answer: &'a Response<Bytes>, name: &str) -> Option<&'a str> {

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use keyward::clock::Clock;
+use keyward::proxy::upstream::failure::Failure;
 use keyward::server::conn::{Conn, Limits};
-use keyward::server::connection;
+use keyward::server::connection::{self, Protocols};
+use keyward::server::date::Dates;
 use keyward::server::deadline::Deadlines;
+use keyward::server::http2;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::PUBLIC;
@@ -196,9 +198,15 @@ async fn the_future_of_a_connection_keeps_no_room_for_what_is_rare() {
     let limits = Limits { first_byte: second, request_head: second, idle: second, response_idle: second };
     let (peer, local) = (stream.peer_addr().unwrap(), stream.local_addr().unwrap());
     let conn = Conn::new(peer, local, limits, &Deadlines::new(Clock::system()), Rc::default());
-    let service =
-        service_fn(|_| std::future::ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))));
-    let http = http1::Builder::new();
-    let size = size_of_val(&connection::serve(stream, &conn, &http, service, Vec::new));
+    let clock = Clock::system();
+    let protocols = Protocols {
+        http1: http1::Builder::new(),
+        http2: http2::Settings { streams: 1, headers: 1, dates: Rc::new(Dates::new(clock)) },
+    };
+    let handle = |_, _| {
+        let body = Full::<Bytes>::default().map_err(|never| -> Failure { match never {} });
+        std::future::ready(Ok::<_, Infallible>(Response::new(body)))
+    };
+    let size = size_of_val(&connection::serve(stream, conn, &protocols, handle, Vec::new));
     assert!(size < 2048, "{size} bytes");
 }

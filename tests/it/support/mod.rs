@@ -4,6 +4,7 @@
 pub mod binary;
 pub mod chaos;
 pub mod gateway;
+pub mod h2;
 pub mod h2_upstream;
 pub mod http;
 pub mod keys;

@@ -1,0 +1,123 @@
+//! What carries a request: a connection of HTTP/1, or a stream of HTTP/2. What a request needs of either, and tells it.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use super::conn::{Conn, Limits};
+use super::follow::Head;
+use super::http2::Stream;
+use crate::web::client_address::AddressText;
+use crate::web::forwarded::PortText;
+
+/// One request's carrier. Lives on one worker.
+#[derive(Clone, Debug)]
+pub enum Carrier {
+    /// HTTP/1: the connection itself.
+    Connection(Rc<Conn>),
+    /// HTTP/2: one of a connection's streams.
+    Stream(Rc<Stream>),
+}
+
+impl Carrier {
+    fn conn(&self) -> &Conn {
+        match self {
+            Self::Connection(conn) => conn,
+            Self::Stream(stream) => stream.conn(),
+        }
+    }
+
+    /// The other end of its socket.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.conn().peer
+    }
+
+    /// The address of the socket's other end as upstreams are told it.
+    #[must_use]
+    pub fn peer_text(&self) -> &AddressText {
+        &self.conn().peer_text
+    }
+
+    /// The port of the socket's own end, likewise.
+    #[must_use]
+    pub fn port_text(&self) -> &PortText {
+        &self.conn().port_text
+    }
+
+    /// The fields of the request are complete: from here the service watches the time. Gives what its head has that its
+    /// parsed form does not show; `None` when that could not be followed.
+    #[must_use]
+    pub fn request_started(&self, limits: Limits) -> Option<Head> {
+        match self {
+            Self::Connection(conn) => conn.request_started(limits),
+            Self::Stream(stream) => Some(stream.request_started(limits)),
+        }
+    }
+
+    /// The answer begins to flow.
+    pub fn answer_started(&self) {
+        match self {
+            Self::Connection(conn) => conn.answer_started(),
+            Self::Stream(stream) => stream.moved(),
+        }
+    }
+
+    /// Its length is unknown to the client, and the end of the connection is all that ends it.
+    pub fn answer_ends_with_connection(&self) {
+        if let Self::Connection(conn) = self {
+            conn.answer_ends_with_connection();
+        }
+    }
+
+    /// A piece of the answer moved, or of a request's body that is still coming meanwhile.
+    pub fn answer_moved(&self) {
+        match self {
+            Self::Connection(conn) => conn.answer_moved(),
+            Self::Stream(stream) => stream.moved(),
+        }
+    }
+
+    /// The answer is complete, as far as the service can tell.
+    pub fn request_ended(&self) {
+        if let Self::Connection(conn) = self {
+            conn.request_ended();
+        }
+    }
+
+    /// The request's body was not read to its end.
+    pub fn leave_body(&self) {
+        if let Self::Connection(conn) = self {
+            conn.leave_body();
+        }
+    }
+
+    /// Whether a body that was not read, and has not come whole either, is in the way of the next request. A stream takes
+    /// its body with it.
+    #[must_use]
+    pub fn is_blocked_by_body(&self, of: BodyKind) -> bool {
+        match self {
+            Self::Connection(conn) => {
+                conn.has_left_body() && (of == BodyKind::Chunked || !conn.body_came_whole())
+            }
+            Self::Stream(_) => false,
+        }
+    }
+
+    /// Whether an answer has to say that it is the last one here. HTTP/2 says so by a frame of its own.
+    #[must_use]
+    pub fn answers_its_last(&self) -> bool {
+        match self {
+            Self::Connection(conn) => conn.draining(),
+            Self::Stream(_) => false,
+        }
+    }
+}
+
+/// How the end of a body over HTTP/1 is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyKind {
+    /// By a length.
+    Sized,
+    /// By the last chunk.
+    Chunked,
+}

@@ -1,0 +1,97 @@
+//! Serving one client connection of HTTP/1: hyper drives it, [`Conn`] keeps its phase and its limits of time.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::carrier::Carrier;
+use super::closing::{has_unread, linger, turn_away};
+use super::conn::Conn;
+use super::incoming::Incoming;
+use super::watched::Watched;
+
+/// The answer to bytes that are no request.
+const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// How a connection ended.
+#[derive(Debug)]
+enum End {
+    /// hyper is done with it.
+    Done,
+    /// A client error that hyper answered, or a broken connection.
+    Failed(hyper::Error),
+    /// A request's fields did not arrive in time.
+    SlowHead,
+    /// Any other phase lasted too long, or the worker ends.
+    Closed,
+}
+
+/// Serves one connection to its end, of which `ahead` has been read and told. `slow_head` is written when a request's
+/// fields do not arrive in time.
+pub(super) async fn serve<H, F, B>(
+    stream: TcpStream,
+    ahead: Vec<u8>,
+    conn: &Rc<Conn>,
+    http: &http1::Builder,
+    handle: H,
+    slow_head: impl FnOnce() -> Vec<u8>,
+) where
+    H: Fn(Carrier, Request<Incoming>) -> F,
+    F: Future<Output = Result<Response<B>, Infallible>>,
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let io = TokioIo::new(Watched::new(stream, ahead, Rc::clone(conn)));
+    // Boxed, because hyper keeps room for a whole request's future in every connection, idle ones too.
+    let service = service_fn(|request: Request<hyper::body::Incoming>| {
+        Box::pin(handle(Carrier::Connection(Rc::clone(conn)), request.map(Incoming::Http1)))
+    });
+    let mut http = http.serve_connection(io, service);
+    let end = poll_fn(|cx| {
+        // First what has arrived: a request that is there already is answered.
+        if let Poll::Ready(result) = Pin::new(&mut http).poll(cx) {
+            return Poll::Ready(result.map_or_else(End::Failed, |()| End::Done));
+        }
+        if conn.poll_overdue(cx).is_ready() {
+            return Poll::Ready(if conn.is_in_head() { End::SlowHead } else { End::Closed });
+        }
+        if conn.is_to_end() { Poll::Ready(End::Closed) } else { Poll::Pending }
+    })
+    .await;
+    end_connection(http.into_parts().io.into_inner().stream, conn, end, slow_head).await;
+}
+
+async fn end_connection(mut stream: TcpStream, conn: &Conn, end: End, slow_head: impl FnOnce() -> Vec<u8>) {
+    let cut_short = matches!(end, End::Failed(_) | End::Closed);
+    if cut_short && conn.is_all_that_ends_the_answer() {
+        // An orderly end would tell the client that it has all of the answer.
+        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        return;
+    }
+    match end {
+        End::Done if conn.has_left_body() || has_unread(&stream) => linger(&mut stream).await,
+        End::Done | End::Closed => {}
+        End::Failed(error) => {
+            tracing::debug!(peer = %conn.peer, %error, "a client connection failed");
+            if conn.is_in_unanswered_head() {
+                // hyper says nothing to a head that is cut off.
+                let _ = stream.try_write(BAD_REQUEST);
+                linger(&mut stream).await;
+            } else if error.is_parse() || conn.has_left_body() {
+                linger(&mut stream).await;
+            }
+        }
+        End::SlowHead => turn_away(stream, &slow_head()).await,
+    }
+}

@@ -1,0 +1,141 @@
+//! Driving one connection: frames in and out, its streams, its end.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use h2::server::{Builder, Connection, SendResponse};
+use h2::{Reason, RecvStream};
+use http::Request;
+
+use super::lent::Lent;
+use super::piece::Piece;
+use super::session::Session;
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// In good order.
+    Done,
+    /// By an error of its client's, which was told, or by a broken socket.
+    Failed(h2::Error),
+    /// What had to be said last could not be said in time.
+    Closed,
+}
+
+/// Sends the settings and reads the preface.
+pub(super) async fn handshake(
+    io: Lent,
+    session: &Session,
+    http: &Builder,
+) -> Result<Connection<Lent, Piece>, End> {
+    let mut handshake = http.handshake(io);
+    poll_fn(|cx| {
+        session.begin_turn();
+        match Pin::new(&mut handshake).poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(outcome.map_err(End::Failed)),
+            Poll::Pending => session.poll_overdue(cx).map(|()| Err(End::Closed)),
+        }
+    })
+    .await
+}
+
+/// What the client was told of the connection's end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    /// That it should not begin more streams.
+    ToLeave,
+    /// That it ends now.
+    TheEnd,
+}
+
+/// One connection with the streams that run on it.
+pub(super) struct Driver<'a, R, D> {
+    http: Connection<Lent, Piece>,
+    session: &'a Session,
+    streams: FuturesUnordered<D>,
+    run: R,
+    told: Told,
+}
+
+impl<'a, R, D> Driver<'a, R, D>
+where
+    R: FnMut(Request<RecvStream>, SendResponse<Piece>) -> D,
+    D: Future<Output = ()>,
+{
+    /// Each request is run by `run`.
+    pub(super) fn new(http: Connection<Lent, Piece>, session: &'a Rc<Session>, run: R) -> Self {
+        Self { http, session, streams: FuturesUnordered::new(), run, told: Told::Nothing }
+    }
+
+    /// Drives it to its end.
+    pub(super) async fn run(mut self) -> End {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.session.begin_turn();
+        loop {
+            if let Poll::Ready(end) = self.poll_streams(cx) {
+                return Poll::Ready(end);
+            }
+            let reason = match self.poll_limits(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(reason) => reason,
+            };
+            match (self.told, reason) {
+                (Told::TheEnd, _) => return Poll::Ready(End::Closed),
+                (_, Some(reason)) => {
+                    self.told = Told::TheEnd;
+                    self.session.says_the_end();
+                    self.http.abrupt_shutdown(reason);
+                }
+                (_, None) => {
+                    self.told = Told::ToLeave;
+                    self.http.graceful_shutdown();
+                }
+            }
+        }
+    }
+
+    /// First what has been answered, then what has come, and what that leads to at once.
+    fn poll_streams(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            while let Poll::Ready(Some(())) = self.streams.poll_next_unpin(cx) {}
+            let mut new = false;
+            loop {
+                match self.http.poll_accept(cx) {
+                    Poll::Ready(Some(Ok((request, reply)))) => {
+                        new = true;
+                        self.streams.push((self.run)(request, reply));
+                    }
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(End::Failed(error)),
+                    Poll::Ready(None) => return Poll::Ready(End::Done),
+                    Poll::Pending => break,
+                }
+            }
+            if !new {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Ready when the client has to be told something: with a reason, that the connection ends now.
+    fn poll_limits(&self, cx: &Context<'_>) -> Poll<Option<Reason>> {
+        let overdue = self.session.poll_overdue(cx).is_ready();
+        if self.told == Told::TheEnd {
+            return if overdue { Poll::Ready(None) } else { Poll::Pending };
+        }
+        if self.session.is_abused() {
+            return Poll::Ready(Some(Reason::ENHANCE_YOUR_CALM));
+        }
+        if overdue || self.session.is_to_end() {
+            return Poll::Ready(Some(Reason::NO_ERROR));
+        }
+        let news = self.told == Told::Nothing && self.session.conn().draining();
+        if news { Poll::Ready(None) } else { Poll::Pending }
+    }
+}

@@ -1,0 +1,125 @@
+//! Serving one client connection of HTTP/2: h2 reads and writes the frames, [`Session`] keeps the connection's limits of
+//! time, each request runs on its [`Stream`] and is delivered within the client's windows.
+//!
+//! All streams of a connection run on the connection's task: one connection gets one task's share of the worker, however
+//! many streams it opens.
+
+mod deliver;
+mod driver;
+mod frames;
+mod lent;
+mod piece;
+mod receiving;
+mod session;
+mod stream;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use h2::{Reason, server};
+use http::{Request, Response};
+use http_body::Body;
+use tokio::net::TcpStream;
+
+use super::carrier::Carrier;
+use super::closing::{has_unread, linger};
+use super::conn::Conn;
+use super::date::Dates;
+use super::incoming::Incoming;
+use driver::{Driver, End};
+use lent::Lent;
+pub use receiving::Receiving;
+use session::Session;
+pub use stream::Stream;
+
+/// What may come of one stream's body before it is taken. Several streams that nobody takes from must not use up the
+/// window of all.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// What may come of all bodies of a connection before it is taken.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// What of one stream's answer may wait to be written.
+const SEND_BUFFER: usize = 64 * 1024;
+/// The most streams that the client's own errors may end before the connection ends, those that were one too many
+/// included.
+const ERRORS: usize = 1024;
+/// The most streams that the client may take back before anybody looked at them.
+const TAKEN_BACK: usize = 20;
+
+/// How HTTP/2 is spoken.
+#[derive(Debug)]
+pub struct Settings {
+    /// The most streams of a connection at once.
+    pub streams: u32,
+    /// Bytes of a request's fields, as RFC 9113 §6.5.2 counts them.
+    pub headers: u32,
+    /// For the `Date` of an answer.
+    pub dates: Rc<Dates>,
+}
+
+impl Settings {
+    fn builder(&self) -> server::Builder {
+        let mut http = server::Builder::new();
+        http.max_concurrent_streams(self.streams)
+            .max_header_list_size(self.headers)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buffer_size(SEND_BUFFER)
+            .max_local_error_reset_streams(Some(ERRORS))
+            .max_pending_accept_reset_streams(TAKEN_BACK)
+            // Of so many that ended early it is remembered that their rest may still come.
+            .max_concurrent_reset_streams(usize::try_from(self.streams).unwrap_or(usize::MAX));
+        http
+    }
+}
+
+/// Serves one connection to its end, of which `ahead` has been read.
+pub(super) async fn serve<H, F, B>(
+    stream: TcpStream,
+    ahead: Vec<u8>,
+    conn: Rc<Conn>,
+    settings: &Settings,
+    handle: H,
+) where
+    H: Fn(Carrier, Request<Incoming>) -> F,
+    F: Future<Output = Result<Response<B>, Infallible>>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<Reason>,
+{
+    let session = Session::open(conn, &ahead);
+    let (io, lent) = Lent::new(stream, ahead, &session);
+    let end = converse(lent, &session, settings, handle).await;
+    // Nobody else has it any more.
+    let Some(mut stream) = Rc::into_inner(io).map(|io| io.into_inner().stream) else { return };
+    match end {
+        End::Failed(error) => {
+            tracing::debug!(peer = %session.conn().peer, %error, "a client connection failed");
+            // So that its client learns why.
+            linger(&mut stream).await;
+        }
+        End::Done if has_unread(&stream) => linger(&mut stream).await,
+        End::Done | End::Closed => {}
+    }
+}
+
+async fn converse<H, F, B>(io: Lent, session: &Rc<Session>, settings: &Settings, handle: H) -> End
+where
+    H: Fn(Carrier, Request<Incoming>) -> F,
+    F: Future<Output = Result<Response<B>, Infallible>>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<Reason>,
+{
+    let http = match driver::handshake(io, session, &settings.builder()).await {
+        Ok(http) => http,
+        Err(end) => return end,
+    };
+    let run = |request: Request<h2::RecvStream>, reply: server::SendResponse<_>| {
+        let stream = Stream::open(session);
+        let expects = stream.expects_to_be_told(&request);
+        let request = request.map(|body| Incoming::Http2(Receiving::new(body, Rc::clone(&stream))));
+        let answer = handle(Carrier::Stream(Rc::clone(&stream)), request);
+        deliver::run(answer, reply, stream, expects, &settings.dates)
+    };
+    Driver::new(http, session, run).run().await
+}

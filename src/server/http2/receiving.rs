@@ -1,0 +1,58 @@
+//! The body of a request over HTTP/2: what is taken of it makes room for as much again.
+
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::RecvStream;
+use http_body::Frame;
+
+use super::stream::Stream;
+use crate::server::incoming::Broken;
+
+/// A body that is still coming.
+#[derive(Debug)]
+pub struct Receiving {
+    body: RecvStream,
+    rest: Rest,
+    stream: Rc<Stream>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Data,
+    Trailers,
+    Nothing,
+}
+
+impl Receiving {
+    pub(super) fn new(body: RecvStream, stream: Rc<Stream>) -> Self {
+        Self { body, rest: Rest::Data, stream }
+    }
+
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if self.rest == Rest::Data {
+            self.stream.wants_body();
+            match ready!(self.body.poll_data(cx)) {
+                Some(Ok(data)) => {
+                    // It fails only for more than came.
+                    let _ = self.body.flow_control().release_capacity(data.len());
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                // A reset without an error too: what came is not all there was to be.
+                Some(Err(error)) => return Poll::Ready(Some(Err(Broken::Http2(error)))),
+                None => self.rest = Rest::Trailers,
+            }
+        }
+        if self.rest == Rest::Nothing {
+            return Poll::Ready(None);
+        }
+        let trailers = ready!(self.body.poll_trailers(cx)).map_err(Broken::Http2).transpose();
+        self.rest = Rest::Nothing;
+        Poll::Ready(trailers.map(|trailers| trailers.map(Frame::trailers)))
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+}

@@ -1,0 +1,136 @@
+//! What is known of one stream, and the limit of time for its answer to move.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use h2::RecvStream;
+use http::Request;
+use http::header::EXPECT;
+
+use super::session::Session;
+use crate::clock::Tick;
+use crate::server::conn::{Conn, Limits};
+use crate::server::deadline::Timer;
+use crate::server::follow::Head;
+
+/// One stream, shared by its request, its answer and the pieces that are on their way.
+#[derive(Debug)]
+pub struct Stream {
+    session: Rc<Session>,
+    began: Tick,
+    /// How long the answer may stand still.
+    patience: Cell<Duration>,
+    /// Whether it moved since somebody looked.
+    moved: Cell<bool>,
+    /// Only for an answer that has to wait for its client or its upstream.
+    timer: OnceCell<Timer>,
+    /// Pieces that are not written yet.
+    pieces: Cell<usize>,
+    waiting: RefCell<Option<Waker>>,
+    /// Whether the body is being read.
+    body_wanted: Cell<bool>,
+}
+
+/// Whether a client waits before it sends its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expects {
+    Nothing,
+    /// `100 Continue`.
+    Continue,
+}
+
+impl Stream {
+    pub(super) fn open(session: &Rc<Session>) -> Rc<Self> {
+        session.stream_opened();
+        Rc::new(Self {
+            session: Rc::clone(session),
+            began: session.conn().deadlines().coarse_now(),
+            patience: Cell::new(Duration::ZERO),
+            moved: Cell::new(false),
+            timer: OnceCell::new(),
+            pieces: Cell::new(0),
+            waiting: RefCell::new(None),
+            body_wanted: Cell::new(false),
+        })
+    }
+
+    pub(crate) fn conn(&self) -> &Conn {
+        self.session.conn()
+    }
+
+    /// The service has the request.
+    pub(crate) fn request_started(&self, limits: Limits) -> Head {
+        self.patience.set(limits.response_idle);
+        self.session.limit(limits);
+        Head::default()
+    }
+
+    /// A piece of the answer moved, or of the request's body.
+    pub(crate) fn moved(&self) {
+        self.moved.set(true);
+    }
+
+    pub(super) fn wants_body(&self) {
+        self.body_wanted.set(true);
+    }
+
+    /// Whether the request is one whose client waits to be told to go on, and somebody wants its body.
+    pub(super) fn expects_to_be_told(&self, request: &Request<RecvStream>) -> Expects {
+        let mut values = request.headers().get_all(EXPECT).iter();
+        let expects = values.any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        if expects && !request.body().is_end_stream() { Expects::Continue } else { Expects::Nothing }
+    }
+
+    pub(super) fn is_body_wanted(&self) -> bool {
+        self.body_wanted.get()
+    }
+
+    pub(super) fn piece_begun(&self) {
+        self.pieces.set(self.pieces.get() + 1);
+    }
+
+    pub(super) fn piece_ended(&self) {
+        self.pieces.set(self.pieces.get().saturating_sub(1));
+        self.moved();
+        if let Some(waker) = self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    /// Ready once every piece is written.
+    pub(super) fn poll_written(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.pieces.get() == 0 {
+            return Poll::Ready(());
+        }
+        *self.waiting.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Ready once the answer stood still for too long.
+    pub(super) fn poll_overdue(&self, cx: &Context<'_>) -> Poll<()> {
+        let timer = self.timer.get_or_init(|| {
+            self.moved();
+            self.conn().deadlines().timer()
+        });
+        if self.moved.take() {
+            timer.set(self.patience.get());
+        }
+        timer.poll_fired(cx)
+    }
+
+    /// Its answer was delivered.
+    pub(super) fn delivered(&self) {
+        self.session.stream_delivered();
+    }
+
+    /// Its client took the request back.
+    pub(super) fn taken_back(&self) {
+        self.session.stream_taken_back(self.began);
+    }
+
+    pub(super) fn closed(&self) {
+        self.session.stream_closed();
+    }
+}

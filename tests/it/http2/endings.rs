@@ -1,0 +1,48 @@
+//! How streams and connections end: one without the other, and nothing without its reason.
+
+use std::time::Duration;
+
+use h2::Reason;
+use tokio::time::Instant;
+
+use super::{open, open_with};
+use crate::support::upstream::{Answer, Upstream};
+
+const SHORT: Duration = Duration::from_millis(300);
+
+#[tokio::test]
+async fn a_client_that_takes_its_request_back_ends_it_upstream() {
+    let upstream = Upstream::always(Answer::hang()).await;
+    let (_gateway, mut client) = open(&upstream).await;
+    let request = client.request("GET", "/");
+    let exchange = client.ask(request).await;
+    upstream.until_requests(1).await;
+    drop(exchange);
+    upstream.until_all_closed().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_resets_its_stream_alone() {
+    let broken = Answer::new(200).header("content-length", "9").only_head().then_send("half").then_close();
+    let upstream = Upstream::answering(move |request| match request.target.as_str() {
+        "/broken" => broken.clone(),
+        _ => Answer::echo(),
+    })
+    .await;
+    let (_gateway, mut client) = open(&upstream).await;
+    for _ in 0..3 {
+        let request = client.request("GET", "/broken");
+        assert_eq!(client.ask(request).await.reset().await, Some(Reason::INTERNAL_ERROR));
+    }
+    assert_eq!(client.get("/whole").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_without_a_request_is_let_go() {
+    let upstream = Upstream::echo().await;
+    let (_gateway, mut client) = open_with(&upstream, "timeouts: { idle: 300ms }").await;
+    assert_eq!(client.get("/").await.status, 200);
+    let began = Instant::now();
+    client.is_ended().await.unwrap();
+    assert!(began.elapsed() >= SHORT / 2);
+}
