@@ -14,6 +14,7 @@ import traceback
 from pathlib import Path
 
 import forwarding
+import grpc_calls
 import refusals
 from services import Gateway, Services
 from suite import Suite
@@ -41,6 +42,7 @@ def main():
                 suite.make_keys()
                 gateway.serve()
             forwarding.checks(suite)
+            grpc_calls.checks(suite)
             refusals.checks(suite)
         except Exception:
             traceback.print_exc()
