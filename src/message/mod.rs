@@ -92,6 +92,7 @@ const VERSION: &str = "This version of HTTP is not served here.";
 const H2C: &str = "Upgrade to HTTP/2 is not served here. Start with HTTP/2 instead.";
 const EXPECTATION: &str = "The Expect field holds something else than 100-continue. Leave it out.";
 const TRACE_BODY: &str = "A TRACE request has no body. Leave it out.";
+const PADDED: &str = "A field's value begins or ends with white space, which HTTP/2 forbids. Leave it out.";
 const CONNECTION_FIELD: &str = "The request has a connection field, which HTTP/2 does not have.";
 
 /// Reads a request's head once.
@@ -168,6 +169,11 @@ fn check_form(uri: &Uri) -> Result<(), Refusal> {
     if scheme && uri.path().starts_with('/') { Ok(()) } else { Err(Refusal::BadRequest(NOT_A_PATH)) }
 }
 
+/// Whether white space stands at either end: no part of the value in HTTP/1.1, and forbidden in HTTP/2 (RFC 9113 §8.2.1).
+const fn is_padded(value: &[u8]) -> bool {
+    matches!(value, [b' ' | b'\t', ..] | [.., b' ' | b'\t'])
+}
+
 /// What the fields say that matters here, gathered in one pass.
 #[derive(Default)]
 struct Reading<'a> {
@@ -187,6 +193,9 @@ impl<'a> Reading<'a> {
         for (name, value) in headers {
             // With ": " and the line's end.
             bytes += name.as_str().len() + value.len() + 4;
+            if protocol == Protocol::Http2 && is_padded(value.as_bytes()) {
+                return Err(Refusal::BadRequest(PADDED));
+            }
             reading.field(headers, protocol, name, value)?;
         }
         if bytes > bytes_allowed { Err(Refusal::HeadersTooLarge) } else { Ok(reading) }

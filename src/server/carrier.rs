@@ -50,7 +50,7 @@ impl Carrier {
     pub fn request_started(&self, limits: Limits) -> Option<Head> {
         match self {
             Self::Connection(conn) => conn.request_started(limits),
-            Self::Stream(stream) => Some(stream.request_started(limits)),
+            Self::Stream(stream) => stream.request_started(limits),
         }
     }
 

@@ -26,6 +26,9 @@ pub enum Broken {
     /// Over HTTP/2.
     #[error(transparent)]
     Http2(h2::Error),
+    /// Pseudo-fields stand among the trailers (RFC 9113 §8.1).
+    #[error("pseudo-fields stand among the trailers")]
+    PseudoTrailers,
 }
 
 impl Body for Incoming {

@@ -1,45 +1,101 @@
-//! Following a client's frames (RFC 9113 §4.1) beside h2, for what h2 does not tell: whether part of a head has come.
+//! Following a client's frames (RFC 9113 §4.1) beside h2, for what h2 does not tell: whether part of a head has come, what
+//! a head has that its parsed form does not show, and how many frames came that carry nothing.
 //!
 //! It judges nothing: what is malformed h2 refuses.
 
+use super::hpack::{Found, Table};
 use crate::server::sniff::PREFACE;
 
+#[cfg(test)]
+mod tests;
+
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
+const PRIORITY: u8 = 32;
+
+/// The largest frame, where nothing else is said (RFC 9113 §6.5.2).
+const FRAME_MAX: usize = 16 * 1024;
+/// The largest head of several frames that is followed: more than h2 takes.
+const HEAD_MAX: usize = 256 * 1024;
 
 /// Where in the stream of frames a connection stands.
 #[derive(Debug)]
 pub(super) struct Frames {
-    /// Bytes of the preface, or of a frame's payload, that are still to come.
+    /// Bytes of the preface that are still to come.
+    preface: usize,
+    /// Bytes of a frame's payload that are still to come.
     left: usize,
     /// A frame's header, as far as it has come.
     header: [u8; 9],
     known: usize,
-    /// Whether a head has begun and its last frame has not come whole.
-    in_head: bool,
-    /// Whether the end of the payload is the end of a head.
-    ends_head: bool,
+    /// A payload of a head, as far as it has come: most come whole.
+    payload: Vec<u8>,
+    /// The payloads of a head's frames before this one.
+    head: Vec<u8>,
+    stage: Stage,
+    table: Table,
     /// Heads that have begun or ended.
     number: u64,
+    /// Whether the heads could not be followed.
+    lost: bool,
+    /// The stream that was opened last.
+    last: u32,
+    idle: u32,
+    noted: Noted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Before the end of the client's first frame, its settings: that counts as part of a head.
+    Opening,
+    /// In a head.
+    Head,
+    /// Elsewhere.
+    Other,
+}
+
+/// Streams of which there is something to say.
+#[derive(Debug, Default)]
+struct Noted {
+    fragments: Vec<u32>,
+    pseudo_trailers: Vec<u32>,
 }
 
 impl Default for Frames {
-    /// Before the preface. The client's settings, which follow, count as part of a head.
     fn default() -> Self {
-        Self { left: PREFACE.len(), header: [0; 9], known: 0, in_head: true, ends_head: false, number: 0 }
+        Self {
+            preface: PREFACE.len(),
+            left: 0,
+            header: [0; 9],
+            known: 0,
+            payload: Vec::new(),
+            head: Vec::new(),
+            stage: Stage::Opening,
+            table: Table::default(),
+            number: 0,
+            lost: false,
+            last: 0,
+            idle: 0,
+            noted: Noted::default(),
+        }
     }
 }
 
 impl Frames {
     /// Takes the next bytes that came.
-    pub(super) fn take(&mut self, mut bytes: &[u8]) {
+    pub(super) fn take(&mut self, bytes: &[u8]) {
+        let (preface, mut bytes) = bytes.split_at(self.preface.min(bytes.len()));
+        self.preface -= preface.len();
         while !bytes.is_empty() {
             if self.left > 0 {
-                let count = self.left.min(bytes.len());
-                bytes = bytes.get(count..).unwrap_or_default();
-                self.left -= count;
-                self.end_payload();
+                let (part, rest) = bytes.split_at(self.left.min(bytes.len()));
+                bytes = rest;
+                self.left -= part.len();
+                self.take_payload(part);
                 continue;
             }
             let [first, rest @ ..] = bytes else { return };
@@ -49,16 +105,14 @@ impl Frames {
             }
             self.known += 1;
             if self.known == self.header.len() {
-                self.known = 0;
                 self.begin_frame();
-                self.end_payload();
             }
         }
     }
 
     /// Whether part of a head has come.
-    pub(super) const fn is_in_head(&self) -> bool {
-        self.in_head
+    pub(super) fn is_in_head(&self) -> bool {
+        self.stage != Stage::Other
     }
 
     /// Another after every beginning and every end of a head.
@@ -66,86 +120,158 @@ impl Frames {
         self.number
     }
 
+    /// Whether the path of a stream's request had a fragment; `None` when its head was not followed. Streams are asked for
+    /// in their order, each once.
+    pub(super) fn had_fragment(&mut self, stream: u32) -> Option<bool> {
+        let fragments = &mut self.noted.fragments;
+        fragments.retain(|other| *other >= stream);
+        let had = fragments.first() == Some(&stream);
+        (!self.lost).then_some(had)
+    }
+
+    /// Whether a stream's trailers had pseudo-fields, or could not be followed.
+    pub(super) fn had_pseudo_trailers(&self, stream: u32) -> bool {
+        self.lost || self.noted.pseudo_trailers.contains(&stream)
+    }
+
+    /// A stream is over.
+    pub(super) fn forget(&mut self, stream: u32) {
+        self.noted.pseudo_trailers.retain(|other| *other != stream);
+    }
+
+    /// How many frames came, since this was asked last, that carry nothing.
+    pub(super) fn take_idle(&mut self) -> u32 {
+        std::mem::take(&mut self.idle)
+    }
+
+    const fn kind(&self) -> u8 {
+        let [_, _, _, kind, ..] = self.header;
+        kind
+    }
+
+    const fn has(&self, flag: u8) -> bool {
+        let [_, _, _, _, flags, ..] = self.header;
+        flags & flag != 0
+    }
+
+    fn stream(&self) -> u32 {
+        let [.., a, b, c, d] = self.header;
+        u32::from_be_bytes([a & 0x7f, b, c, d])
+    }
+
+    const fn is_of_head(&self) -> bool {
+        matches!(self.kind(), HEADERS | CONTINUATION)
+    }
+
     fn begin_frame(&mut self) {
-        let [a, b, c, kind, flags, ..] = self.header;
+        self.known = 0;
+        let [a, b, c, ..] = self.header;
         self.left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-        let first = self.number == 0;
-        let of_head = matches!(kind, HEADERS | CONTINUATION);
-        if of_head && !self.in_head {
+        self.lost |= self.left > FRAME_MAX;
+        let carries = match self.kind() {
+            DATA => self.left > 0 || self.has(END_STREAM),
+            _ => self.is_of_head(),
+        };
+        self.idle = self.idle.saturating_add(u32::from(!carries));
+        if self.is_of_head() && self.stage != Stage::Head {
             self.number += 1;
-            self.in_head = true;
+            self.stage = Stage::Head;
         }
-        self.ends_head = if of_head { flags & END_HEADERS != 0 } else { first };
+        if self.left == 0 {
+            self.take_payload(&[]);
+        }
     }
 
-    fn end_payload(&mut self) {
-        if self.left == 0 && self.ends_head {
+    /// Takes a part of a payload, the last one if nothing of it is left.
+    fn take_payload(&mut self, part: &[u8]) {
+        if !self.is_of_head() {
+            if self.left == 0 && self.stage == Stage::Opening {
+                self.number += 1;
+                self.stage = Stage::Other;
+            }
+            return;
+        }
+        if self.lost {
+            return self.end_of_head_frame();
+        }
+        if self.left > 0 {
+            return self.payload.extend_from_slice(part);
+        }
+        if self.payload.is_empty() {
+            self.read_payload(part);
+        } else {
+            let mut payload = std::mem::take(&mut self.payload);
+            payload.extend_from_slice(part);
+            self.read_payload(&payload);
+        }
+        self.end_of_head_frame();
+    }
+
+    fn end_of_head_frame(&mut self) {
+        if self.left == 0 && self.has(END_HEADERS) {
             self.number += 1;
-            (self.in_head, self.ends_head) = (false, false);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn frame(length: usize, kind: u8, flags: u8) -> Vec<u8> {
-        let length = u32::try_from(length).unwrap().to_be_bytes();
-        let mut frame = vec![length[1], length[2], length[3], kind, flags, 0, 0, 0, 1];
-        frame.resize(frame.len() + usize::from(length[2]) * 256 + usize::from(length[3]), 1);
-        frame
-    }
-
-    /// After each byte: is it in a head?
-    fn follow(bytes: &[u8], step: usize) -> Vec<bool> {
-        let mut frames = Frames::default();
-        let mut seen = Vec::new();
-        for piece in bytes.chunks(step) {
-            frames.take(piece);
-            seen.push(frames.is_in_head());
-        }
-        seen
-    }
-
-    #[test]
-    fn a_head_begins_with_its_first_frame_and_ends_with_its_last() {
-        let wire = [
-            (PREFACE.to_vec(), true),
-            (frame(6, 4, 0), false),
-            (frame(8, 6, 0), false),
-            (frame(300, HEADERS, 0), true),
-            (frame(0, CONTINUATION, 0), true),
-            (frame(5, CONTINUATION, END_HEADERS), false),
-            (frame(5, 0, 1), false),
-            (frame(0, HEADERS, END_HEADERS), false),
-            (frame(0, 4, 1), false),
-            (frame(1, HEADERS, 0), true),
-        ];
-        let bytes: Vec<u8> = wire.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
-        let each = follow(&bytes, 1);
-        for step in 1..bytes.len() {
-            let seen = follow(&bytes, step);
-            let want: Vec<bool> =
-                (0..seen.len()).map(|n| each[(n * step + step).min(bytes.len()) - 1]).collect();
-            assert_eq!(seen, want, "by {step}");
-        }
-        let mut end = 0;
-        for (bytes, in_head) in wire {
-            end += bytes.len();
-            assert_eq!(each[end - 1], in_head, "after {end} bytes");
+            self.stage = Stage::Other;
         }
     }
 
-    #[test]
-    fn each_head_has_its_own_time() {
-        let mut frames = Frames::default();
-        frames.take(PREFACE);
-        frames.take(&frame(0, 4, 0));
-        let before = frames.head_number();
-        frames.take(&frame(10, HEADERS, 0)[..12]);
-        let begun = frames.head_number();
-        frames.take(&[&[1; 7][..], &frame(0, CONTINUATION, END_HEADERS), &frame(4, HEADERS, 0)].concat());
-        assert!(frames.is_in_head() && before != begun && begun != frames.head_number());
+    fn read_payload(&mut self, payload: &[u8]) {
+        let Some(list) = self.field_list(payload) else {
+            self.lost = true;
+            return;
+        };
+        if self.head.is_empty() && self.has(END_HEADERS) {
+            return self.read_head(list);
+        }
+        self.head.extend_from_slice(list);
+        self.lost |= self.head.len() > HEAD_MAX;
+        if self.has(END_HEADERS) {
+            let head = std::mem::take(&mut self.head);
+            self.read_head(&head);
+        }
+    }
+
+    /// What a payload has of the field list; `None` when h2 does not read it.
+    fn field_list<'a>(&self, mut payload: &'a [u8]) -> Option<&'a [u8]> {
+        if self.kind() == CONTINUATION {
+            return Some(payload);
+        }
+        let mut padding = 0;
+        if self.has(PADDED) {
+            let (first, rest) = payload.split_first()?;
+            (padding, payload) = (usize::from(*first), rest);
+        }
+        if self.has(PRIORITY) {
+            let ([a, b, c, d, _], rest) = payload.split_first_chunk()?;
+            // Of a stream that depends on itself h2 does not read the fields, and knows less than the client from then on.
+            if u32::from_be_bytes([a & 0x7f, *b, *c, *d]) == self.stream() {
+                return None;
+            }
+            payload = rest;
+        }
+        payload.get(..payload.len().checked_sub(padding)?)
+    }
+
+    fn read_head(&mut self, list: &[u8]) {
+        let Some(Found { pseudo, fragment }) = self.table.read(list) else {
+            self.lost = true;
+            return;
+        };
+        let stream = self.stream();
+        if stream > self.last {
+            self.last = stream;
+            if fragment {
+                self.note(|noted| &mut noted.fragments);
+            }
+        } else if pseudo {
+            self.note(|noted| &mut noted.pseudo_trailers);
+        }
+    }
+
+    fn note(&mut self, list: impl Fn(&mut Noted) -> &mut Vec<u32>) {
+        let stream = self.stream();
+        let list = list(&mut self.noted);
+        list.push(stream);
+        // More than there can be streams: they were not asked for, because h2 refused them.
+        self.lost |= list.len() > 2000;
     }
 }

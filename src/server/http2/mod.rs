@@ -4,9 +4,11 @@
 //! All streams of a connection run on the connection's task: one connection gets one task's share of the worker, however
 //! many streams it opens.
 
+mod credit;
 mod deliver;
 mod driver;
 mod frames;
+mod hpack;
 mod lent;
 mod piece;
 mod receiving;
@@ -115,7 +117,7 @@ where
         Err(end) => return end,
     };
     let run = |request: Request<h2::RecvStream>, reply: server::SendResponse<_>| {
-        let stream = Stream::open(session);
+        let stream = Stream::open(session, reply.stream_id());
         let expects = stream.expects_to_be_told(&request);
         let request = request.map(|body| Incoming::Http2(Receiving::new(body, Rc::clone(&stream))));
         let answer = handle(Carrier::Stream(Rc::clone(&stream)), request);

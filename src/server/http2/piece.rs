@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
 
+use super::credit;
 use super::stream::Stream;
 
 /// One piece.
@@ -13,8 +14,9 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    pub(super) fn new(bytes: Bytes, of: &Rc<Stream>) -> Self {
-        of.piece_begun();
+    /// What there was to send, or as much of it as its client had room for.
+    pub(super) fn new(bytes: Bytes, of: &Rc<Stream>, piece: credit::Piece) -> Self {
+        of.piece_begun(bytes.len(), piece);
         Self { bytes, of: Rc::clone(of) }
     }
 }

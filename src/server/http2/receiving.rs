@@ -49,6 +49,9 @@ impl Receiving {
         }
         let trailers = ready!(self.body.poll_trailers(cx)).map_err(Broken::Http2).transpose();
         self.rest = Rest::Nothing;
+        if matches!(trailers, Some(Ok(_))) && self.stream.had_pseudo_trailers() {
+            return Poll::Ready(Some(Err(Broken::PseudoTrailers)));
+        }
         Poll::Ready(trailers.map(|trailers| trailers.map(Frame::trailers)))
     }
 

@@ -6,9 +6,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::credit::{Credit, Piece};
 use super::frames::Frames;
 use crate::clock::Tick;
 use crate::server::conn::{Conn, Limits};
+use crate::server::follow::Head;
 use crate::server::watched::Watch;
 
 /// How long the client may take to take what it is told last.
@@ -29,6 +31,7 @@ pub struct Session {
     read: Cell<usize>,
     /// How many more requests were taken back early than answered.
     taken_back: Cell<u32>,
+    credit: Credit,
 }
 
 impl Session {
@@ -40,6 +43,7 @@ impl Session {
             open: Cell::new(0),
             read: Cell::new(0),
             taken_back: Cell::new(0),
+            credit: Credit::default(),
         });
         session.came(ahead);
         session.settle();
@@ -71,12 +75,31 @@ impl Session {
 
     pub(super) fn stream_opened(&self) {
         self.open.set(self.open.get() + 1);
+        self.credit.earns_by_request();
         self.settle();
     }
 
-    pub(super) fn stream_closed(&self) {
+    pub(super) fn stream_closed(&self, id: u32) {
         self.open.set(self.open.get().saturating_sub(1));
+        self.frames.borrow_mut().forget(id);
         self.settle();
+    }
+
+    /// What the head of a stream's request has that its parsed form does not show; `None` when it was not followed. Streams
+    /// are asked for in their order.
+    pub(super) fn head(&self, id: u32) -> Option<Head> {
+        let fragment = self.frames.borrow_mut().had_fragment(id)?;
+        Some(Head { fragment, ..Head::default() })
+    }
+
+    /// Whether a stream's trailers have what only heads have.
+    pub(super) fn had_pseudo_trailers(&self, id: u32) -> bool {
+        self.frames.borrow().had_pseudo_trailers(id)
+    }
+
+    /// A piece of an answer goes out: all that there was, or as much as the client had room for.
+    pub(super) fn sends(&self, bytes: usize, piece: Piece) {
+        self.credit.earns_by_answer(bytes, piece);
     }
 
     pub(super) fn stream_delivered(&self) {
@@ -89,9 +112,9 @@ impl Session {
         }
     }
 
-    /// Whether the client takes back what it asks for, over and over.
+    /// Whether the client takes back what it asks for, over and over, or sends what nobody needs.
     pub(super) fn is_abused(&self) -> bool {
-        self.taken_back.get() > TAKEN_BACK
+        self.taken_back.get() > TAKEN_BACK || self.credit.is_gone()
     }
 
     /// Whether the worker ends and nothing is lost when the connection does.
@@ -128,7 +151,11 @@ impl Watch for Session {
         let before = frames.head_number();
         frames.take(bytes);
         let after = frames.head_number();
+        let idle = frames.take_idle();
         drop(frames);
+        if idle > 0 {
+            self.credit.spend(idle, self.conn.deadlines().coarse_now());
+        }
         if before != after {
             self.settle();
         }

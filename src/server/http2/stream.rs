@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use h2::RecvStream;
+use h2::{RecvStream, StreamId};
 use http::Request;
 use http::header::EXPECT;
 
+use super::credit::Piece;
 use super::session::Session;
 use crate::clock::Tick;
 use crate::server::conn::{Conn, Limits};
@@ -19,6 +20,9 @@ use crate::server::follow::Head;
 #[derive(Debug)]
 pub struct Stream {
     session: Rc<Session>,
+    id: u32,
+    /// What its request's head has that its parsed form does not show.
+    head: Option<Head>,
     began: Tick,
     /// How long the answer may stand still.
     patience: Cell<Duration>,
@@ -42,10 +46,13 @@ pub(super) enum Expects {
 }
 
 impl Stream {
-    pub(super) fn open(session: &Rc<Session>) -> Rc<Self> {
+    pub(super) fn open(session: &Rc<Session>, id: StreamId) -> Rc<Self> {
+        let id = id.as_u32();
         session.stream_opened();
         Rc::new(Self {
             session: Rc::clone(session),
+            id,
+            head: session.head(id),
             began: session.conn().deadlines().coarse_now(),
             patience: Cell::new(Duration::ZERO),
             moved: Cell::new(false),
@@ -61,10 +68,15 @@ impl Stream {
     }
 
     /// The service has the request.
-    pub(crate) fn request_started(&self, limits: Limits) -> Head {
+    pub(crate) fn request_started(&self, limits: Limits) -> Option<Head> {
         self.patience.set(limits.response_idle);
         self.session.limit(limits);
-        Head::default()
+        self.head
+    }
+
+    /// Whether the request's trailers have what only heads have.
+    pub(super) fn had_pseudo_trailers(&self) -> bool {
+        self.session.had_pseudo_trailers(self.id)
     }
 
     /// A piece of the answer moved, or of the request's body.
@@ -87,7 +99,8 @@ impl Stream {
         self.body_wanted.get()
     }
 
-    pub(super) fn piece_begun(&self) {
+    pub(super) fn piece_begun(&self, bytes: usize, piece: Piece) {
+        self.session.sends(bytes, piece);
         self.pieces.set(self.pieces.get() + 1);
     }
 
@@ -131,6 +144,6 @@ impl Stream {
     }
 
     pub(super) fn closed(&self) {
-        self.session.stream_closed();
+        self.session.stream_closed(self.id);
     }
 }

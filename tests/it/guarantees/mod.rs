@@ -36,13 +36,13 @@ async fn until_readiness(admin: SocketAddr, status: u16, word: &str) {
 }
 
 /// The sum of all series whose line begins so.
-async fn metric(admin: SocketAddr, series: &str) -> u64 {
+pub async fn metric(admin: SocketAddr, series: &str) -> u64 {
     let text = Client::new(admin).get("/metrics").await;
     let values = text.text().lines().filter(|line| line.starts_with(series));
     values.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap() as u64).sum()
 }
 
-async fn until_metric(admin: SocketAddr, series: &str, value: u64) {
+pub async fn until_metric(admin: SocketAddr, series: &str, value: u64) {
     let mut last = None;
     let reached = tokio::time::timeout(crate::support::DEADLINE, async {
         while last != Some(value) {
@@ -62,6 +62,6 @@ fn one_route(upstream: &Upstream, auth: &str) -> String {
 }
 
 /// A home whose server serves [`one_route`] to everybody, with these sections besides.
-fn open_home(upstream: &Upstream, more: &str) -> Home {
+pub fn open_home(upstream: &Upstream, more: &str) -> Home {
     Home::new(&format!("{}{more}", one_route(upstream, "public")))
 }

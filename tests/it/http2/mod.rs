@@ -1,7 +1,14 @@
 //! HTTP/2 towards clients, over real sockets.
 
+mod drain;
 mod endings;
+mod flow;
+mod guarantees;
+mod limits;
 mod requests;
+mod rules;
+mod sniffing;
+mod timeouts;
 
 use crate::proxy::PUBLIC;
 use crate::support::gateway::Gateway;

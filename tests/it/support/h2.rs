@@ -78,6 +78,11 @@ impl H2 {
         }
     }
 
+    /// Sends a request without a body, if the connection takes any.
+    pub async fn try_ask(&mut self, request: http::request::Builder) -> Result<Exchange, h2::Error> {
+        self.try_start(request, true).await
+    }
+
     /// Begins a request whose body is still to be sent.
     pub async fn begin(&mut self, request: http::request::Builder) -> Exchange {
         self.start(request, false).await
@@ -89,11 +94,14 @@ impl H2 {
     }
 
     async fn start(&mut self, request: http::request::Builder, end: bool) -> Exchange {
+        self.try_start(request, end).await.expect("the connection is open")
+    }
+
+    async fn try_start(&mut self, request: http::request::Builder, end: bool) -> Result<Exchange, h2::Error> {
         let ready = std::future::poll_fn(|cx| self.requests.poll_ready(cx));
-        within("room for a stream", ready).await.expect("the connection is open");
-        let (response, body) =
-            self.requests.send_request(request.body(()).unwrap(), end).expect("a legal request");
-        Exchange { response, body }
+        within("room for a stream", ready).await?;
+        let (response, body) = self.requests.send_request(request.body(()).unwrap(), end)?;
+        Ok(Exchange { response, body })
     }
 
     /// `GET`, to its end.

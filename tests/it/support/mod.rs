@@ -3,6 +3,7 @@
 
 pub mod binary;
 pub mod chaos;
+pub mod frames;
 pub mod gateway;
 pub mod h2;
 pub mod h2_upstream;

@@ -193,6 +193,14 @@ impl Raw {
         self.leftover.drain(..len).collect()
     }
 
+    /// Reads exactly `len` bytes, or tells how the connection ended before them.
+    pub async fn try_exactly(&mut self, len: usize) -> Result<Vec<u8>, Ending> {
+        while self.leftover.len() < len {
+            self.fill().await?;
+        }
+        Ok(self.leftover.drain(..len).collect())
+    }
+
     /// Reads until this text has come, and takes everything up to its end.
     pub async fn until(&mut self, text: &[u8]) -> Vec<u8> {
         within("reading up to a text", async {

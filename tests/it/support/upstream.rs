@@ -65,6 +65,8 @@ pub struct Connection {
     pub raw: Vec<u8>,
     /// How many were received.
     pub bytes: u64,
+    /// How many were sent.
+    pub sent: u64,
     /// How the other side ended it, once it did.
     pub ended: Option<Ending>,
     /// Whether this side closed it.
@@ -158,6 +160,11 @@ impl Upstream {
         requests.into_iter().next().unwrap()
     }
 
+    /// How many bytes were sent over all connections.
+    pub fn sent(&self) -> u64 {
+        self.record.lock().connections.iter().map(|connection| connection.sent).sum()
+    }
+
     /// Every connection so far.
     pub fn connections(&self) -> Vec<Connection> {
         self.record.lock().connections.clone()
@@ -215,7 +222,13 @@ async fn accept(listener: TcpListener, record: Record, greet: Arc<Greet>, script
         let (stream, _) = listener.accept().await.expect("accepting goes on");
         stream.set_nodelay(true).unwrap();
         let number = record.write(|seen| {
-            seen.connections.push(Connection { raw: Vec::new(), bytes: 0, ended: None, closed: false });
+            seen.connections.push(Connection {
+                raw: Vec::new(),
+                bytes: 0,
+                sent: 0,
+                ended: None,
+                closed: false,
+            });
             seen.connections.len() - 1
         });
         match greet(number) {

@@ -282,7 +282,10 @@ impl Connection {
                 Err(error) => Err(error),
             };
             match written {
-                Ok(n) => bytes = &bytes[n..],
+                Ok(n) => {
+                    self.record.write(|seen| seen.connections[self.number].sent += n as u64);
+                    bytes = &bytes[n..];
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => {
                     self.record.write(|seen| {
