@@ -3,6 +3,7 @@
 
 mod answers;
 mod beginnings;
+mod both;
 mod connections;
 mod flow;
 mod requests;
