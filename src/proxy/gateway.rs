@@ -77,23 +77,23 @@ async fn try_handle(
     ticket.admitted(&admission);
     let route = plan.decision.route(admission.host.name(), &parts.method, &admission.path)?;
     ticket.route = Some(route);
-    let entry = plan.decision.authenticate(route, &parts.headers, &worker.front, ticket.arrived()).await?;
-    ticket.entry.clone_from(&entry);
-    if let Some(entry) = &entry {
+    ticket.entry = plan.decision.authenticate(route, &parts.headers, &worker.front, ticket.arrived()).await?;
+    if let Some(entry) = &ticket.entry {
         plan.decision.authorize(route, entry.principal(), ticket.client)?;
     }
     ticket.allowed();
     refuse_long_body(&admission, plan.config.max.body)?;
-    let request_id = ticket.request_id.clone();
-    let carrier = ticket.carrier();
+    ticket.limit_total(plan.config.timeouts.total);
+    let ticket = &*ticket;
     let arrival = Arrival {
-        peer: carrier.peer_text().as_bytes(),
+        peer: ticket.carrier.peer_text().as_bytes(),
         trust: ticket.trust,
         scheme: Scheme::Http,
-        port: carrier.port_text().as_bytes(),
+        port: ticket.carrier.port_text().as_bytes(),
         host: admission.host.sent(),
     };
-    let forward = Forward::new(plan, route, parts, &admission, entry.as_deref(), arrival, &request_id)?;
+    let caller = ticket.entry.as_deref();
+    let forward = Forward::new(plan, route, parts, &admission, caller, arrival, &ticket.request_id)?;
     send(state, &forward, body, ticket).await
 }
 
@@ -131,7 +131,7 @@ async fn send(
     state: &State,
     forward: &Forward<'_>,
     body: Option<RequestBody>,
-    ticket: &mut Ticket,
+    ticket: &Ticket,
 ) -> Result<Answer<RequestBody>, Refusal> {
     let upstream = state.upstreams.get(forward.route.upstream).ok_or(Refusal::UpstreamUnavailable)?;
     let timeouts = &state.plan.config.timeouts;
@@ -145,7 +145,6 @@ async fn send(
     };
     ticket.asked();
     let mut sending = pin!(upstream.send(outgoing));
-    ticket.limit_total(timeouts.total);
     let outcome = poll_fn(|cx| match sending.as_mut().poll(cx) {
         Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
         Poll::Pending => ticket.poll_total(cx).map(|()| None),

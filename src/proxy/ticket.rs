@@ -32,7 +32,8 @@ use crate::web::request_id::RequestId;
 pub struct Ticket {
     worker: Rc<Worker>,
     state: Rc<State>,
-    carrier: Carrier,
+    /// What it came in on.
+    pub carrier: Carrier,
     time: Timestamp,
     started: Tick,
     /// Its id.
@@ -57,8 +58,8 @@ pub struct Ticket {
     /// Bytes of its body that were read; `None` when it has none.
     bytes_in: Option<Rc<Cell<u64>>>,
     bytes_out: u64,
-    asked_at: Option<Tick>,
-    answered_at: Option<Tick>,
+    asked_at: Cell<Option<Tick>>,
+    answered_at: Cell<Option<Tick>>,
     total: Option<Timer>,
 }
 
@@ -95,8 +96,8 @@ impl Ticket {
             code: None,
             bytes_in: None,
             bytes_out: 0,
-            asked_at: None,
-            answered_at: None,
+            asked_at: Cell::new(None),
+            answered_at: Cell::new(None),
             total: None,
             worker: Rc::clone(worker),
             state,
@@ -154,20 +155,14 @@ impl Ticket {
         self.total.as_ref().map_or(Poll::Pending, |total| total.poll_fired(cx))
     }
 
-    /// What it came in on.
-    #[must_use]
-    pub fn carrier(&self) -> Carrier {
-        self.carrier.clone()
-    }
-
     /// It goes to its upstream.
-    pub fn asked(&mut self) {
-        self.asked_at = Some(self.worker.clock.tick());
+    pub fn asked(&self) {
+        self.asked_at.set(Some(self.worker.clock.tick()));
     }
 
     /// The upstream's answer begins, or will not come.
-    pub fn answered(&mut self) {
-        self.answered_at = Some(self.worker.clock.tick());
+    pub fn answered(&self) {
+        self.answered_at.set(Some(self.worker.clock.tick()));
     }
 
     /// An answer with this status goes out.
@@ -226,8 +221,8 @@ impl Ticket {
         let now = self.worker.clock.tick();
         let total = now.since(self.started);
         // A client that went away ended the wait for the upstream.
-        let answered_at = self.answered_at.unwrap_or(now);
-        let upstream = self.asked_at.map(|asked| answered_at.since(asked));
+        let answered_at = self.answered_at.get().unwrap_or(now);
+        let upstream = self.asked_at.get().map(|asked| answered_at.since(asked));
         // Until the answer began, less the time for which the upstream was waited for.
         let until_answer = answered_at.since(self.started);
         let own = until_answer.saturating_sub(upstream.unwrap_or_default());

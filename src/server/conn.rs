@@ -60,6 +60,8 @@ pub struct Conn {
     held_back: Cell<bool>,
     /// Whether anything was written since a head began.
     spoke: Cell<bool>,
+    /// Whether the client was seen to have sent more than the current request.
+    ahead: Cell<bool>,
     drain: Rc<Drain>,
 }
 
@@ -122,6 +124,7 @@ impl Conn {
             answer_ends_with_it: Cell::new(false),
             held_back: Cell::new(false),
             spoke: Cell::new(false),
+            ahead: Cell::new(false),
             drain,
         })
     }
@@ -134,6 +137,7 @@ impl Conn {
         self.phase.set(Phase::Busy);
         self.timer.clear();
         self.body_left.set(false);
+        self.ahead.set(false);
         self.answer_ends_with_it.set(false);
         self.follower.borrow_mut().next_head()
     }
@@ -210,6 +214,21 @@ impl Conn {
     #[must_use]
     pub fn body_came_whole(&self) -> bool {
         self.follower.borrow().is_past_body()
+    }
+
+    /// Whether all of a request has come and its answer is not complete: until then the client sends nothing, or a next
+    /// request ahead of time.
+    pub(super) fn waits_for_its_answer(&self) -> bool {
+        let follower = self.follower.borrow();
+        matches!(self.phase.get(), Phase::Busy | Phase::Answer)
+            && !self.ahead.get()
+            && follower.is_past_body()
+            && !follower.has_begun_another()
+    }
+
+    /// The client has sent more than the current request: it need not be asked any more whether it is there.
+    pub(super) fn sends_ahead(&self) {
+        self.ahead.set(true);
     }
 
     /// Whether the client is to be told that its head is late; not in the middle of an answer.

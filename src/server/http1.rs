@@ -1,10 +1,13 @@
 //! Serving one client connection of HTTP/1: hyper drives it, [`Conn`] keeps its phase and its limits of time.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +16,8 @@ use http_body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::carrier::Carrier;
@@ -52,7 +57,8 @@ pub(super) async fn serve<H, F, B>(
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let io = TokioIo::new(Watched::new(stream, ahead, Rc::clone(conn)));
+    let socket = Rc::new(RefCell::new(stream));
+    let io = TokioIo::new(Watched::new(&socket, ahead, Rc::clone(conn)));
     // Boxed, because hyper keeps room for a whole request's future in every connection, idle ones too.
     let service = service_fn(|request: Request<hyper::body::Incoming>| {
         Box::pin(handle(Carrier::Connection(Rc::clone(conn)), request.map(Incoming::Http1)))
@@ -66,17 +72,49 @@ pub(super) async fn serve<H, F, B>(
         if conn.poll_overdue(cx).is_ready() {
             return Poll::Ready(if conn.is_in_head() { End::SlowHead } else { End::Closed });
         }
-        if conn.is_to_end() { Poll::Ready(End::Closed) } else { Poll::Pending }
+        if conn.is_to_end() || conn.waits_for_its_answer() && is_gone(&socket.borrow(), conn, cx) {
+            return Poll::Ready(End::Closed);
+        }
+        Poll::Pending
     })
     .await;
-    end_connection(http.into_parts().io.into_inner().stream, conn, end, slow_head).await;
+    drop(http);
+    // hyper's half went with it.
+    if let Some(stream) = Rc::into_inner(socket) {
+        end_connection(stream.into_inner(), conn, end, slow_head).await;
+    }
+}
+
+/// Whether a client that has sent all of its request has gone, or ended its side, before the answer was complete.
+///
+/// hyper would look by reading, and make room for a whole request each time it does. Here nothing is read: what a
+/// client sends ahead stays where it is, and means that it is there.
+fn is_gone(stream: &TcpStream, conn: &Conn, cx: &mut Context<'_>) -> bool {
+    loop {
+        match stream.poll_read_ready(cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Err(_)) => return true,
+            Poll::Ready(Ok(())) => {}
+        }
+        let ahead =
+            stream.try_io(Interest::READABLE, || SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]));
+        match ahead {
+            Ok(0) => return true,
+            Ok(_) => {
+                conn.sends_ahead();
+                return false;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return true,
+        }
+    }
 }
 
 async fn end_connection(mut stream: TcpStream, conn: &Conn, end: End, slow_head: impl FnOnce() -> Vec<u8>) {
     let cut_short = matches!(end, End::Failed(_) | End::Closed);
     if cut_short && conn.is_all_that_ends_the_answer() {
         // An orderly end would tell the client that it has all of the answer.
-        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
         return;
     }
     match end {

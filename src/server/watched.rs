@@ -1,5 +1,6 @@
 //! The client's socket, telling whoever keeps the connection's state what moves on it.
 
+use std::cell::RefCell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -20,10 +21,14 @@ pub(super) trait Watch {
     fn wrote(&self, outcome: &Poll<io::Result<usize>>);
 }
 
-/// The socket.
+/// A client's socket: the protocol reads and writes it, the driver looks whether the client is still there, and has it in
+/// the end.
+pub(super) type Socket = Rc<RefCell<TcpStream>>;
+
+/// The socket as the protocol has it.
 #[derive(Debug)]
 pub(super) struct Watched<W> {
-    pub(super) stream: TcpStream,
+    socket: Socket,
     /// What came, and was told, before anybody knew what to make of it.
     ahead: Vec<u8>,
     /// How much of that has been read.
@@ -33,8 +38,8 @@ pub(super) struct Watched<W> {
 
 impl<W> Watched<W> {
     /// A socket from which `ahead` was read already.
-    pub(super) fn new(stream: TcpStream, ahead: Vec<u8>, watch: Rc<W>) -> Self {
-        Self { stream, ahead, read: 0, watch }
+    pub(super) fn new(socket: &Socket, ahead: Vec<u8>, watch: Rc<W>) -> Self {
+        Self { socket: Rc::clone(socket), ahead, read: 0, watch }
     }
 
     fn read_ahead(&mut self, buf: &mut ReadBuf<'_>) {
@@ -59,7 +64,7 @@ impl<W: Watch> AsyncRead for Watched<W> {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        ready!(Pin::new(&mut *self.socket.borrow_mut()).poll_read(cx, buf))?;
         if let Some(bytes) = buf.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
             self.watch.came(bytes);
         }
@@ -68,37 +73,37 @@ impl<W: Watch> AsyncRead for Watched<W> {
 }
 
 impl<W: Watch> AsyncWrite for Watched<W> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut *self.socket.borrow_mut()).poll_write(cx, buf);
         self.watch.wrote(&outcome);
         outcome
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut room = [MaybeUninit::uninit(); SMALL];
         let mut whole = ReadBuf::uninit(&mut room);
         let outcome = match flatten(bufs, &mut whole) {
-            Some(whole) => Pin::new(&mut self.stream).poll_write(cx, whole),
-            None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+            Some(whole) => Pin::new(&mut *self.socket.borrow_mut()).poll_write(cx, whole),
+            None => Pin::new(&mut *self.socket.borrow_mut()).poll_write_vectored(cx, bufs),
         };
         self.watch.wrote(&outcome);
         outcome
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.socket.borrow().is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_shutdown(cx)
     }
 }
 

@@ -16,6 +16,8 @@ use crate::message::trailers::{self, Nominated};
 const HEAD_MAX: usize = 64 * 1024;
 /// The most fields of an answer.
 pub(super) const FIELDS_MAX: usize = 128;
+/// As many as most answers have.
+const FIELDS_FEW: usize = 24;
 
 /// The fields of an answer, with what they say of its body and its connection.
 #[derive(Debug)]
@@ -72,14 +74,20 @@ fn take_one(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
     let pairs = answer.headers.iter().map(|field| (field.name.as_bytes(), field.value));
     let framing = framing::response(asked, status.as_u16(), protocol, pairs)
         .map_err(|why| Failure::Malformed(why.0))?;
-    let mut spans = [Span::default(); FIELDS_MAX];
+    let (mut few, mut many) = ([Span::default(); FIELDS_FEW], Vec::new());
+    let spans = match few.get_mut(..answer.headers.len()) {
+        Some(enough) => enough,
+        None => {
+            many.resize(answer.headers.len(), Span::default());
+            many.as_mut_slice()
+        }
+    };
     let origin = buf.as_ptr().addr();
     for (span, field) in spans.iter_mut().zip(answer.headers.iter()) {
         *span = Span::of(origin, field);
     }
-    let count = answer.headers.len();
     let block = buf.split_to(length).freeze();
-    let (headers, persistence, nominated) = collect(&block, spans.iter().take(count), framing)?;
+    let (headers, persistence, nominated) = collect(&block, spans.iter(), framing)?;
     let keep_alive = persistence.unwrap_or(protocol == Protocol::Http11) && framing != ResponseFraming::Close;
     Ok(Some(Head { status, headers, framing, keep_alive, nominated }))
 }

@@ -3,10 +3,11 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
@@ -94,17 +95,11 @@ impl Wire {
 
     /// Whether an idle connection is still good: nothing came on it, not even its end.
     pub(super) fn is_quiet(&self, look: Look) -> bool {
-        if look == Look::Ask {
-            let nothing = SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
-            return matches!(nothing, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-        }
-        let mut cx = Context::from_waker(Waker::noop());
-        match self.stream.poll_read_ready(&mut cx) {
-            Poll::Pending => true,
-            Poll::Ready(_) => {
-                let nothing = self.stream.try_read(&mut [0; 1]);
-                matches!(nothing, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-            }
-        }
+        let peek = || SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
+        let came = match look {
+            Look::Known => self.stream.try_io(Interest::READABLE, peek),
+            Look::Ask => peek(),
+        };
+        matches!(came, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 }

@@ -10,9 +10,9 @@ use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
 
-use super::lent::Lent;
 use super::piece::Piece;
 use super::session::Session;
+use super::turns::Turns;
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -27,10 +27,10 @@ pub(super) enum End {
 
 /// Sends the settings and reads the preface.
 pub(super) async fn handshake(
-    io: Lent,
+    io: Turns,
     session: &Session,
     http: &Builder,
-) -> Result<Connection<Lent, Piece>, End> {
+) -> Result<Connection<Turns, Piece>, End> {
     let mut handshake = http.handshake(io);
     poll_fn(|cx| {
         session.begin_turn();
@@ -54,7 +54,7 @@ enum Told {
 
 /// One connection with the streams that run on it.
 pub(super) struct Driver<'a, R, D> {
-    http: Connection<Lent, Piece>,
+    http: Connection<Turns, Piece>,
     session: &'a Session,
     streams: FuturesUnordered<D>,
     run: R,
@@ -67,7 +67,7 @@ where
     D: Future<Output = ()>,
 {
     /// Each request is run by `run`.
-    pub(super) fn new(http: Connection<Lent, Piece>, session: &'a Rc<Session>, run: R) -> Self {
+    pub(super) fn new(http: Connection<Turns, Piece>, session: &'a Rc<Session>, run: R) -> Self {
         Self { http, session, streams: FuturesUnordered::new(), run, told: Told::Nothing }
     }
 

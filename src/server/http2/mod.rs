@@ -9,12 +9,13 @@ mod deliver;
 mod driver;
 mod frames;
 mod hpack;
-mod lent;
 mod piece;
 mod receiving;
 mod session;
 mod stream;
+mod turns;
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::rc::Rc;
@@ -31,10 +32,10 @@ use super::conn::Conn;
 use super::date::Dates;
 use super::incoming::Incoming;
 use driver::{Driver, End};
-use lent::Lent;
 pub use receiving::Receiving;
 use session::Session;
 pub use stream::Stream;
+use turns::Turns;
 
 /// What may come of one stream's body before it is taken. Several streams that nobody takes from must not use up the
 /// window of all.
@@ -90,10 +91,10 @@ pub(super) async fn serve<H, F, B>(
     B::Error: Into<Reason>,
 {
     let session = Session::open(conn, &ahead);
-    let (io, lent) = Lent::new(stream, ahead, &session);
-    let end = converse(lent, &session, settings, handle).await;
-    // Nobody else has it any more.
-    let Some(mut stream) = Rc::into_inner(io).map(|io| io.into_inner().stream) else { return };
+    let socket = Rc::new(RefCell::new(stream));
+    let end = converse(Turns::new(&socket, ahead, &session), &session, settings, handle).await;
+    // h2's half went with the rest.
+    let Some(mut stream) = Rc::into_inner(socket).map(RefCell::into_inner) else { return };
     match end {
         End::Failed(error) => {
             tracing::debug!(peer = %session.conn().peer, %error, "a client connection failed");
@@ -105,7 +106,7 @@ pub(super) async fn serve<H, F, B>(
     }
 }
 
-async fn converse<H, F, B>(io: Lent, session: &Rc<Session>, settings: &Settings, handle: H) -> End
+async fn converse<H, F, B>(io: Turns, session: &Rc<Session>, settings: &Settings, handle: H) -> End
 where
     H: Fn(Carrier, Request<Incoming>) -> F,
     F: Future<Output = Result<Response<B>, Infallible>>,

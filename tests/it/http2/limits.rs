@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use keyward::auth::refusal::Code;
+
 use super::open_with;
 use crate::proxy::PUBLIC;
 use crate::support::frames::{
@@ -10,9 +12,10 @@ use crate::support::frames::{
     open as begin, reset, settings, whole, window,
 };
 use crate::support::gateway::Gateway;
-use crate::support::h2::H2;
+use crate::support::h2::{H2, read};
 use crate::support::raw::Ending;
 use crate::support::upstream::{Answer, Gate, Upstream};
+use crate::support::within;
 
 #[tokio::test]
 async fn the_settings_say_what_the_limits_are() {
@@ -67,6 +70,32 @@ async fn fields_over_the_limit_are_a_431_on_their_stream() {
     let long_target = format!("/{}", "x".repeat(9000));
     let mut client = Frames::connect(gateway.public()).await;
     assert_eq!(client.ask(1, whole(1, head("GET", &long_target, &[]))).await.status(), 431);
+}
+
+/// Before its answer has begun it is refused, after that broken off; its upstream never takes it for whole.
+#[tokio::test]
+async fn a_body_over_the_limit_ends_its_stream_alone() {
+    let early = Answer::new(200).header("content-length", "4").only_head().early_head();
+    let upstream = Upstream::answering(move |request| match request.target.as_str() {
+        "/early" => early.clone().then_send("done"),
+        _ => Answer::echo(),
+    })
+    .await;
+    let (_gateway, mut client) = open_with(&upstream, "max: { body: 1KiB }").await;
+    let request = client.request("POST", "/told").header("content-length", "1025");
+    client.begin(request).await.whole().await.refused(Code::BodyTooLarge);
+    assert_eq!(upstream.requests(), []);
+    client.post("/untold", vec![0; 1025]).await.refused(Code::BodyTooLarge);
+    let request = client.request("POST", "/early");
+    let mut exchange = client.begin(request).await;
+    let response = within("the early answer", &mut exchange.response).await.unwrap();
+    assert_eq!(response.status(), 200);
+    exchange.body.send_data(vec![0; 1025].into(), true).unwrap();
+    let broken = read(response).await.unwrap_err();
+    assert_eq!(broken.reason(), Some(h2::Reason::ENHANCE_YOUR_CALM));
+    upstream.until_all_closed().await;
+    assert!(upstream.requests().iter().all(|request| !request.is_whole()));
+    assert_eq!(client.post("/", vec![0; 1024]).await.json()["body_len"], 1024);
 }
 
 /// A few bytes that stand for many: each refers to a field that was sent once.
