@@ -25,6 +25,8 @@ pub struct Body {
 enum Source {
     Whole(Bytes),
     Stream(Stream),
+    /// It broke off, and what came before that is on its way.
+    Broken(Option<Failure>),
     Ended,
 }
 
@@ -58,6 +60,7 @@ impl HttpBody for Body {
         let this = self.get_mut();
         let data = match &mut this.source {
             Source::Ended => return Poll::Ready(None),
+            Source::Broken(failure) => return Poll::Ready(failure.take().map(Err)),
             Source::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);
                 this.source = Source::Ended;
@@ -76,10 +79,14 @@ impl HttpBody for Body {
                 Some(Ok(Frame::data(bytes)))
             }
             Some(Err(failure)) => {
-                if let Source::Stream(stream) = std::mem::replace(&mut this.source, Source::Ended) {
+                if let Source::Stream(stream) = &this.source {
                     this.ticket.broken(&failure, &stream.endpoint);
                 }
-                Some(Err(failure))
+                this.source = Source::Broken(Some(failure));
+                // hyper drops what it has not sent when it is told of a failure: the answer's fields, if it comes at
+                // once. The client would be left with a connection that ended without an answer.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             None => {
                 let trailers = this.source.take_trailers();
@@ -96,7 +103,8 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Ended => SizeHint::with_exact(0),
+            Source::Ended | Source::Broken(None) => SizeHint::with_exact(0),
+            Source::Broken(Some(_)) => SizeHint::new(),
             Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Stream(stream) => {
                 stream.exchange.remaining().map_or_else(SizeHint::new, SizeHint::with_exact)

@@ -58,6 +58,14 @@ impl RequestBody {
     ) -> Self {
         Self { incoming, limit, seen, ended: false, carrier, trailers }
     }
+
+    fn end(&mut self) -> Result<(), BodyFailure> {
+        if self.carrier.is_end_of_body_doubtful() {
+            return Err(BodyFailure::DoubtfulEnd);
+        }
+        self.ended = true;
+        Ok(())
+    }
 }
 
 impl Body for RequestBody {
@@ -69,7 +77,7 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
         let Some(frame) = ready!(Pin::new(&mut self.incoming).poll_frame(cx)) else {
-            self.ended = true;
+            self.end()?;
             return Poll::Ready(None);
         };
         let mut frame = frame.map_err(BodyFailure::Broken)?;
@@ -84,7 +92,7 @@ impl Body for RequestBody {
         }
         if let Some(trailers) = frame.trailers_mut() {
             self.trailers.strip(trailers);
-            self.ended = true;
+            self.end()?;
         }
         Poll::Ready(Some(Ok(frame)))
     }

@@ -103,6 +103,15 @@ impl Carrier {
         }
     }
 
+    /// Whether the end of the request's body, which has been read, could be another for another parser. A stream has one.
+    #[must_use]
+    pub fn is_end_of_body_doubtful(&self) -> bool {
+        match self {
+            Self::Connection(conn) => conn.is_end_of_body_doubtful(),
+            Self::Stream(_) => false,
+        }
+    }
+
     /// Whether an answer has to say that it is the last one here. HTTP/2 says so by a frame of its own.
     #[must_use]
     pub fn answers_its_last(&self) -> bool {

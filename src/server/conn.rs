@@ -216,6 +216,12 @@ impl Conn {
         self.follower.borrow().is_past_body()
     }
 
+    /// Whether the end of the current request's body, which has been read, could be another for another parser.
+    #[must_use]
+    pub fn is_end_of_body_doubtful(&self) -> bool {
+        self.follower.borrow().is_end_doubtful()
+    }
+
     /// Whether all of a request has come and its answer is not complete: until then the client sends nothing, or a next
     /// request ahead of time.
     pub(super) fn waits_for_its_answer(&self) -> bool {

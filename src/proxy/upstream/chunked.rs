@@ -254,6 +254,7 @@ mod tests {
             b"0\r\nX: y\x01\r\n\r\n",
             b"0\r\nX: y\x0c\r\n\r\n",
             b"0\r\nX y\r\n\r\n",
+            b"0\r\nnonsense\r\n\r\n",
             b"0\r\nX : y\r\n\r\n",
             b"0\r\n X: y\r\n\r\n",
             b"0\r\nX: y\r\n z\r\n\r\n",

@@ -20,6 +20,9 @@ pub enum BodyFailure {
     /// The client broke it off or framed it wrongly.
     #[error("the client's body broke off")]
     Broken(#[source] Broken),
+    /// Its end is in doubt.
+    #[error("a trailer of the client's body ends with LF alone")]
+    DoubtfulEnd,
 }
 
 /// Why an exchange with an endpoint gave no answer, or no whole one.
@@ -103,7 +106,7 @@ impl Failure {
             | Self::Truncated(_) => Refusal::UpstreamProtocolError,
             Self::SlowClient => Refusal::RequestTimeout,
             Self::Body(BodyFailure::TooLarge { limit }) => Refusal::BodyTooLarge { limit: *limit },
-            Self::Body(BodyFailure::Broken(_)) => {
+            Self::Body(BodyFailure::Broken(_) | BodyFailure::DoubtfulEnd) => {
                 Refusal::BadRequest("The body broke off or is framed wrongly. Send the request again.")
             }
         }

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, TRAILER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use memchr::memchr_iter;
@@ -113,6 +113,13 @@ fn cut(block: &Bytes, (start, end): (u32, u32)) -> Bytes {
     block.slice(start as usize..end as usize)
 }
 
+/// A length that was read, without the zeros before it: a reader could take it for an octal number.
+pub(super) fn canonical(mut value: Bytes) -> Bytes {
+    let zeros = value.iter().take_while(|digit| **digit == b'0').count();
+    value.advance(zeros.min(value.len().saturating_sub(1)));
+    value
+}
+
 /// The end-to-end fields, their values sharing the block, and what `Connection` says: of keeping the connection, and of
 /// other fields.
 fn collect<'a>(
@@ -141,6 +148,7 @@ fn collect<'a>(
             }
         };
         let name = name.map_err(|_| Failure::Malformed("it has a field without a proper name"))?;
+        let value = if name == CONTENT_LENGTH { canonical(value) } else { value };
         let value = HeaderValue::from_maybe_shared(value)
             .map_err(|_| Failure::Malformed("it has a field with control bytes"))?;
         if name == CONTENT_LENGTH {
@@ -205,6 +213,15 @@ mod tests {
             let fields: Vec<_> =
                 head.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
             assert_eq!(fields, [("set-cookie", "a"), ("set-cookie", "b"), ("content-length", "4")]);
+        }
+    }
+
+    #[test]
+    fn a_length_is_passed_on_in_one_spelling() {
+        for (sent, canonical) in [("3", "3"), ("003", "3"), ("0", "0"), ("000", "0"), ("0100", "100")] {
+            let (outcome, _) =
+                read(format!("HTTP/1.1 200 OK\r\nContent-Length: {sent}\r\n\r\n").as_bytes(), 100);
+            assert_eq!(outcome.unwrap().expect("it is whole").headers["content-length"], canonical, "{sent}");
         }
     }
 

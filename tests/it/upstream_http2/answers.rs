@@ -175,6 +175,7 @@ async fn an_answer_with_one_meaning_passes() {
             Whole(200, "abc"),
             Kept,
         ),
+        fields("a length with zeros", &[("content-length", "003")], "abc", Whole(200, "abc"), Kept),
         fields("a length of nothing", &[("content-length", "0")], "", Whole(200, ""), Kept),
         fields("many fields", &many, "abc", Whole(200, "abc"), Kept),
         whole("an unusual status", &[(":status", "799")], "abc", Whole(799, "abc"), Kept),

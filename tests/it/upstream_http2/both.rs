@@ -105,7 +105,8 @@ async fn trailers_behind_a_length_pass_too() {
     let upstream = FrameUpstream::scripted(|mut wire: Wire| async move {
         wire.hello(&[]).await;
         while let Some(id) = wire.whole().await {
-            wire.headers(id, 0, &[(":status", "200"), ("content-length", "3")]).await;
+            wire.headers(id, 0, &[(":status", "200"), ("content-length", "003"), ("content-length", "003")])
+                .await;
             wire.data(id, 0, b"abc").await;
             wire.headers(id, END_STREAM, &[("x-sum", "1")]).await;
         }

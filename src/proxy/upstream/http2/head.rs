@@ -1,5 +1,6 @@
 //! Judging the fields of an answer as strictly as those that come over HTTP/1.1.
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRAILER};
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -8,7 +9,7 @@ use crate::message::fields::{self, ResponseFate};
 use crate::message::framing::{self, Asked, Protocol};
 use crate::message::trailers::{self, Nominated};
 use crate::proxy::upstream::failure::Failure;
-use crate::proxy::upstream::head::{FIELDS_MAX, Head};
+use crate::proxy::upstream::head::{self, FIELDS_MAX, Head};
 
 /// What of an answer's fields passes, and what they say of its body. Fields of a connection do not come this far: h2 takes
 /// them for a breach of the protocol, as it is one (RFC 9113 §8.2.2).
@@ -27,7 +28,7 @@ pub(super) fn judge(parts: Parts, asked: Asked) -> Result<Head, Failure> {
     for name in dropped {
         headers.remove(name);
     }
-    once(&mut headers, CONTENT_LENGTH);
+    tell_length_once(&mut headers);
     headers.extend(announcement.map(|names| (TRAILER, names)));
     Ok(Head { status, headers, framing, keep_alive: true, nominated })
 }
@@ -40,10 +41,11 @@ fn passes(name: &HeaderName) -> bool {
     }
 }
 
-/// Equal repetitions are one; others have been refused.
-fn once(headers: &mut HeaderMap, name: HeaderName) {
-    let mut values = headers.get_all(&name).into_iter();
-    if let (Some(value), Some(_)) = (values.next().cloned(), values.next()) {
-        headers.insert(name, value);
+/// Equal repetitions are one, without zeros before it; others have been refused.
+fn tell_length_once(headers: &mut HeaderMap) {
+    let Some(length) = headers.get(CONTENT_LENGTH) else { return };
+    let length = head::canonical(Bytes::copy_from_slice(length.as_bytes()));
+    if let Ok(length) = HeaderValue::from_maybe_shared(length) {
+        headers.insert(CONTENT_LENGTH, length);
     }
 }
