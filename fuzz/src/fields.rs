@@ -79,6 +79,8 @@ fn judge(
         Fate::Pass => assert!(!is_kept_back(plain) && !trace, "{plain} passes"),
         Fate::Framing => assert!(among(&FRAMING), "{plain}"),
         Fate::HopByHop => assert!(among(&HOP_BY_HOP) || read.starts_with("proxy-auth"), "{plain}"),
+        Fate::Te => assert_eq!(plain, "te"),
+        Fate::Trailer => assert_eq!(plain, "trailer"),
         Fate::Host | Fate::Expect | Fate::Credential => assert!(among(&PLAIN), "{plain}"),
         Fate::Identity => assert!(among(&IDENTITY), "{plain}"),
         Fate::Subprotocol => panic!("{plain}: these rules look for no credential in it"),
@@ -100,6 +102,7 @@ fn judge_answers(name: &str) {
         "x-request-id" => ResponseFate::RequestId,
         "ratelimit" | "ratelimit-policy" => ResponseFate::RateLimit,
         "content-length" | "transfer-encoding" => ResponseFate::Framing,
+        "trailer" => ResponseFate::Trailer,
         other if HOP_BY_HOP.contains(&other) || other.starts_with("proxy-auth") => ResponseFate::HopByHop,
         _ => ResponseFate::Pass,
     };

@@ -187,11 +187,22 @@ impl IdentityHeaders {
 pub struct Upstream {
     /// Its name in routes and metrics.
     pub name: Arc<str>,
+    /// What is spoken to its servers.
+    pub protocol: UpstreamProtocol,
     /// At least one.
     pub endpoints: Vec<Endpoint>,
 }
 
-/// One server, reached over HTTP/1.1 in clear.
+/// What is spoken to the servers of an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, known beforehand (RFC 9113 §3.3).
+    Http2,
+}
+
+/// One server, reached in clear.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     /// An IP address or a DNS name, without brackets.

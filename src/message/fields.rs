@@ -19,6 +19,10 @@ pub enum Fate {
     Pass,
     /// Belongs to the client's connection: dropped.
     HopByHop,
+    /// `TE`: of it, only that trailers are taken goes on.
+    Te,
+    /// `Trailer`: goes on where trailers can, less the names of those that do not.
+    Trailer,
     /// Decides where the body ends: written anew.
     Framing,
     /// `Host`: set as the route says.
@@ -50,6 +54,8 @@ pub enum ResponseFate {
     Pass,
     /// Belongs to the upstream's connection: dropped.
     HopByHop,
+    /// `Trailer`: goes on where trailers can, less the names of those that do not.
+    Trailer,
     /// Decides where the body ends: written anew.
     Framing,
     /// `X-Request-Id`: dropped, then set.
@@ -160,6 +166,10 @@ fn connection_fate(name: &[u8]) -> Fate {
     }
     if is_framing(name) {
         Fate::Framing
+    } else if name.eq_ignore_ascii_case(b"te") {
+        Fate::Te
+    } else if name.eq_ignore_ascii_case(b"trailer") {
+        Fate::Trailer
     } else if is_hop_by_hop(name) {
         Fate::HopByHop
     } else {
@@ -202,7 +212,8 @@ pub fn response_fate(name: &[u8]) -> ResponseFate {
         }
         b'c' | b'h' | b'k' | b'p' | b't' | b'u' => match connection_fate(name) {
             Fate::Framing => ResponseFate::Framing,
-            Fate::HopByHop => ResponseFate::HopByHop,
+            Fate::HopByHop | Fate::Te => ResponseFate::HopByHop,
+            Fate::Trailer => ResponseFate::Trailer,
             _ => ResponseFate::Pass,
         },
         _ => ResponseFate::Pass,
@@ -215,10 +226,7 @@ fn is_framing(name: &[u8]) -> bool {
 
 /// RFC 9110 §7.6.1, and what else concerns one connection alone; `Proxy-…` fields speak to Keyward.
 fn is_hop_by_hop(name: &[u8]) -> bool {
-    let plain = name.eq_ignore_ascii_case(b"connection")
-        || name.eq_ignore_ascii_case(b"te")
-        || name.eq_ignore_ascii_case(b"trailer")
-        || name.eq_ignore_ascii_case(b"upgrade");
+    let plain = name.eq_ignore_ascii_case(b"connection") || name.eq_ignore_ascii_case(b"upgrade");
     plain
         || undisguised(name).is_err()
         || folds_onto(name, b"keep-alive")

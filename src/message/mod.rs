@@ -18,6 +18,7 @@ pub mod host;
 mod names;
 pub mod subprotocol;
 pub mod target;
+pub mod trailers;
 pub mod upgrade;
 
 #[cfg(test)]

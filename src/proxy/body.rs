@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::request_body::RequestBody;
@@ -33,7 +34,7 @@ enum Source {
 /// An answer that is still coming.
 #[derive(Debug)]
 pub struct Stream {
-    pub exchange: Box<Exchange<RequestBody>>,
+    pub exchange: Exchange<RequestBody>,
     pub endpoint: Rc<Endpoint>,
 }
 
@@ -106,8 +107,9 @@ impl HttpBody for Body {
                 return Poll::Pending;
             }
             None => {
+                let trailers = this.source.take_trailers();
                 this.source.finish();
-                None
+                trailers.map(|trailers| Ok(Frame::trailers(trailers)))
             }
         };
         Poll::Ready(frame)
@@ -131,15 +133,18 @@ impl HttpBody for Body {
 
 impl Source {
     fn has_come_whole(&self) -> bool {
-        matches!(self, Self::Stream(stream) if stream.exchange.remaining() == Some(0))
+        matches!(self, Self::Stream(stream) if stream.exchange.has_ended())
+    }
+
+    fn take_trailers(&mut self) -> Option<HeaderMap> {
+        let Self::Stream(stream) = self else { return None };
+        stream.exchange.take_trailers()
     }
 
     /// Gives the connection back, if it can carry another request.
     fn finish(&mut self) {
-        if let Self::Stream(stream) = std::mem::replace(self, Self::Ended)
-            && let Some(wire) = stream.exchange.into_reusable()
-        {
-            stream.endpoint.give_back(wire);
+        if let Self::Stream(stream) = std::mem::replace(self, Self::Ended) {
+            stream.exchange.finish(&stream.endpoint);
         }
     }
 }

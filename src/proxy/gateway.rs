@@ -14,7 +14,7 @@ use http_body::Body as _;
 
 use super::body::{Body, Stream};
 use super::forward::Forward;
-use super::request_body::RequestBody;
+use super::request_body::{RequestBody, Trailers};
 use super::state::State;
 use super::ticket::Ticket;
 use super::upstream::{Answer, Outgoing, Patience};
@@ -46,7 +46,8 @@ pub async fn handle(
     let body = (!incoming.is_end_stream()).then(|| {
         let seen = Rc::<Cell<u64>>::default();
         ticket.has_body(Rc::clone(&seen));
-        RequestBody::new(incoming, state.plan.config.max.body, seen, carrier.clone())
+        let trailers = Trailers::of(&parts.headers, &state.plan);
+        RequestBody::new(incoming, state.plan.config.max.body, seen, carrier.clone(), trailers)
     });
     let asked = (&parts, &carrier);
     let mut response = match try_handle(&worker, &state, asked, head, body, &mut ticket).await {
@@ -158,7 +159,7 @@ async fn send(
         asked: forward.asked(),
         framing: forward.framing,
         body: body.filter(|_| forward.framing != Framing::None),
-        write_head: |out: &mut _, endpoint: &_| forward.write(out, endpoint),
+        head: forward,
         patience: Patience { request_body: timeouts.request_body_idle, answer: timeouts.response_head },
         connect: timeouts.connect,
     };
@@ -197,9 +198,7 @@ fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) 
     }
     let body = match exchange.take_whole() {
         Some(bytes) => {
-            if let Some(wire) = exchange.into_reusable() {
-                endpoint.give_back(wire);
-            }
+            exchange.finish(&endpoint);
             announce_end(&mut headers, ticket.must_close(parts));
             Body::whole(bytes, ticket)
         }

@@ -14,6 +14,7 @@ import traceback
 from pathlib import Path
 
 import forwarding
+import grpc_calls
 import refusals
 import tunnels
 from services import Gateway, Services
@@ -43,6 +44,7 @@ def main():
                 gateway.serve()
             forwarding.checks(suite)
             tunnels.checks(suite)
+            grpc_calls.checks(suite)
             refusals.checks(suite)
         except Exception:
             traceback.print_exc()

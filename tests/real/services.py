@@ -53,6 +53,8 @@ class Services:
         self.folder = Path(folder)
         self.started = []
         self.direct = {}  # first path segment → base URL of its backend
+        self.http2 = set()  # those that speak HTTP/2
+        self.grpc_port = 0
 
     def __enter__(self):
         return self
@@ -108,6 +110,13 @@ class Services:
         self.start_backend("node", [tool("node"), HERE / "backends/backend.js"])
         self.start_backend("wspy", [sys.executable, HERE / "backends/websocket_server.py"])
         self.start_backend("wsjs", [tool("node"), HERE / "backends/websocket_server.js"])
+        self.start_grpc()
+
+    def start_grpc(self, port=0):
+        """The service, on a port that it had before if it is to be there again."""
+        self.start_backend("kw.Test", [sys.executable, HERE / "backends/grpc_service.py", str(port)])
+        self.http2.add("kw.Test")
+        self.grpc_port = self.direct["kw.Test"].rsplit(":", 1)[1]
 
     def wait_for_port(self, process, port):
         def listening():
@@ -133,7 +142,10 @@ class Gateway:
 
     def prepare(self):
         upstreams = "".join(
-            f"  - name: {name}\n    endpoints: [{{ url: \"{url}\" }}]\n" for name, url in self.services.direct.items()
+            f"  - name: {name}\n"
+            f"    protocol: {'http2' if name in self.services.http2 else 'http1'}\n"
+            f"    endpoints: [{{ url: \"{url}\" }}]\n"
+            for name, url in self.services.direct.items()
         )
         self.config.write_text(
             KEYWARD.replace("@port@", str(self.port)).replace("@admin@", str(self.admin)).replace("@upstreams@", upstreams)
@@ -278,6 +290,10 @@ routes:
     match: { path_prefix: /wsjs/page }
     upstream: wsjs
     websocket_credential: subprotocol
+  - name: grpc
+    match: { path_prefix: /kw.Test }
+    auth: { required: { scopes: ["files:read"] } }
+    upstream: kw.Test
   - name: reads
     match: { path: /py/reads, methods: [GET] }
     upstream: py

@@ -20,7 +20,8 @@ use crate::config::section::{Least, Section};
 use crate::config::suggest::nearest;
 use crate::config::yaml::Scalar;
 use crate::config::{
-    Auth, CatalogueScope, HostField, HostPattern, PathPattern, Route, Upstream, WebsocketCredential,
+    Auth, CatalogueScope, HostField, HostPattern, PathPattern, Route, Upstream, UpstreamProtocol,
+    WebsocketCredential,
 };
 
 /// What routes refer to.
@@ -115,15 +116,20 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
     let comment = "Whether the upstream receives Authorization as well.";
     let forward_credential = s.value("forward_credential", &Switch, false, comment).value;
     let (upgrades, websocket_credential) = upgrades(s);
+    let matched = matched.map(|matched| matched.with_path(s, &allow));
+    let upstream = upstream.and_then(|name| resolve(s, &name, known.upstreams));
+    let served_by = upstream.and_then(|index| known.upstreams.get(index));
+    let by_http2 = served_by.is_some_and(|upstream| upstream.value.protocol == UpstreamProtocol::Http2);
     Partial {
         name,
-        matched: matched.map(|matched| matched.with_path(s, &allow)),
+        matched,
         auth,
-        upstream: upstream.and_then(|name| resolve(s, &name, known.upstreams)),
+        upstream,
         host,
         allow,
         forward_credential,
-        upgrades,
+        // A connection of HTTP/2 carries other requests, too: its upstream is not asked to leave it.
+        upgrades: if by_http2 { Vec::new() } else { upgrades },
         websocket_credential,
     }
 }
@@ -132,7 +138,7 @@ const WEBSOCKET_CREDENTIALS: Words<WebsocketCredential> =
     Words(&[("none", WebsocketCredential::None), ("subprotocol", WebsocketCredential::Subprotocol)]);
 
 fn upgrades(s: &mut Section<'_>) -> (Vec<Box<str>>, WebsocketCredential) {
-    let comment = "Protocols that a connection may be upgraded to; [] for none.";
+    let comment = "Protocols that a connection may be upgraded to; none where the upstream speaks HTTP/2.";
     let upgrades = s.scalars_or("upgrades", &Protocol, vec![WEBSOCKET.into()], comment);
     let upgrades: Vec<Box<str>> = upgrades.into_iter().map(|protocol| protocol.value).collect();
     let comment = "Where a browser's WebSocket may carry its key: none, or subprotocol (keyward.bearer.KEY).";

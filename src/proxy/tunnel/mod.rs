@@ -67,6 +67,12 @@ impl Side for Duplex {
 /// Answers 101 and has the tunnel go on behind it.
 pub fn open(answer: Answer<RequestBody>, kind: Kind, mut ticket: Box<Ticket>) -> Response<Body> {
     let Answer { head, exchange, endpoint } = answer;
+    let Some((upstream, upstream_read)) = exchange.into_parts() else {
+        // Only HTTP/1 is asked to be left, and only its 101 is granted.
+        let mut response = Response::new(Body::none());
+        *response.status_mut() = StatusCode::BAD_GATEWAY;
+        return response;
+    };
     let mut headers = head.headers;
     if let Ok(id) = HeaderValue::from_bytes(ticket.request_id.as_bytes()) {
         headers.insert("x-request-id", id);
@@ -79,7 +85,6 @@ pub fn open(answer: Answer<RequestBody>, kind: Kind, mut ticket: Box<Ticket>) ->
     };
     ticket.sends(status.as_u16());
     ticket.becomes_tunnel();
-    let (upstream, upstream_read) = exchange.into_parts();
     carrier.hand_over(Box::new(move |bare| match bare {
         Bare::Socket { stream: client, read } => {
             let ends = Ends { client, client_read: read.into(), upstream, upstream_read };

@@ -189,6 +189,11 @@ fn upstreams() {
         "upstreams: [{ name: api, endpoints: [{ url: http://a }, { url: http://a:80 }] }]",
         "upstreams:\n  - { name: api, endpoints: [{ url: http://a }] }\n  - { name: api, endpoints: [{ url: http://b }] }\n",
     ]));
+    let protocols = ["h2", "http/2", "HTTP2", "grpc", "http3", "\"\"", "[http2]"];
+    let protocols = protocols.map(|protocol| {
+        format!("upstreams: [{{ name: api, protocol: {protocol}, endpoints: [{{ url: http://a }}] }}]")
+    });
+    told.push(messages(&protocols.each_ref().map(String::as_str)));
     snapshot("upstreams", &told.join("\n\n\n"));
 }
 

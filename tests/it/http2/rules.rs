@@ -186,11 +186,17 @@ async fn what_belongs_to_a_connection_of_http_1_is_refused() {
         let request = whole(1, head("GET", "/", &[(name, value)]));
         check(&gateway, &upstream, &format!("{name}: {value}"), request, want).await;
     }
+    let mut takers = 0;
     for request in upstream.requests() {
-        for name in ["te", "http2-settings", "connection", "transfer-encoding"] {
+        for name in ["http2-settings", "transfer-encoding"] {
             assert_eq!(request.header(name), None);
         }
+        // What goes on is that the client takes trailers, in our own words.
+        let said = (request.header("te"), request.header("connection"));
+        assert!([(None, None), (Some("trailers"), Some("te"))].contains(&said), "{said:?}");
+        takers += usize::from(said.0.is_some());
     }
+    assert_eq!(takers, 1);
 }
 
 #[tokio::test]

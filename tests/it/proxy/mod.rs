@@ -10,6 +10,7 @@ mod reload;
 mod retries;
 mod streaming;
 mod timeouts;
+mod trailers;
 mod tunnels;
 mod upgrades;
 mod upstream_view;

@@ -21,7 +21,8 @@ impl Gate {
         self.0.send_replace(true);
     }
 
-    pub(super) async fn passed(&self) {
+    /// Waits until it is open.
+    pub async fn passed(&self) {
         let mut state = self.0.subscribe();
         state.wait_for(|open| *open).await.unwrap();
     }
