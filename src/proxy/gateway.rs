@@ -112,8 +112,11 @@ async fn try_handle(
     send(state, &forward, body, ticket).await
 }
 
-/// What hyper read away before anything else could see it.
-fn judge_raw_head(head: Option<Head>, framing: Framing) -> Result<(), Refusal> {
+/// Judges what hyper read away before anything else could see it.
+///
+/// # Errors
+/// When the head has more than one reading.
+pub fn judge_raw_head(head: Option<Head>, framing: Framing) -> Result<(), Refusal> {
     let head = head.ok_or(Refusal::BadRequest(UNFOLLOWED))?;
     if head.fragment {
         return Err(Refusal::AmbiguousPath(Ambiguity::Fragment));
@@ -237,7 +240,8 @@ fn announce_end(headers: &mut HeaderMap, closing: bool) {
 }
 
 /// Whether what follows on the connection could be read in more than one way. The frames of HTTP/2 cannot.
-fn leaves_framing_in_doubt(refusal: &Refusal, version: Version) -> bool {
+#[must_use]
+pub fn leaves_framing_in_doubt(refusal: &Refusal, version: Version) -> bool {
     version != Version::HTTP_2
         && matches!(
             refusal.code(),

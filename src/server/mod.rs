@@ -19,3 +19,4 @@ pub mod takeover;
 mod watched;
 
 pub use closing::{reset, turn_away};
+pub use watched::Watch;

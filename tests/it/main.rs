@@ -13,6 +13,7 @@ mod architecture;
 mod attack;
 mod cli;
 mod config;
+mod fuzz;
 mod guarantees;
 mod harness;
 mod http2;

@@ -33,7 +33,9 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn new(place: config::Endpoint, deadlines: Rc<Deadlines>) -> Self {
+    /// An endpoint without connections.
+    #[must_use]
+    pub fn new(place: config::Endpoint, deadlines: Rc<Deadlines>) -> Self {
         let host =
             if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.to_string() };
         let authority = match place.port {

@@ -2,11 +2,11 @@
 //!
 //! Everything here belongs to one worker; nothing is shared, nothing locked.
 
-mod chunked;
+pub mod chunked;
 mod endpoint;
 mod exchange;
 pub mod failure;
-mod head;
+pub mod head;
 #[cfg(test)]
 mod tests;
 mod wire;

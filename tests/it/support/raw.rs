@@ -193,6 +193,16 @@ impl Raw {
         self.leftover.drain(..len).collect()
     }
 
+    /// Reads so many bytes and keeps none of them.
+    pub async fn discard(&mut self, len: usize) {
+        let mut left = len;
+        while left > 0 {
+            let count = left.min(64 * 1024);
+            self.exactly(count).await;
+            left -= count;
+        }
+    }
+
     /// Reads exactly `len` bytes, or tells how the connection ended before them.
     pub async fn try_exactly(&mut self, len: usize) -> Result<Vec<u8>, Ending> {
         while self.leftover.len() < len {
