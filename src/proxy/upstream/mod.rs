@@ -91,9 +91,8 @@ impl Upstream {
     /// Makes what `config` names, taking over the endpoints, with their connections, that `old` has already.
     #[must_use]
     pub fn build(config: &config::Upstream, old: &[Rc<Self>], deadlines: &Rc<Deadlines>) -> Rc<Self> {
-        let alike = old.iter().filter(|upstream| upstream.protocol == config.protocol);
         let known = |place: &config::Endpoint| {
-            alike.clone().flat_map(|upstream| &upstream.endpoints).find(|endpoint| endpoint.place == *place)
+            old.iter().flat_map(|upstream| &upstream.endpoints).find(|endpoint| endpoint.place == *place)
         };
         let endpoint = |place: &config::Endpoint| {
             known(place)
