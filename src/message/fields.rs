@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::framing::undisguised;
 use super::names::{disguises, elements, folds_onto, starts_with};
+use super::subprotocol;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,8 @@ pub enum Fate {
     Credential,
     /// Says who is asking: dropped, then set.
     Identity,
+    /// `Sec-WebSocket-Protocol`, where it may hold a credential: dropped, then set without it.
+    Subprotocol,
     /// `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`: dropped, then set.
     Forwarded,
     /// The rest of the forwarding family: passes from trusted peers alone.
@@ -101,7 +104,18 @@ impl FieldRules {
     ) -> Self {
         let identity = identity.into_iter().map(|name| Configured::new(name, Fate::Identity));
         let credentials = credentials.into_iter().map(|name| Configured::new(name, Fate::Credential));
-        let configured: Box<[_]> = identity.chain(credentials).collect();
+        Self::of(identity.chain(credentials))
+    }
+
+    /// The same, for upstreams before which subprotocols may hold a credential.
+    #[must_use]
+    pub fn with_subprotocols(self) -> Self {
+        let name = HeaderName::from_static(subprotocol::FIELD);
+        Self::of(self.configured.into_iter().chain([Configured::new(&name, Fate::Subprotocol)]))
+    }
+
+    fn of(configured: impl Iterator<Item = Configured>) -> Self {
+        let configured: Box<[_]> = configured.collect();
         let lengths = configured.iter().fold(0, |bits, own| bits | 1 << (own.folded.len() % 64));
         Self { configured, lengths }
     }
@@ -112,7 +126,7 @@ impl FieldRules {
         let bytes = name.as_str().as_bytes();
         if self.lengths & 1 << (bytes.len() % 64) != 0 {
             match self.configured.iter().find(|own| folds_onto(bytes, &own.folded)) {
-                Some(own) if own.fate == Fate::Credential && own.name != *name => return Fate::Disguised,
+                Some(own) if own.fate != Fate::Identity && own.name != *name => return Fate::Disguised,
                 Some(own) => return own.fate,
                 None => {}
             }

@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -17,13 +17,16 @@ use super::upstream::{Endpoint, Exchange};
 #[derive(Debug)]
 pub struct Body {
     source: Source,
-    ticket: Box<Ticket>,
+    /// None behind a 101: the request goes on without this.
+    ticket: Option<Box<Ticket>>,
 }
 
 #[derive(Debug)]
 enum Source {
     Whole(Bytes),
     Stream(Stream),
+    /// It broke off, and what came before that is on its way.
+    Broken(Option<Failure>),
     Ended,
 }
 
@@ -39,13 +42,19 @@ impl Body {
     #[must_use]
     pub fn whole(bytes: Bytes, ticket: Box<Ticket>) -> Self {
         let source = if bytes.is_empty() { Source::Ended } else { Source::Whole(bytes) };
-        Self { source, ticket }
+        Self { source, ticket: Some(ticket) }
     }
 
     /// As the upstream sends it.
     #[must_use]
     pub fn stream(stream: Stream, ticket: Box<Ticket>) -> Self {
-        Self { source: Source::Stream(stream), ticket }
+        Self { source: Source::Stream(stream), ticket: Some(ticket) }
+    }
+
+    /// Nothing, of a request that goes on.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { source: Source::Ended, ticket: None }
     }
 }
 
@@ -55,30 +64,46 @@ impl HttpBody for Body {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let this = self.get_mut();
+        let Some(ticket) = &mut this.ticket else { return Poll::Ready(None) };
         let data = match &mut this.source {
             Source::Ended => return Poll::Ready(None),
+            Source::Broken(failure) => return Poll::Ready(failure.take().map(Err)),
             Source::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);
                 this.source = Source::Ended;
                 Some(Ok(bytes))
             }
             // Asked first, so that an answer that never pauses ends too.
-            Source::Stream(_) if this.ticket.poll_total(cx).is_ready() => Some(Err(Failure::TotalTimeout)),
-            Source::Stream(stream) => ready!(stream.exchange.poll_data(cx)),
+            Source::Stream(stream) => match ticket.poll_broken_off(cx) {
+                Poll::Ready(failure) => Some(Err(failure)),
+                Poll::Pending => match stream.exchange.poll_data(cx) {
+                    Poll::Ready(data) => data,
+                    Poll::Pending => {
+                        ticket.pauses(cx);
+                        return Poll::Pending;
+                    }
+                },
+            },
         };
         let frame = match data {
             Some(Ok(bytes)) => {
-                this.ticket.moved(bytes.len());
+                ticket.moved(bytes.len());
                 if this.source.has_come_whole() {
                     this.source.finish();
+                } else if matches!(this.source, Source::Stream(_)) {
+                    ticket.hands_over_part(cx);
                 }
                 Some(Ok(Frame::data(bytes)))
             }
             Some(Err(failure)) => {
-                if let Source::Stream(stream) = std::mem::replace(&mut this.source, Source::Ended) {
-                    this.ticket.broken(&failure, &stream.endpoint);
+                if let Source::Stream(stream) = &this.source {
+                    ticket.broken(&failure, &stream.endpoint);
                 }
-                Some(Err(failure))
+                this.source = Source::Broken(Some(failure));
+                // hyper drops what it has not sent when it is told of a failure: the answer's fields, if it comes at
+                // once. The client would be left with a connection that ended without an answer.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             None => {
                 this.source.finish();
@@ -94,7 +119,8 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Ended => SizeHint::with_exact(0),
+            Source::Ended | Source::Broken(None) => SizeHint::with_exact(0),
+            Source::Broken(Some(_)) => SizeHint::new(),
             Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Stream(stream) => {
                 stream.exchange.remaining().map_or_else(SizeHint::new, SizeHint::with_exact)

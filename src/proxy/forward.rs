@@ -2,17 +2,18 @@
 
 use http::header::COOKIE;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Version};
+use http::{HeaderName, HeaderValue, Method, Version};
 
 use super::plan::Plan;
 use super::upstream::Endpoint;
 use crate::auth::principal::Principal;
 use crate::auth::refusal::Refusal;
 use crate::authenticator::Valid;
-use crate::config::{HostField, Route};
+use crate::config::{HostField, Route, WebsocketCredential};
 use crate::message::Admission;
 use crate::message::fields::Fate;
-use crate::message::framing::Framing;
+use crate::message::framing::{Asked, Framing};
+use crate::message::upgrade::Upgrade;
 use crate::web::client_address::Trust;
 use crate::web::forwarded::Arrival;
 use crate::web::request_id::{self, RequestId};
@@ -23,6 +24,8 @@ pub struct Forward<'a> {
     pub parts: &'a Parts,
     pub route: &'a Route,
     pub framing: Framing,
+    /// The protocol that HTTP is to be left for.
+    pub upgrade: Option<&'a Upgrade<'a>>,
     plan: &'a Plan,
     admission: &'a Admission<'a>,
     principal: Option<&'a Principal>,
@@ -49,6 +52,7 @@ impl<'a> Forward<'a> {
             parts,
             route: plan.route(route).ok_or(Refusal::NoRoute)?,
             framing: admission.framing,
+            upgrade: None,
             plan,
             admission,
             principal: caller.map(Valid::principal),
@@ -56,6 +60,16 @@ impl<'a> Forward<'a> {
             request_id,
             traced: traceparent::is_well_formed(&parts.headers),
         })
+    }
+
+    /// What its answer can be.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        match self.upgrade {
+            Some(_) => Asked::Upgrade,
+            None if self.parts.method == Method::HEAD => Asked::Head,
+            None => Asked::Other,
+        }
     }
 
     /// Writes the request's line and fields.
@@ -76,6 +90,9 @@ impl<'a> Forward<'a> {
             Framing::None => {}
             Framing::Length(length) => field(out, "content-length", decimal(length, &mut [0; 20])),
             Framing::Chunked => field(out, "transfer-encoding", b"chunked"),
+        }
+        if let Some(upgrade) = self.upgrade {
+            upgrade.write(|name, value| field(out, name, value));
         }
         out.extend_from_slice(b"\r\n");
     }
@@ -111,6 +128,7 @@ impl<'a> Forward<'a> {
             Fate::Credential => self.route.forward_credential,
             Fate::Forwarding => self.arrival.trust == Trust::Trusted,
             Fate::Trace => self.traced,
+            Fate::Subprotocol => self.route.websocket_credential == WebsocketCredential::None,
             Fate::HopByHop
             | Fate::Framing
             | Fate::Host

@@ -40,6 +40,9 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
         loop {
             let Some(frame) = ready!(Pin::new(&mut self.incoming).poll_frame(cx)) else {
+                if self.carrier.is_end_of_body_doubtful() {
+                    return Poll::Ready(Some(Err(BodyFailure::DoubtfulEnd)));
+                }
                 self.ended = true;
                 return Poll::Ready(None);
             };

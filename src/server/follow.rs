@@ -1,7 +1,7 @@
 //! Following a client's bytes from message to message, beside hyper, for what hyper does not tell: a `#` in the target,
 //! which it cuts off; a `Content-Length` that is repeated or stands beside a `Transfer-Encoding`, which it removes; a
-//! line that ends with LF alone, which it takes; and whether a body that nobody
-//! read has come whole.
+//! line of a head or a trailer that ends with LF alone, which it takes; and whether a body that nobody read has come
+//! whole.
 //!
 //! It judges nothing: what is malformed hyper refuses, and the connection ends. It allocates for pipelined requests only.
 
@@ -37,6 +37,8 @@ pub struct Follower {
     in_target: bool,
     /// Heads that have come whole and are not taken yet.
     ready: VecDeque<Head>,
+    /// Whether the end of the last body could be read in more than one way.
+    doubtful_end: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +54,7 @@ enum Stage {
     Chunk(u64),
     /// Among the trailers.
     Trailers,
-    /// In a body that has no end that could be told; hyper refuses it.
+    /// In a body that has no end that could be told.
     Lost,
     /// In a head whose body has no end that could be told; hyper refuses it.
     LostInHead,
@@ -71,6 +73,11 @@ impl Follower {
         }
     }
 
+    /// Follows no more: what comes now is not HTTP.
+    pub fn stop(&mut self) {
+        *self = Self { stage: Stage::Lost, ..Self::default() };
+    }
+
     /// The oldest head that came whole and was not taken; `None` when the bytes could not be followed.
     pub fn next_head(&mut self) -> Option<Head> {
         self.ready.pop_front()
@@ -86,6 +93,13 @@ impl Follower {
     #[must_use]
     pub fn is_past_body(&self) -> bool {
         !self.ready.is_empty() || matches!(self.stage, Stage::Head | Stage::LostInHead)
+    }
+
+    /// Whether the body of the last head that was taken ends where another parser could see another end. Certain once hyper
+    /// has seen its own.
+    #[must_use]
+    pub fn is_end_doubtful(&self) -> bool {
+        self.doubtful_end && self.ready.is_empty()
     }
 
     fn skip<'a>(
@@ -119,6 +133,11 @@ impl Follower {
         }
         match self.stage {
             Stage::Size => self.end_size(),
+            // For whoever takes LF for an end, an empty line ends the trailers and a request follows.
+            Stage::Trailers if !self.line.ends_with_cr() => {
+                self.stage = Stage::Lost;
+                self.doubtful_end = true;
+            }
             Stage::Trailers if self.line.is_blank() => self.stage = Stage::Head,
             Stage::Head => self.end_head_line(),
             _ => {}
@@ -317,6 +336,33 @@ mod tests {
             assert!(follower.is_past_body() && !follower.has_begun_another());
             follower.take(b"G");
             assert!(follower.is_past_body() && follower.has_begun_another());
+        }
+    }
+
+    #[test]
+    fn trailers_that_end_with_lf_alone_leave_the_end_of_their_body_in_doubt() {
+        let head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for (body, doubtful) in [
+            (&b"0\r\n\r\n"[..], false),
+            (b"0\r\nX: y\r\n\r\n", false),
+            (b"0\r\n\nGET / HTTP/1.1\r\n\r\n", true),
+            (b"0\r\nX: y\n\r\n\r\n", true),
+            (b"0\r\nX: y\r\nZ: w\n\r\n", true),
+            (b"1\r\n\n\r\n0\r\n\r\n\n", false),
+        ] {
+            for step in 1..=body.len() {
+                let mut follower = Follower::default();
+                follower.take(&[head.as_slice(), b"0\r\n\r\n", head].concat());
+                for piece in body.chunks(step) {
+                    follower.take(piece);
+                }
+                assert!(
+                    follower.next_head().is_some() && !follower.is_end_doubtful(),
+                    "its own body is well"
+                );
+                assert!(follower.next_head().is_some());
+                assert_eq!(follower.is_end_doubtful(), doubtful, "{} by {step}", body.escape_ascii());
+            }
         }
     }
 

@@ -92,9 +92,14 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         writer.count_dropped(metrics.log_dropped());
         let line = [b'x'; 1024];
-        // Far more than the socket and the channel hold together.
-        (0..3 * WAITING).for_each(|_| writer.write(&line));
-        writer.flush(Duration::ZERO);
+        let (done, written) = sync_channel(1);
+        thread::spawn(move || {
+            // Far more than the socket and the channel hold together.
+            (0..3 * WAITING).for_each(|_| writer.write(&line));
+            writer.flush(Duration::ZERO);
+            done.send(())
+        });
+        assert_eq!(written.recv_timeout(Duration::from_secs(60)), Ok(()), "it waits for the destination");
         let text = metrics.render().unwrap();
         assert!(!text.contains("keyward_log_dropped_total 0"), "{text}");
         drop(theirs);

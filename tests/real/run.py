@@ -15,6 +15,7 @@ from pathlib import Path
 
 import forwarding
 import refusals
+import tunnels
 from services import Gateway, Services
 from suite import Suite
 
@@ -41,6 +42,7 @@ def main():
                 suite.make_keys()
                 gateway.serve()
             forwarding.checks(suite)
+            tunnels.checks(suite)
             refusals.checks(suite)
         except Exception:
             traceback.print_exc()

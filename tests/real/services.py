@@ -27,6 +27,11 @@ def tool(name):
     return found
 
 
+def node_modules():
+    """The environment in which Node finds the packages that tests/setup installs: beside this Python's own."""
+    return {**os.environ, "NODE_PATH": str(Path(sys.prefix).parent / "real-node" / "node_modules")}
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -92,7 +97,7 @@ class Services:
         self.wait_for_port(process, port)
 
     def start_backend(self, name, command):
-        process = self.spawn(name, command, stdout=subprocess.PIPE, text=True)
+        process = self.spawn(name, command, stdout=subprocess.PIPE, text=True, env=node_modules())
         port = process.stdout.readline().strip()
         assert port.isdigit(), f"{name} did not start: {self.log(name)}"
         self.direct[name] = f"http://127.0.0.1:{port}"
@@ -101,6 +106,8 @@ class Services:
         self.start_nginx()
         self.start_backend("py", [sys.executable, HERE / "backends/backend.py"])
         self.start_backend("node", [tool("node"), HERE / "backends/backend.js"])
+        self.start_backend("wspy", [sys.executable, HERE / "backends/websocket_server.py"])
+        self.start_backend("wsjs", [tool("node"), HERE / "backends/websocket_server.js"])
 
     def wait_for_port(self, process, port):
         def listening():
@@ -257,6 +264,20 @@ routes:
   - name: node
     match: { path_prefix: /node }
     upstream: node
+  - name: wspy
+    match: { path_prefix: /wspy }
+    upstream: wspy
+  - name: wspy_page
+    match: { path_prefix: /wspy/page }
+    upstream: wspy
+    websocket_credential: subprotocol
+  - name: wsjs
+    match: { path_prefix: /wsjs }
+    upstream: wsjs
+  - name: wsjs_page
+    match: { path_prefix: /wsjs/page }
+    upstream: wsjs
+    websocket_credential: subprotocol
   - name: reads
     match: { path: /py/reads, methods: [GET] }
     upstream: py

@@ -2,6 +2,7 @@
 //! error. Extensions and trailers are read and dropped.
 
 use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderName, HeaderValue};
 
 /// The longest line of a chunk's size with its extensions, in bytes.
 const SIZE_LINE_MAX: usize = 512;
@@ -75,6 +76,8 @@ impl Decoder {
                     *seen += line.len() + 2;
                     if line.is_empty() {
                         *self = Self::End;
+                    } else if !is_field(&line) {
+                        return Err(Malformed("a trailer is no field"));
                     }
                 }
                 Self::End => return Ok(Step::End),
@@ -98,6 +101,13 @@ fn take_line(buf: &mut BytesMut, max: usize) -> Result<Option<BytesMut>, Malform
         return Err(Malformed("a line of the chunked coding has control bytes"));
     }
     Ok(Some(line))
+}
+
+/// Whether a line has a field's name, and a value without control bytes.
+fn is_field(line: &[u8]) -> bool {
+    let Some(colon) = line.iter().position(|byte| *byte == b':') else { return false };
+    let (name, value) = line.split_at_checked(colon).unwrap_or_default();
+    HeaderName::from_bytes(name).is_ok() && HeaderValue::from_bytes(value).is_ok()
 }
 
 fn chunk_size(line: &[u8]) -> Result<u64, Malformed> {
@@ -169,6 +179,12 @@ mod tests {
             b"10000000000000000\r\n",
             b"4;a\rb\r\nWiki\r\n0\r\n\r\n",
             b"0\r\nX: y\n\r\n",
+            b"0\r\nnonsense\r\n\r\n",
+            b"0\r\nX : y\r\n\r\n",
+            b"0\r\n X: y\r\n\r\n",
+            b"0\r\nX: y\r\n z\r\n\r\n",
+            b"0\r\n: y\r\n\r\n",
+            b"0\r\nX: \x01\r\n\r\n",
             b"4\r\nWiki\n0\r\n\r\n",
         ] {
             assert!(decode(wire, 1).is_err(), "{}", wire.escape_ascii());

@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use http_body::Body;
 use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
 
 use super::chunked::{Decoder, Step};
 use super::failure::{BodyFailure, Failure};
@@ -198,11 +199,18 @@ where
     /// The connection, if another request can follow on it: everything was sent and read, nothing stands behind it.
     pub fn into_reusable(self) -> Option<Wire> {
         let complete = matches!(self.rest, Rest::Nothing | Rest::Length(0));
-        let sent = self.body.is_none()
-            && self.data.is_empty()
-            && self.tail.is_empty()
-            && self.wire.unsent().is_empty();
+        let sent = self.has_sent_all();
         (complete && sent && self.keep_alive && !self.deaf && self.wire.read.is_empty()).then_some(self.wire)
+    }
+
+    /// Whether all of the request is sent.
+    pub fn has_sent_all(&self) -> bool {
+        self.body.is_none() && self.data.is_empty() && self.tail.is_empty() && self.wire.unsent().is_empty()
+    }
+
+    /// The socket, and what came on it behind the answer, when HTTP is left.
+    pub fn into_parts(self) -> (TcpStream, BytesMut) {
+        self.wire.into_parts()
     }
 
     /// Writes what can be written. Only the client's faults end the exchange here: an endpoint that stops reading may

@@ -19,6 +19,9 @@ pub enum BodyFailure {
     /// The client broke it off or framed it wrongly.
     #[error("the client's body broke off")]
     Broken(#[source] Broken),
+    /// Its end is in doubt.
+    #[error("a trailer of the client's body ends with LF alone")]
+    DoubtfulEnd,
 }
 
 /// Why an exchange with an endpoint gave no answer, or no whole one.
@@ -57,6 +60,9 @@ pub enum Failure {
     /// The client's body is at fault.
     #[error(transparent)]
     Body(#[from] BodyFailure),
+    /// The credential ended meanwhile.
+    #[error("the credential no longer holds ({})", .0.code().as_str())]
+    Fallen(Refusal),
 }
 
 impl Failure {
@@ -75,7 +81,7 @@ impl Failure {
     /// Whether the client, not the endpoint, is at fault.
     #[must_use]
     pub const fn is_clients(&self) -> bool {
-        matches!(self, Self::SlowClient | Self::Body(_))
+        matches!(self, Self::SlowClient | Self::Body(_) | Self::Fallen(_))
     }
 
     /// What the client is told.
@@ -86,8 +92,9 @@ impl Failure {
             Self::Timeout | Self::TotalTimeout => Refusal::UpstreamTimeout,
             Self::Closed { .. } | Self::Malformed(_) | Self::Truncated(_) => Refusal::UpstreamProtocolError,
             Self::SlowClient => Refusal::RequestTimeout,
+            Self::Fallen(refusal) => refusal.clone(),
             Self::Body(BodyFailure::TooLarge { limit }) => Refusal::BodyTooLarge { limit: *limit },
-            Self::Body(BodyFailure::Broken(_)) => {
+            Self::Body(BodyFailure::Broken(_) | BodyFailure::DoubtfulEnd) => {
                 Refusal::BadRequest("The body broke off or is framed wrongly. Send the request again.")
             }
         }
@@ -99,7 +106,11 @@ impl From<Failure> for Reason {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Body(BodyFailure::TooLarge { .. }) => Self::ENHANCE_YOUR_CALM,
-            Failure::Timeout | Failure::TotalTimeout | Failure::SlowClient | Failure::Body(_) => Self::CANCEL,
+            Failure::Timeout
+            | Failure::TotalTimeout
+            | Failure::SlowClient
+            | Failure::Body(_)
+            | Failure::Fallen(_) => Self::CANCEL,
             Failure::Connect(_)
             | Failure::ConnectTimeout
             | Failure::Closed { .. }

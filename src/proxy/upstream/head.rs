@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use memchr::memchr_iter;
@@ -10,6 +10,7 @@ use memchr::memchr_iter;
 use super::failure::Failure;
 use crate::message::fields::{self, ResponseFate};
 use crate::message::framing::{self, Asked, Protocol, ResponseFraming};
+use crate::message::upgrade;
 
 /// The most bytes of an answer's fields.
 const HEAD_MAX: usize = 64 * 1024;
@@ -25,6 +26,8 @@ pub struct Head {
     pub headers: HeaderMap,
     pub framing: ResponseFraming,
     pub keep_alive: bool,
+    /// Of a 101 the protocol that it names.
+    pub protocol: Option<Box<[u8]>>,
 }
 
 /// Takes the fields of a final answer from the front of `buf`; `None` while they are incomplete. Interim answers are
@@ -34,7 +37,10 @@ pub fn take(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
         match take_one(buf, asked)? {
             None => return Ok(None),
             Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
-                return Err(Failure::Malformed("it switches protocols unasked"));
+                return match asked {
+                    Asked::Upgrade => Ok(Some(head)),
+                    Asked::Head | Asked::Other => Err(Failure::Malformed("it switches protocols unasked")),
+                };
             }
             Some(head) if head.status.is_informational() => {}
             Some(head) => return Ok(Some(head)),
@@ -69,8 +75,12 @@ fn take_one(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
     }
     let protocol = if answer.version == Some(1) { Protocol::Http11 } else { Protocol::Http10 };
     let pairs = answer.headers.iter().map(|field| (field.name.as_bytes(), field.value));
-    let framing = framing::response(asked, status.as_u16(), protocol, pairs)
+    let framing = framing::response(asked, status.as_u16(), protocol, pairs.clone())
         .map_err(|why| Failure::Malformed(why.0))?;
+    let announced = match status {
+        StatusCode::SWITCHING_PROTOCOLS => upgrade::announced(pairs).map(Box::from),
+        _ => None,
+    };
     let (mut few, mut many) = ([Span::default(); FIELDS_FEW], Vec::new());
     let spans = match few.get_mut(..answer.headers.len()) {
         Some(enough) => enough,
@@ -86,7 +96,8 @@ fn take_one(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
     let block = buf.split_to(length).freeze();
     let (headers, persistence) = collect(&block, spans.iter())?;
     let keep_alive = persistence.unwrap_or(protocol == Protocol::Http11);
-    Ok(Some(Head { status, headers, framing, keep_alive: keep_alive && framing != ResponseFraming::Close }))
+    let keep_alive = keep_alive && framing != ResponseFraming::Close;
+    Ok(Some(Head { status, headers, framing, keep_alive, protocol: announced }))
 }
 
 /// Where a field lies in the block of fields; offsets fit because the block is bounded by [`HEAD_MAX`].
@@ -108,6 +119,13 @@ impl Span {
 
 fn cut(block: &Bytes, (start, end): (u32, u32)) -> Bytes {
     block.slice(start as usize..end as usize)
+}
+
+/// A length that was read, without the zeros before it: a reader could take it for an octal number.
+fn canonical(mut value: Bytes) -> Bytes {
+    let zeros = value.iter().take_while(|digit| **digit == b'0').count();
+    value.advance(zeros.min(value.len().saturating_sub(1)));
+    value
 }
 
 /// The end-to-end fields, their values sharing the block, and what `Connection` says of keeping the connection.
@@ -132,6 +150,7 @@ fn collect<'a>(
             }
         };
         let name = name.map_err(|_| Failure::Malformed("it has a field without a proper name"))?;
+        let value = if name == CONTENT_LENGTH { canonical(value) } else { value };
         let value = HeaderValue::from_maybe_shared(value)
             .map_err(|_| Failure::Malformed("it has a field with control bytes"))?;
         if name == CONTENT_LENGTH {
@@ -190,6 +209,15 @@ mod tests {
             let fields: Vec<_> =
                 head.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
             assert_eq!(fields, [("set-cookie", "a"), ("set-cookie", "b"), ("content-length", "4")]);
+        }
+    }
+
+    #[test]
+    fn a_length_is_passed_on_in_one_spelling() {
+        for (sent, canonical) in [("3", "3"), ("003", "3"), ("0", "0"), ("000", "0"), ("0100", "100")] {
+            let (outcome, _) =
+                read(format!("HTTP/1.1 200 OK\r\nContent-Length: {sent}\r\n\r\n").as_bytes(), 100);
+            assert_eq!(outcome.unwrap().expect("it is whole").headers["content-length"], canonical, "{sent}");
         }
     }
 

@@ -35,6 +35,7 @@ use crate::telemetry::pace::Pace;
 /// What is to be sent. The fields are written anew for each attempt, since they can name the endpoint.
 pub struct Outgoing<'a, B, W> {
     pub method: &'a Method,
+    pub asked: Asked,
     pub framing: Framing,
     pub body: Option<B>,
     pub write_head: W,
@@ -100,7 +101,7 @@ impl Upstream {
         B: Body<Data = Bytes, Error = BodyFailure> + Unpin,
         W: Fn(&mut Vec<u8>, &Endpoint),
     {
-        let asked = if outgoing.method == Method::HEAD { Asked::Head } else { Asked::Other };
+        let asked = outgoing.asked;
         let first = self.next.get();
         self.next.set(first.wrapping_add(1));
         let look = if outgoing.method.is_idempotent() { Look::Known } else { Look::Ask };

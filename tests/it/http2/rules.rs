@@ -308,7 +308,18 @@ async fn connect_is_refused_and_its_connection_lives() {
         ("without an authority", vec![connect], Refused(400, "bad_request")),
         ("with a length", vec![connect, authority, ("content-length", "0")], Refused(400, "bad_request")),
         ("with a path", vec![connect, PSEUDO[1], authority, PSEUDO[3]], Reset),
-        ("extended", vec![connect, PSEUDO[1], authority, PSEUDO[3], (":protocol", "websocket")], Reset),
+        // Whatever opens a tunnel is told among the tests of WebSockets.
+        (
+            "extended, unknown",
+            vec![connect, PSEUDO[1], authority, PSEUDO[3], (":protocol", "foo")],
+            Refused(400, "bad_request"),
+        ),
+        ("extended, without a path", vec![connect, PSEUDO[1], authority, (":protocol", "websocket")], Reset),
+        (
+            "a protocol of no CONNECT",
+            vec![PSEUDO[0], PSEUDO[1], authority, PSEUDO[3], (":protocol", "websocket")],
+            Reset,
+        ),
     ] {
         check(&gateway, &upstream, name, whole(1, fields(&list)), want).await;
     }

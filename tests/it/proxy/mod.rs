@@ -10,6 +10,8 @@ mod reload;
 mod retries;
 mod streaming;
 mod timeouts;
+mod tunnels;
+mod upgrades;
 mod upstream_view;
 
 /// One route that anybody may use, for tests that are not about credentials.

@@ -10,6 +10,7 @@ pub mod http;
 pub mod keys;
 pub mod raw;
 pub mod upstream;
+pub mod websocket;
 
 use std::time::Duration;
 
