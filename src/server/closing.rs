@@ -35,13 +35,15 @@ pub(super) async fn linger(stream: &mut TcpStream) {
     if stream.shutdown().await.is_err() {
         return;
     }
-    // On the heap: as an array it would be part of every connection's future from its beginning.
-    let mut scrap = vec![0; 16 * 1024];
+    // On the heap: as an array it would be part of every connection's future from its beginning. Not filled: that would
+    // make memory resident which nobody has touched, for each of many that end together.
+    let mut scrap = Vec::with_capacity(16 * 1024);
     let mut left = LINGER_BYTES;
     let mut until = pin!(tokio::time::sleep(LINGER));
     while left > 0 {
+        scrap.clear();
         let read = tokio::select! {
-            read = stream.read(&mut scrap) => read,
+            read = stream.read_buf(&mut scrap) => read,
             () = &mut until => return,
         };
         match read {
