@@ -101,8 +101,10 @@ pub(super) async fn serve<H, F, B>(
     match end {
         End::Failed(error) => {
             tracing::debug!(peer = %session.conn().peer, %error, "a client connection failed");
-            // So that its client learns why.
-            linger(&mut stream).await;
+            // So that its client learns why; behind a broken socket there is nobody.
+            if !error.is_io() {
+                linger(&mut stream).await;
+            }
         }
         End::Done if has_unread(&stream) => linger(&mut stream).await,
         End::Done | End::Closed => {}
