@@ -16,7 +16,10 @@ pub mod fields;
 pub mod framing;
 pub mod host;
 mod names;
+pub mod subprotocol;
 pub mod target;
+pub mod trailers;
+pub mod upgrade;
 
 #[cfg(test)]
 mod tests;
@@ -93,6 +96,7 @@ const EXPECTATION: &str = "The Expect field holds something else than 100-contin
 const TRACE_BODY: &str = "A TRACE request has no body. Leave it out.";
 const PADDED: &str = "A field's value begins or ends with white space, which HTTP/2 forbids. Leave it out.";
 const CONNECTION_FIELD: &str = "The request has a connection field, which HTTP/2 does not have.";
+const NO_NAME: &str = "The request has a field name with a quotation mark, which no name has. Leave it out.";
 
 /// Reads a request's head once.
 ///
@@ -111,7 +115,7 @@ pub fn admit<'a>(parts: &'a Parts, limits: &Limits) -> Result<Admission<'a>, Ref
     if parts.headers.len() > limits.header_count {
         return Err(Refusal::HeadersTooLarge);
     }
-    check_form(&parts.uri)?;
+    check_form(&parts.uri, protocol)?;
     let line_bytes = parts.method.as_str().len() + target_bytes;
     let fields = Reading::of(&parts.headers, protocol, limits.headers.saturating_sub(line_bytes))?;
     let framing = fields.framing.request(protocol)?;
@@ -160,12 +164,19 @@ fn target_length(uri: &Uri) -> usize {
 }
 
 /// Origin form and absolute form pass; asterisk form (`OPTIONS *`, `PRI *`) and authority form do not.
-fn check_form(uri: &Uri) -> Result<(), Refusal> {
+fn check_form(uri: &Uri, protocol: Protocol) -> Result<(), Refusal> {
     let scheme = match uri.scheme_str() {
         None => uri.authority().is_none(),
         Some(scheme) => matches!(scheme, "http" | "https"),
     };
-    if scheme && uri.path().starts_with('/') { Ok(()) } else { Err(Refusal::BadRequest(NOT_A_PATH)) }
+    // A URL may do without a path before its query, `:path` may not (RFC 9113 §8.3.1).
+    let has_path = protocol != Protocol::Http2
+        || uri.path_and_query().is_some_and(|target| target.as_str().starts_with('/'));
+    if scheme && has_path && uri.path().starts_with('/') {
+        Ok(())
+    } else {
+        Err(Refusal::BadRequest(NOT_A_PATH))
+    }
 }
 
 /// Whether white space stands at either end: no part of the value in HTTP/1.1, and forbidden in HTTP/2 (RFC 9113 §8.2.1).
@@ -229,6 +240,10 @@ impl<'a> Reading<'a> {
             }
             "expect" if framing::is_continue(value.as_bytes()) => self.expects = true,
             "expect" => return Err(Refusal::BadRequest(EXPECTATION)),
+            // h2 takes it for a token's character.
+            _ if protocol == Protocol::Http2 && bytes.contains(&b'"') => {
+                return Err(Refusal::BadRequest(NO_NAME));
+            }
             _ => framing::undisguised(bytes)?,
         }
         Ok(())

@@ -92,6 +92,21 @@ fn an_upgrade_needs_http_1_1_one_field_its_connection_option_and_no_body() {
 }
 
 #[test]
+fn http_2_has_no_path_without_a_slash() {
+    let query = parts(&row("", "GET http://a?b=c 2", &[]));
+    assert_eq!(admit(&query, &LIMITS).unwrap_err().code(), Code::BadRequest);
+    assert!(admit(&parts(&row("", "GET http://a?b=c", &[HOST])), &LIMITS).is_ok(), "a URL without a path");
+}
+
+#[test]
+fn http_2_has_no_quotation_mark_in_a_name() {
+    let mut request = parts(&row("", "GET http://a/ 2", &[]));
+    assert!(admit(&request, &LIMITS).is_ok());
+    request.headers.insert(HeaderName::from_lowercase(b"x\"x").unwrap(), HeaderValue::from_static("1"));
+    assert_eq!(admit(&request, &LIMITS).unwrap_err().code(), Code::BadRequest);
+}
+
+#[test]
 fn what_is_admitted() {
     for row in [
         row("origin form", "GET /", &[HOST]),

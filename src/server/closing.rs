@@ -1,15 +1,27 @@
 //! Ending a connection so that its client sees what it was told last.
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Bytes of an unread body that are taken and thrown away so that the client sees its answer instead of a reset.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
+/// So many at once.
+const SCRAP: usize = 16 * 1024;
 /// How long that may take.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// Makes the end of a socket a reset, which no reader takes for the end of what was sent, and throws away what waits to
+/// be sent.
+pub fn reset(stream: &TcpStream) {
+    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
 
 /// Whether bytes have come that nobody read.
 pub(super) fn has_unread(stream: &TcpStream) -> bool {
@@ -29,13 +41,11 @@ pub(super) async fn linger(stream: &mut TcpStream) {
     if stream.shutdown().await.is_err() {
         return;
     }
-    // On the heap: as an array it would be part of every connection's future from its beginning.
-    let mut scrap = vec![0; 16 * 1024];
     let mut left = LINGER_BYTES;
     let mut until = pin!(tokio::time::sleep(LINGER));
     while left > 0 {
         let read = tokio::select! {
-            read = stream.read(&mut scrap) => read,
+            read = poll_fn(|cx| poll_discard(stream, cx)) => read,
             () = &mut until => return,
         };
         match read {
@@ -43,4 +53,13 @@ pub(super) async fn linger(stream: &mut TcpStream) {
             Ok(count) => left = left.saturating_sub(count),
         }
     }
+}
+
+/// Takes what has come and forgets it; 0 is the end. Room for it is there only meanwhile: who is ended may be many, and
+/// most of them send nothing.
+fn poll_discard(stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    let mut room = [MaybeUninit::uninit(); SCRAP];
+    let mut scrap = ReadBuf::uninit(&mut room);
+    ready!(Pin::new(stream).poll_read(cx, &mut scrap))?;
+    Poll::Ready(Ok(scrap.filled().len()))
 }

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 const SMALL: usize = 4096;
 
 /// What wants to know what moves on a socket.
-pub(super) trait Watch {
+pub trait Watch {
     /// These bytes came.
     fn came(&self, bytes: &[u8]);
     /// A write came to this.

@@ -64,7 +64,8 @@ impl TrustedProxies {
 
 /// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`.
 fn parse_entry(entry: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(entry).ok()?;
+    // A zone (`%eth0`) means something on the machine that wrote it alone.
+    let text = std::str::from_utf8(entry).ok().filter(|text| !text.contains('%'))?;
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
     let address = text.parse().ok().or_else(bracketed).or_else(with_port)?;
@@ -165,6 +166,7 @@ mod tests {
             "::1]",
             "[1.2.3.4]",
             "fe80::1%eth0",
+            "[fe80::1%1]:80",
             "1.2.3.4 5.6.7.8",
             "\"1.2.3.4\"",
             "for=1.2.3.4",

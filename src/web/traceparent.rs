@@ -12,7 +12,7 @@ pub fn is_well_formed(headers: &HeaderMap) -> bool {
     }
 }
 
-/// `version-traceid-parentid-flags` in lower-case hex; later versions may go on after a further `-`.
+/// `version-traceid-parentid-flags` in lower-case hex; later versions may go on after a further `-`, visibly.
 fn is_valid(value: &[u8]) -> bool {
     let Some((known, rest)) = value.split_at_checked(55) else { return false };
     let mut parts = known.split(|byte| *byte == b'-');
@@ -21,7 +21,9 @@ fn is_valid(value: &[u8]) -> bool {
     else {
         return false;
     };
-    let rest_fits = rest.is_empty() || (version != b"00" && rest.starts_with(b"-"));
+    let visible = |byte: &u8| byte.is_ascii_graphic() && *byte != b',';
+    let rest_fits =
+        rest.is_empty() || (version != b"00" && rest.starts_with(b"-") && rest.iter().all(visible));
     is_hex(version, 2)
         && version != b"ff"
         && is_hex(trace, 32)
@@ -74,6 +76,9 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
             "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01more",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0g",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-\u{e9}",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-a b",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-a,b",
             "00_4bf92f3577b34da6a3ce929d0e0e4736_00f067aa0ba902b7_01",
             "0-04bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "\u{e9}\u{e9}-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",

@@ -61,16 +61,18 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def start(kind, folder, upstream_port, keyward=None, upstream_protocol="http1", extra="", cores=1):
+def start(
+    kind, folder, upstream_port, keyward=None, upstream_protocol="http1", extra="", cores=1, other_port=None
+):
     """Runs a proxy while the `with` block lasts.
 
     `keyward` is its binary. `extra` is added to the configuration: top-level sections of Keyward's, directives of nginx's
     `http` block, lines of HAProxy's `defaults`. `cores` is how many processors it may use, `None` for all of them.
-    `upstream_protocol` is `http1` or `http2` (prior knowledge).
+    `upstream_protocol` is `http1` or `http2` (prior knowledge). `other_port` is a second upstream's, for `/other/`.
     """
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    ports = Ports(public=free_port(), h2=free_port(), admin=free_port(), upstream=upstream_port)
+    ports = Ports(public=free_port(), h2=free_port(), admin=free_port(), upstream=upstream_port, other=other_port)
     proxy = STARTERS[kind](folder, ports, keyward, upstream_protocol, extra, cores)
     try:
         wait_until_ready(proxy)
@@ -85,6 +87,7 @@ class Ports:
     h2: int
     admin: int
     upstream: int
+    other: int | None
 
 
 def start_keyward(folder, ports, binary, protocol, extra, cores):
@@ -147,7 +150,9 @@ def filled(template, ports, folder, token, protocol):
         "haproxy_protocol": {"http1": "", "http2": "proto h2"}[protocol],
         "nginx_pass": {"http1": "proxy_pass http", "http2": "grpc_pass grpc"}[protocol],
     }
-    for name, value in values.items():
+    for place, text in OTHER.items():
+        template = template.replace(place, text if ports.other else "")
+    for name, value in {**values, "other": ports.other}.items():
         template = template.replace(f"@{name}@", str(value))
     return template
 
@@ -231,6 +236,25 @@ def children(pid):
         return []
 
 
+# What a second upstream adds, by where it is added.
+OTHER = {
+    "@keyward_other_upstream@": """
+  - name: other
+    endpoints: [{ url: "http://127.0.0.1:@other@" }]""",
+    "@keyward_other_route@": """
+  - name: other
+    match: { path_prefix: /other }
+    upstream: other""",
+    "@nginx_other_upstream@": "upstream other { server 127.0.0.1:@other@; keepalive 32; }",
+    "@nginx_other_route@": """location /other/ {
+            if ($admitted = 0) { return 401; }
+            proxy_pass http://other;
+        }""",
+    "@haproxy_other_route@": "use_backend other if { path_beg /other/ }",
+    "@haproxy_other_upstream@": """backend other
+    server other 127.0.0.1:@other@""",
+}
+
 KEYWARD = """
 listeners:
   - name: public
@@ -239,8 +263,8 @@ admin: { address: "127.0.0.1:@admin@" }
 store: { sqlite: { path: data/keyward.db } }
 upstreams:
   - name: upstream
-    endpoints: [{ url: "http://127.0.0.1:@upstream@"@keyward_protocol@ }]
-routes:
+    endpoints: [{ url: "http://127.0.0.1:@upstream@"@keyward_protocol@ }]@keyward_other_upstream@
+routes:@keyward_other_route@
   - name: public
     match: { path_prefix: /public }
     auth: public
@@ -273,6 +297,7 @@ http {
         server 127.0.0.1:@upstream@;
         keepalive 32;
     }
+    @nginx_other_upstream@
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     proxy_set_header Host $host;
@@ -287,6 +312,7 @@ http {
     server {
         listen 127.0.0.1:@port@;
         listen 127.0.0.1:@h2_port@ http2;
+        @nginx_other_route@
         location /public/ {
             @nginx_pass@://behind;
         }
@@ -324,7 +350,9 @@ frontend public
     http-request set-header X-Forwarded-Port %[dst_port]
     http-request set-header X-Forwarded-Proto http
     http-request set-header X-Real-IP %[src]
+    @haproxy_other_route@
     default_backend behind
 backend behind
     server upstream 127.0.0.1:@upstream@ @haproxy_protocol@
+@haproxy_other_upstream@
 """

@@ -78,10 +78,15 @@ def read_options():
     parser.add_argument("--proxy", action="append", type=target, required=True, metavar="KIND[=BIN]")
     parser.add_argument("--suite", type=lambda names: names.split(","), default=suites(), metavar="NAMES")
     parser.add_argument("--only", default="", metavar="WORDS")
+    parser.add_argument("--slow", type=int, default=2000, metavar="N", help="slow clients of each kind; below 1000 of all together")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--self-test", action="store_true")
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--seconds", type=float, help="how long each flood lasts")
+    parser.add_argument("--untimed", action="store_true", help="measure times, and do not judge them")
     options = parser.parse_args()
+    for proxy in options.proxy:
+        proxy.seconds, proxy.slow, proxy.timed = options.seconds, options.slow, not options.untimed
     for suite in options.suite:
         if suite not in suites():
             parser.error(f"there is no suite {suite}: {', '.join(suites())}")

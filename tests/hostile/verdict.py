@@ -29,6 +29,9 @@ class Target:
 
     kind: str
     keyward: str | None = None  # Keyward's binary
+    slow: int = 2000  # slow clients of each kind
+    seconds: float | None = None  # how long what is measured lasts; `None`: as the suite likes
+    timed: bool = True  # whether times are judged
 
 
 def table(results):

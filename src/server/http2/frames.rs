@@ -11,7 +11,9 @@ mod tests;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
+const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
@@ -40,7 +42,7 @@ pub(super) struct Frames {
     table: Table,
     /// Heads that have begun or ended.
     number: u64,
-    /// Whether the heads could not be followed.
+    /// Whether the heads could not be followed, or nothing followed the preface that could.
     lost: bool,
     /// The stream that was opened last.
     last: u32,
@@ -120,6 +122,11 @@ impl Frames {
         self.number
     }
 
+    /// Whether what comes cannot be followed any more.
+    pub(super) const fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     /// Whether the path of a stream's request had a fragment; `None` when its head was not followed. Streams are asked for
     /// in their order, each once.
     pub(super) fn had_fragment(&mut self, stream: u32) -> Option<bool> {
@@ -167,7 +174,9 @@ impl Frames {
         self.known = 0;
         let [a, b, c, ..] = self.header;
         self.left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-        self.lost |= self.left > FRAME_MAX;
+        // The client's settings are part of the preface (RFC 9113 §3.4); h2 does without.
+        let opens = self.stage != Stage::Opening || self.kind() == SETTINGS && !self.has(ACK);
+        self.lost |= self.left > FRAME_MAX || !opens;
         let carries = match self.kind() {
             DATA => self.left > 0 || self.has(END_STREAM),
             _ => self.is_of_head(),

@@ -49,8 +49,14 @@ impl Receiving {
         }
         let trailers = ready!(self.body.poll_trailers(cx)).map_err(Broken::Http2).transpose();
         self.rest = Rest::Nothing;
-        if matches!(trailers, Some(Ok(_))) && self.stream.had_pseudo_trailers() {
-            return Poll::Ready(Some(Err(Broken::PseudoTrailers)));
+        if let Some(Ok(trailers)) = &trailers {
+            if self.stream.had_pseudo_trailers() {
+                return Poll::Ready(Some(Err(Broken::PseudoTrailers)));
+            }
+            // h2 takes it for a token's character.
+            if trailers.keys().any(|name| name.as_str().contains('"')) {
+                return Poll::Ready(Some(Err(Broken::NamelessTrailer)));
+            }
         }
         Poll::Ready(trailers.map(|trailers| trailers.map(Frame::trailers)))
     }

@@ -112,6 +112,11 @@ impl Session {
         }
     }
 
+    /// Whether what the client sends could be read in another way than h2 does: nothing more of it is served.
+    pub(super) fn is_lost(&self) -> bool {
+        self.frames.borrow().is_lost()
+    }
+
     /// Whether the client takes back what it asks for, over and over, or sends what nobody needs.
     pub(super) fn is_abused(&self) -> bool {
         self.taken_back.get() > TAKEN_BACK || self.credit.is_gone()

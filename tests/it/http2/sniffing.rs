@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use super::open_with;
 use crate::proxy::PUBLIC;
 use crate::support::frames::{
-    self, ACK, END_STREAM, Frames, HEADERS, NO_TABLE, PREFACE, SETTINGS, frame, get,
+    self, ACK, END_STREAM, Frames, GOAWAY, HEADERS, NO_TABLE, PING, PREFACE, PROTOCOL_ERROR, SETTINGS, frame,
+    get,
 };
 use crate::support::gateway::Gateway;
 use crate::support::raw::Ending;
@@ -53,6 +54,28 @@ async fn a_preface_is_known_however_its_bytes_arrive() {
     let mut pieces: Vec<_> = preface.chunks(1).collect();
     pieces.push(rest);
     answered(&gateway, &pieces).await;
+}
+
+/// The client's settings are part of its preface (RFC 9113 §3.4).
+#[tokio::test]
+async fn what_comes_before_the_settings_ends_the_connection() {
+    let upstream = Upstream::echo().await;
+    let gateway = Gateway::with(&upstream, PUBLIC).await;
+    let settled = frames::settings(&[NO_TABLE]);
+    for (name, first) in [
+        ("a request", get(1)),
+        ("an answer to settings", frame(SETTINGS, ACK, 0, b"")),
+        ("a ping", frame(PING, 0, 0, [0; 8])),
+        ("an unknown frame", frame(0xfe, 0, 0, b"")),
+    ] {
+        let mut raw = gateway.raw().await;
+        raw.send([PREFACE, &first, &settled, &get(3)].concat()).await;
+        let (bytes, _) = raw.rest().await;
+        let code = [&[0, 0, 8, GOAWAY, 0, 0, 0, 0, 0][..], &[0, 0, 0]].concat();
+        let told = bytes.windows(code.len()).any(|seen| seen == code);
+        assert!(told && bytes.ends_with(&PROTOCOL_ERROR.to_be_bytes()), "{name}: {bytes:?}");
+        assert_eq!(upstream.requests(), [], "{name}");
+    }
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ async fn length_beside_chunks_is_refused_or_read_in_one_way() {
     assert_eq!(upstream.requests()[1].on_connection, 0, "the connection was used again");
 }
 
-/// The head has gone out: all that can be done is not to end the answer well.
+/// The head goes out: all that can be done is not to end the answer well.
 async fn breaks_off(name: &str, fault: Answer, expected: &str) {
     let upstream = faulty(fault).await;
     let gateway = Gateway::with(&upstream, PUBLIC).await;
@@ -169,6 +169,20 @@ async fn an_answer_that_breaks_off_in_its_body_never_looks_whole() {
     }
     breaks_off("a chunk longer than its size", chunked("1\r\nabc\r\n0\r\n\r\n").then_linger(), "shorta")
         .await;
+}
+
+/// A connection that closes without an answer is one on which clients ask again.
+#[tokio::test]
+async fn an_answer_that_comes_and_breaks_off_at_once_goes_out_as_far_as_it_came() {
+    for fault in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort",
+        "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nshort\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nshort\r\nzz\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+    ] {
+        breaks_off(fault, Answer::bytes(fault).then_close(), "short").await;
+    }
 }
 
 #[tokio::test]
