@@ -112,7 +112,7 @@ fn decide(decision: &Decision, headers: &HeaderMap, front: &Front, clock: &Clock
     let path = target::canonical(black_box("/v7/orders/4711")).ok()?;
     let route = decision.route("api.example.com", &Method::GET, &path).ok()?;
     let time = (clock.tick(), clock.now());
-    let entry = decision.authenticate(route, headers, front, time).now_or_never()?.ok()??;
+    let entry = decision.authenticate(route, headers, Ok(None), front, time).now_or_never()?.ok()??;
     Some(decision.authorize(route, entry.principal(), Ipv4Addr::LOCALHOST.into()).is_ok())
 }
 

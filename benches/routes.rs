@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderValue, Method};
-use keyward::config::{Auth, HostField, HostPattern, PathPattern, Route};
+use keyward::config::{Auth, HostField, HostPattern, PathPattern, Route, WebsocketCredential};
 use keyward::routes::{Found, Table};
 
 fn route(host: usize, index: usize) -> Route {
@@ -23,6 +23,8 @@ fn route(host: usize, index: usize) -> Route {
         host: HostField::Fixed(HeaderValue::from_static("x")),
         allow: Vec::new(),
         forward_credential: false,
+        upgrades: Vec::new(),
+        websocket_credential: WebsocketCredential::None,
     }
 }
 

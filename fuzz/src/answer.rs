@@ -74,7 +74,7 @@ fn chunks<'a>(mut buf: BytesMut, mut pieces: impl Iterator<Item = &'a [u8]>) -> 
                 assert!(!data.is_empty(), "an empty piece would look like the end");
                 body.extend_from_slice(&data);
             }
-            Ok(Step::End) => {
+            Ok(Step::End(_)) => {
                 buf.extend(pieces.flatten());
                 return Body::Whole(body, buf.to_vec());
             }

@@ -188,17 +188,19 @@ fn judge_several(data: &[u8], basic: Basic) {
     let all: Vec<_> = fields.iter().cloned().chain(bare).collect();
     let words = || all.iter().filter(|read| matches!(read, Ok(Field::Word(_) | Field::Decoded(_))));
     let expected_to_fail = fields.len() > 1 || all.iter().any(Result::is_err) || words().count() > 1;
-    DECISIONS.with(|decisions| match decisions[usize::from(basic == Basic::Read)].presented(&headers) {
-        Err(_) => assert!(expected_to_fail, "refused for nothing"),
-        Ok(Presented::Nothing(_)) => assert!(!expected_to_fail && words().count() == 0),
-        Ok(Presented::One(word)) => {
-            assert!(!expected_to_fail);
-            let one = match words().next() {
-                Some(Ok(Field::Word(word))) => (*word).to_owned(),
-                Some(Ok(Field::Decoded(word))) => word.clone(),
-                other => panic!("a credential out of {other:?}"),
-            };
-            assert_eq!(*word, one);
+    DECISIONS.with(|decisions| {
+        match decisions[usize::from(basic == Basic::Read)].presented(&headers, Ok(None)) {
+            Err(_) => assert!(expected_to_fail, "refused for nothing"),
+            Ok(Presented::Nothing(_)) => assert!(!expected_to_fail && words().count() == 0),
+            Ok(Presented::One(word)) => {
+                assert!(!expected_to_fail);
+                let one = match words().next() {
+                    Some(Ok(Field::Word(word))) => (*word).to_owned(),
+                    Some(Ok(Field::Decoded(word))) => word.clone(),
+                    other => panic!("a credential out of {other:?}"),
+                };
+                assert_eq!(*word, one);
+            }
         }
     });
 }

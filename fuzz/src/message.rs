@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use keyward::message;
 use keyward::message::framing::Framing;
 use keyward::proxy::gateway;
-use keyward::proxy::request_body::RequestBody;
+use keyward::proxy::request_body::{RequestBody, Trailers};
 use keyward::server::Watch;
 use keyward::server::carrier::Carrier;
 use keyward::server::conn::Conn;
@@ -87,8 +87,10 @@ async fn handle(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, incoming) = request.into_parts();
     let head = conn.request_started(bed.plan.connection);
-    let mut body = (!incoming.is_end_stream())
-        .then(|| RequestBody::new(incoming, None, Rc::default(), Carrier::Connection(Rc::clone(conn))));
+    let mut body = (!incoming.is_end_stream()).then(|| {
+        let carrier = Carrier::Connection(Rc::clone(conn));
+        RequestBody::new(incoming, None, Rc::default(), carrier, Trailers::of(&parts.headers, &bed.plan))
+    });
     let follows = if body.is_some() { message::Body::Follows } else { message::Body::None };
     let forwarded = message::admit(&parts, &bed.plan.message).and_then(|mut admission| {
         admission.knows_body(follows, &parts.method)?;

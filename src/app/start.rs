@@ -184,7 +184,8 @@ fn start_workers(
     log: &AccessLog,
     metrics: &Arc<Metrics>,
 ) -> Result<Vec<Handle>, StartError> {
-    let shared = Arc::new(Shared::default());
+    let tunnels = descriptors::limit().map_or(usize::MAX, descriptors::tunnels);
+    let shared = Arc::new(Shared::new(tunnels));
     let most = most_connections(plan.config.max.connections);
     let mut workers = Vec::new();
     for number in 0..count {

@@ -21,6 +21,8 @@ pub enum Malformed {
     NotVisibleAscii,
     /// More than [`CREDENTIAL_MAX`] bytes.
     TooLong,
+    /// Nothing stands behind the name that a subprotocol carries a credential under.
+    EmptySubprotocol,
     /// `Basic` is configured, and its value is not a key as user name with an empty password.
     BadBasic,
 }
@@ -41,6 +43,9 @@ impl Malformed {
                 "The credential has characters that no credential contains (spaces, control or non-ASCII bytes). Copy it again."
             }
             Self::TooLong => "The credential is longer than 8 KiB. Copy it again.",
+            Self::EmptySubprotocol => {
+                "The subprotocol keyward.bearer. holds no credential. Offer: keyward.bearer.YOUR_KEY"
+            }
             Self::BadBasic => {
                 "The Basic credential cannot be read. Send the API key as user name and an empty password."
             }

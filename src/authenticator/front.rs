@@ -62,6 +62,33 @@ impl Front {
         self.cached(&digest, clock.tick(), clock.now()).unwrap_or(Err(Denied::Unavailable))
     }
 
+    /// Tells of each of many validations whether it still holds, all at this moment and without asking anybody. One that
+    /// does not may be good all the same: [`again`](Self::again) tells.
+    pub fn standing(&self) -> impl Fn(&Valid) -> bool {
+        let view = self.shared.view(self.shared.clock.tick(), self.shared.clock.now());
+        move |entry| match entry.standing(&self.shared.marks, &view) {
+            _ if view.reach == Reach::Nothing => false,
+            Standing::Fresh | Standing::Ageing => true,
+            Standing::Old => view.reach == (Reach::Held { stale: true }),
+            Standing::Expired { .. } | Standing::Changed => false,
+        }
+    }
+
+    /// Whether the store was away for so long that nothing is served any more.
+    #[must_use]
+    pub fn serves_nothing(&self) -> bool {
+        self.shared.contact.reach(self.shared.clock.tick()) == Reach::Nothing
+    }
+
+    /// Validates once more what a validation was about, as a request would.
+    pub async fn again(&self, entry: &Valid) -> Verdict {
+        let clock = &self.shared.clock;
+        match self.cached(entry.digest(), clock.tick(), clock.now()) {
+            Some(verdict) => verdict,
+            None => self.load(*entry.digest()).await,
+        }
+    }
+
     /// Adds this worker's counts up and drops a few entries that can serve no more. For the worker's tick.
     pub fn flush(&self) {
         self.tally.flush(&self.shared.totals);

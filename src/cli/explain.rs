@@ -18,9 +18,10 @@ use crate::auth::scope::Scope;
 use crate::authenticator::{Authenticator, Front, Health, Valid};
 use crate::clock::Clock;
 use crate::config::{Auth, Config};
-use crate::decision::Presented;
+use crate::decision::{Offered, Presented};
 use crate::message;
 use crate::proxy::plan::Plan;
+use crate::proxy::upgrade;
 use crate::store::SharedStore;
 use crate::store::sqlite::{Open, SqliteStore};
 use crate::web::client_address::{self, Trust};
@@ -196,8 +197,17 @@ async fn judge(
     let Some(route) = plan.route(index) else { return Err(Refusal::NoRoute) };
     story.route = Some(route.name.to_string());
     story.tell("auth", wants(&route.auth));
-    story.tell("credential", presented(plan, parts));
-    let entry = plan.decision.authenticate(index, &parts.headers, front, (clock.tick(), clock.now())).await?;
+    let upgrade = match admission.upgrade {
+        Some(protocol) => upgrade::over_http1(protocol, parts, &admission, route)?,
+        None => None,
+    };
+    if admission.upgrade.is_some() {
+        story.tell("upgrade", if upgrade.is_some() { "is asked for" } else { "is not asked for here" });
+    }
+    let offered = upgrade.as_ref().map_or(Ok(None), |upgrade| upgrade.credential());
+    story.tell("credential", presented(plan, parts, offered));
+    let now = (clock.tick(), clock.now());
+    let entry = plan.decision.authenticate(index, &parts.headers, offered, front, now).await?;
     match &entry {
         None => story.tell("caller", "anonymous"),
         Some(entry) => {
@@ -236,8 +246,8 @@ fn wants(auth: &Auth) -> String {
     }
 }
 
-fn presented(plan: &Plan, parts: &Parts) -> String {
-    match plan.decision.presented(&parts.headers) {
+fn presented(plan: &Plan, parts: &Parts, offered: Offered<'_>) -> String {
+    match plan.decision.presented(&parts.headers, offered) {
         Ok(Presented::Nothing(None)) => "none was sent".to_owned(),
         Ok(Presented::Nothing(Some(scheme))) => format!("none was sent; the scheme {scheme} is not read"),
         Ok(Presented::One(word)) => match plan.decision.digest(&word) {

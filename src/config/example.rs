@@ -49,7 +49,9 @@ fn head(key: &Key) -> String {
             format!("# {name}: {}", scalar(text))
         }
         Shape::Scalar { text, .. } => format!("{name}: {}", scalar(text)),
-        Shape::Scalars { .. } => format!("{name}: []"),
+        Shape::Scalars { default, .. } => {
+            format!("{name}: [{}]", default.iter().map(|item| scalar(item)).collect::<Vec<_>>().join(", "))
+        }
         Shape::Tagged { default, .. } => format!("{name}: {default}"),
         Shape::Section(_) | Shape::Sections { .. } | Shape::Map { .. } => format!("{name}:"),
     }

@@ -187,11 +187,22 @@ impl IdentityHeaders {
 pub struct Upstream {
     /// Its name in routes and metrics.
     pub name: Arc<str>,
+    /// What is spoken to its servers.
+    pub protocol: UpstreamProtocol,
     /// At least one.
     pub endpoints: Vec<Endpoint>,
 }
 
-/// One server, reached over HTTP/1.1 in clear.
+/// What is spoken to the servers of an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, known beforehand (RFC 9113 §3.3).
+    Http2,
+}
+
+/// One server, reached in clear.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     /// An IP address or a DNS name, without brackets.
@@ -221,6 +232,19 @@ pub struct Route {
     pub allow: Vec<Ambiguity>,
     /// Whether the upstream receives the credential itself.
     pub forward_credential: bool,
+    /// Protocols that a connection may be upgraded to, in lower case, such as `websocket`.
+    pub upgrades: Vec<Box<str>>,
+    /// Where else the handshake of a WebSocket may carry its credential.
+    pub websocket_credential: WebsocketCredential,
+}
+
+/// Where the handshake of a WebSocket may carry its credential, besides the places that every request has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebsocketCredential {
+    /// Nowhere.
+    None,
+    /// As `keyward.bearer.KEY` among the subprotocols it offers: all that a browser's WebSocket can send.
+    Subprotocol,
 }
 
 /// A host as a route names it: lower case, without port.
@@ -301,6 +325,8 @@ pub struct Timeouts {
     pub total: Option<Duration>,
     /// Keeping an unused connection to an endpoint.
     pub upstream_idle: Duration,
+    /// Between bytes in a tunnel, in either direction.
+    pub tunnel_idle: Duration,
 }
 
 /// Every limit of size and number.
@@ -320,6 +346,8 @@ pub struct Max {
     pub streams: u32,
     /// Requests at once.
     pub in_flight: usize,
+    /// Tunnels at once.
+    pub tunnels: usize,
 }
 
 /// Logging.

@@ -64,8 +64,8 @@ fn form(shape: &Shape) -> Value {
             }
             schema
         }
-        Shape::Scalars { schema } => {
-            json!({ "type": "array", "items": schema, "uniqueItems": true, "default": [] })
+        Shape::Scalars { schema, default } => {
+            json!({ "type": "array", "items": schema, "uniqueItems": true, "default": default })
         }
         Shape::Section(keys) => object(keys),
         Shape::Sections { keys, least } => {

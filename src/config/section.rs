@@ -172,11 +172,38 @@ impl<'a> Section<'a> {
         match &mut self.mode {
             Mode::Read(reader) => reader.scalars(key, kind),
             Mode::Describe(keys) => {
-                let shape = Shape::Scalars { schema: kind.schema() };
+                let shape = Shape::Scalars { schema: kind.schema(), default: Vec::new() };
                 keys.push(Key { name: key, comment, shape, presence: Presence::Optional });
                 Vec::new()
             }
         }
+    }
+
+    /// A list of scalars that holds something by default, nothing in it twice.
+    pub fn scalars_or<K: Kind>(
+        &mut self,
+        key: &'static str,
+        kind: &K,
+        default: Vec<K::Value>,
+        comment: &'static str,
+    ) -> Vec<Placed<K::Value>>
+    where
+        K::Value: PartialEq,
+    {
+        let at = self.at();
+        match &mut self.mode {
+            Mode::Read(reader) => {
+                if reader.entry(key).is_some() {
+                    return reader.scalars(key, kind);
+                }
+            }
+            Mode::Describe(keys) => {
+                let shown = default.iter().map(|value| kind.show(value)).collect();
+                let shape = Shape::Scalars { schema: kind.schema(), default: shown };
+                keys.push(Key { name: key, comment, shape, presence: Presence::Optional });
+            }
+        }
+        default.into_iter().map(|value| Placed::default(value, at)).collect()
     }
 
     /// A section whose keys all have defaults.

@@ -47,6 +47,9 @@ pub enum Presented<'a> {
     One(Cow<'a, str>),
 }
 
+/// The credential that stands in a place that only some requests have, if it can be read.
+pub type Offered<'a> = Result<Option<&'a str>, Malformed>;
+
 impl Decision {
     /// Compiles what `config` says of routes and credentials.
     #[must_use]
@@ -105,8 +108,8 @@ impl Decision {
         }
     }
 
-    /// Finds and validates the credential of a request on `route`; `None` is anonymous. On a cached credential this
-    /// does not wait.
+    /// Finds and validates the credential of a request on `route`; `None` is anonymous. `offered` is what stands in none
+    /// of `headers` that always may hold one. On a cached credential this does not wait.
     ///
     /// # Errors
     /// When the route wants a credential and there is none, or the one there is does not hold.
@@ -114,6 +117,7 @@ impl Decision {
         &self,
         route: usize,
         headers: &HeaderMap,
+        offered: Offered<'_>,
         front: &Front,
         (now, wall): (Tick, Timestamp),
     ) -> Result<Option<Arc<Valid>>, Refusal> {
@@ -122,7 +126,7 @@ impl Decision {
             Some(Auth::Optional(_)) => true,
             Some(Auth::Required(_)) | None => false,
         };
-        match self.presented(headers).map_err(Refusal::InvalidRequest)? {
+        match self.presented(headers, offered).map_err(Refusal::InvalidRequest)? {
             Presented::Nothing(_) if optional => Ok(None),
             Presented::Nothing(scheme) => Err(Refusal::MissingCredentials { scheme }),
             Presented::One(word) => self.validate(&word, front, (now, wall)).await.map(Some),
@@ -162,7 +166,11 @@ impl Decision {
     ///
     /// # Errors
     /// When there are several, or one that cannot be read.
-    pub fn presented<'a>(&self, headers: &'a HeaderMap) -> Result<Presented<'a>, Malformed> {
+    pub fn presented<'a>(
+        &self,
+        headers: &'a HeaderMap,
+        offered: Offered<'a>,
+    ) -> Result<Presented<'a>, Malformed> {
         let mut found = Presented::Nothing(None);
         let mut fields = headers.get_all(AUTHORIZATION).iter();
         if let Some(value) = fields.next() {
@@ -183,7 +191,11 @@ impl Decision {
                 _ => {}
             }
         }
-        Ok(found)
+        match (offered?, &found) {
+            (None, _) => Ok(found),
+            (Some(word), Presented::Nothing(_)) => Ok(Presented::One(word.into())),
+            (Some(_), Presented::One(_)) => Err(Malformed::Several),
+        }
     }
 
     /// Judges what a validated credential may do on `route`, from `client`.

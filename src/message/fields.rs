@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::framing::undisguised;
 use super::names::{disguises, elements, folds_onto, starts_with};
+use super::subprotocol;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,10 @@ pub enum Fate {
     Pass,
     /// Belongs to the client's connection: dropped.
     HopByHop,
+    /// `TE`: of it, only that trailers are taken goes on.
+    Te,
+    /// `Trailer`: goes on where trailers can, less the names of those that do not.
+    Trailer,
     /// Decides where the body ends: written anew.
     Framing,
     /// `Host`: set as the route says.
@@ -28,6 +33,8 @@ pub enum Fate {
     Credential,
     /// Says who is asking: dropped, then set.
     Identity,
+    /// `Sec-WebSocket-Protocol`, where it may hold a credential: dropped, then set without it.
+    Subprotocol,
     /// `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`: dropped, then set.
     Forwarded,
     /// The rest of the forwarding family: passes from trusted peers alone.
@@ -47,6 +54,8 @@ pub enum ResponseFate {
     Pass,
     /// Belongs to the upstream's connection: dropped.
     HopByHop,
+    /// `Trailer`: goes on where trailers can, less the names of those that do not.
+    Trailer,
     /// Decides where the body ends: written anew.
     Framing,
     /// `X-Request-Id`: dropped, then set.
@@ -101,7 +110,18 @@ impl FieldRules {
     ) -> Self {
         let identity = identity.into_iter().map(|name| Configured::new(name, Fate::Identity));
         let credentials = credentials.into_iter().map(|name| Configured::new(name, Fate::Credential));
-        let configured: Box<[_]> = identity.chain(credentials).collect();
+        Self::of(identity.chain(credentials))
+    }
+
+    /// The same, for upstreams before which subprotocols may hold a credential.
+    #[must_use]
+    pub fn with_subprotocols(self) -> Self {
+        let name = HeaderName::from_static(subprotocol::FIELD);
+        Self::of(self.configured.into_iter().chain([Configured::new(&name, Fate::Subprotocol)]))
+    }
+
+    fn of(configured: impl Iterator<Item = Configured>) -> Self {
+        let configured: Box<[_]> = configured.collect();
         let lengths = configured.iter().fold(0, |bits, own| bits | 1 << (own.folded.len() % 64));
         Self { configured, lengths }
     }
@@ -112,7 +132,7 @@ impl FieldRules {
         let bytes = name.as_str().as_bytes();
         if self.lengths & 1 << (bytes.len() % 64) != 0 {
             match self.configured.iter().find(|own| folds_onto(bytes, &own.folded)) {
-                Some(own) if own.fate == Fate::Credential && own.name != *name => return Fate::Disguised,
+                Some(own) if own.fate != Fate::Identity && own.name != *name => return Fate::Disguised,
                 Some(own) => return own.fate,
                 None => {}
             }
@@ -146,6 +166,10 @@ fn connection_fate(name: &[u8]) -> Fate {
     }
     if is_framing(name) {
         Fate::Framing
+    } else if name.eq_ignore_ascii_case(b"te") {
+        Fate::Te
+    } else if name.eq_ignore_ascii_case(b"trailer") {
+        Fate::Trailer
     } else if is_hop_by_hop(name) {
         Fate::HopByHop
     } else {
@@ -188,7 +212,8 @@ pub fn response_fate(name: &[u8]) -> ResponseFate {
         }
         b'c' | b'h' | b'k' | b'p' | b't' | b'u' => match connection_fate(name) {
             Fate::Framing => ResponseFate::Framing,
-            Fate::HopByHop => ResponseFate::HopByHop,
+            Fate::HopByHop | Fate::Te => ResponseFate::HopByHop,
+            Fate::Trailer => ResponseFate::Trailer,
             _ => ResponseFate::Pass,
         },
         _ => ResponseFate::Pass,
@@ -201,10 +226,7 @@ fn is_framing(name: &[u8]) -> bool {
 
 /// RFC 9110 §7.6.1, and what else concerns one connection alone; `Proxy-…` fields speak to Keyward.
 fn is_hop_by_hop(name: &[u8]) -> bool {
-    let plain = name.eq_ignore_ascii_case(b"connection")
-        || name.eq_ignore_ascii_case(b"te")
-        || name.eq_ignore_ascii_case(b"trailer")
-        || name.eq_ignore_ascii_case(b"upgrade");
+    let plain = name.eq_ignore_ascii_case(b"connection") || name.eq_ignore_ascii_case(b"upgrade");
     plain
         || undisguised(name).is_err()
         || folds_onto(name, b"keep-alive")

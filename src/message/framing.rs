@@ -178,6 +178,8 @@ pub fn response<'a>(
 pub enum Asked {
     /// `HEAD`: the answer has no body, whatever its fields say.
     Head,
+    /// To leave HTTP for another protocol, too.
+    Upgrade,
     /// Any other method.
     Other,
 }

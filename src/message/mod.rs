@@ -16,7 +16,10 @@ pub mod fields;
 pub mod framing;
 pub mod host;
 mod names;
+pub mod subprotocol;
 pub mod target;
+pub mod trailers;
+pub mod upgrade;
 
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,10 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::request_body::RequestBody;
@@ -17,7 +18,8 @@ use super::upstream::{Endpoint, Exchange};
 #[derive(Debug)]
 pub struct Body {
     source: Source,
-    ticket: Box<Ticket>,
+    /// None behind a 101: the request goes on without this.
+    ticket: Option<Box<Ticket>>,
 }
 
 #[derive(Debug)]
@@ -32,7 +34,7 @@ enum Source {
 /// An answer that is still coming.
 #[derive(Debug)]
 pub struct Stream {
-    pub exchange: Box<Exchange<RequestBody>>,
+    pub exchange: Exchange<RequestBody>,
     pub endpoint: Rc<Endpoint>,
 }
 
@@ -41,13 +43,19 @@ impl Body {
     #[must_use]
     pub fn whole(bytes: Bytes, ticket: Box<Ticket>) -> Self {
         let source = if bytes.is_empty() { Source::Ended } else { Source::Whole(bytes) };
-        Self { source, ticket }
+        Self { source, ticket: Some(ticket) }
     }
 
     /// As the upstream sends it.
     #[must_use]
     pub fn stream(stream: Stream, ticket: Box<Ticket>) -> Self {
-        Self { source: Source::Stream(stream), ticket }
+        Self { source: Source::Stream(stream), ticket: Some(ticket) }
+    }
+
+    /// Nothing, of a request that goes on.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { source: Source::Ended, ticket: None }
     }
 }
 
@@ -57,6 +65,7 @@ impl HttpBody for Body {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let this = self.get_mut();
+        let Some(ticket) = &mut this.ticket else { return Poll::Ready(None) };
         let data = match &mut this.source {
             Source::Ended => return Poll::Ready(None),
             Source::Broken(failure) => return Poll::Ready(failure.take().map(Err)),
@@ -66,20 +75,30 @@ impl HttpBody for Body {
                 Some(Ok(bytes))
             }
             // Asked first, so that an answer that never pauses ends too.
-            Source::Stream(_) if this.ticket.poll_total(cx).is_ready() => Some(Err(Failure::TotalTimeout)),
-            Source::Stream(stream) => ready!(stream.exchange.poll_data(cx)),
+            Source::Stream(stream) => match ticket.poll_broken_off(cx) {
+                Poll::Ready(failure) => Some(Err(failure)),
+                Poll::Pending => match stream.exchange.poll_data(cx) {
+                    Poll::Ready(data) => data,
+                    Poll::Pending => {
+                        ticket.pauses(cx);
+                        return Poll::Pending;
+                    }
+                },
+            },
         };
         let frame = match data {
             Some(Ok(bytes)) => {
-                this.ticket.moved(bytes.len());
+                ticket.moved(bytes.len());
                 if this.source.has_come_whole() {
                     this.source.finish();
+                } else if matches!(this.source, Source::Stream(_)) {
+                    ticket.hands_over_part(cx);
                 }
                 Some(Ok(Frame::data(bytes)))
             }
             Some(Err(failure)) => {
                 if let Source::Stream(stream) = &this.source {
-                    this.ticket.broken(&failure, &stream.endpoint);
+                    ticket.broken(&failure, &stream.endpoint);
                 }
                 this.source = Source::Broken(Some(failure));
                 // hyper drops what it has not sent when it is told of a failure: the answer's fields, if it comes at
@@ -88,8 +107,9 @@ impl HttpBody for Body {
                 return Poll::Pending;
             }
             None => {
+                let trailers = this.source.take_trailers();
                 this.source.finish();
-                None
+                trailers.map(|trailers| Ok(Frame::trailers(trailers)))
             }
         };
         Poll::Ready(frame)
@@ -113,15 +133,18 @@ impl HttpBody for Body {
 
 impl Source {
     fn has_come_whole(&self) -> bool {
-        matches!(self, Self::Stream(stream) if stream.exchange.remaining() == Some(0))
+        matches!(self, Self::Stream(stream) if stream.exchange.has_ended())
+    }
+
+    fn take_trailers(&mut self) -> Option<HeaderMap> {
+        let Self::Stream(stream) = self else { return None };
+        stream.exchange.take_trailers()
     }
 
     /// Gives the connection back, if it can carry another request.
     fn finish(&mut self) {
-        if let Self::Stream(stream) = std::mem::replace(self, Self::Ended)
-            && let Some(wire) = stream.exchange.into_reusable()
-        {
-            stream.endpoint.give_back(wire);
+        if let Self::Stream(stream) = std::mem::replace(self, Self::Ended) {
+            stream.exchange.finish(&stream.endpoint);
         }
     }
 }

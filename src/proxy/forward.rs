@@ -1,18 +1,23 @@
 //! What the upstream receives: the request as sent, less what may not pass, plus what Keyward says.
 
-use http::header::COOKIE;
+mod http2;
+
+use http::header::{COOKIE, TE, TRAILER};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Version};
+use http::{HeaderName, HeaderValue, Method, Request, Version};
 
 use super::plan::Plan;
-use super::upstream::Endpoint;
+use super::upstream::failure::Failure;
+use super::upstream::{Endpoint, WriteHead};
 use crate::auth::principal::Principal;
 use crate::auth::refusal::Refusal;
 use crate::authenticator::Valid;
-use crate::config::{HostField, Route};
+use crate::config::{HostField, Route, WebsocketCredential};
 use crate::message::Admission;
 use crate::message::fields::Fate;
-use crate::message::framing::Framing;
+use crate::message::framing::{Asked, Framing};
+use crate::message::trailers::{self, Nominated};
+use crate::message::upgrade::Upgrade;
 use crate::web::client_address::Trust;
 use crate::web::forwarded::Arrival;
 use crate::web::request_id::{self, RequestId};
@@ -23,6 +28,8 @@ pub struct Forward<'a> {
     pub parts: &'a Parts,
     pub route: &'a Route,
     pub framing: Framing,
+    /// The protocol that HTTP is to be left for.
+    pub upgrade: Option<&'a Upgrade<'a>>,
     plan: &'a Plan,
     admission: &'a Admission<'a>,
     principal: Option<&'a Principal>,
@@ -49,6 +56,7 @@ impl<'a> Forward<'a> {
             parts,
             route: plan.route(route).ok_or(Refusal::NoRoute)?,
             framing: admission.framing,
+            upgrade: None,
             plan,
             admission,
             principal: caller.map(Valid::principal),
@@ -58,26 +66,23 @@ impl<'a> Forward<'a> {
         })
     }
 
-    /// Writes the request's line and fields.
-    pub fn write(&self, out: &mut Vec<u8>, endpoint: &Endpoint) {
-        out.reserve(1024);
-        self.write_line(out);
-        let host = match &self.route.host {
+    /// What its answer can be.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        match self.upgrade {
+            Some(_) => Asked::Upgrade,
+            None if self.parts.method == Method::HEAD => Asked::Head,
+            None => Asked::Other,
+        }
+    }
+
+    /// What the upstream is to take the request for.
+    fn host<'b>(&'b self, endpoint: &'b Endpoint) -> &'b [u8] {
+        match &self.route.host {
             HostField::Client => self.admission.host.sent().as_bytes(),
             HostField::Upstream => endpoint.authority.as_bytes(),
             HostField::Fixed(name) => name.as_bytes(),
-        };
-        field(out, "host", host);
-        self.write_passing(out);
-        self.write_identity(out);
-        self.arrival.write(&self.parts.headers, |name, value| field(out, name, value));
-        field(out, request_id::FIELD, self.request_id.as_bytes());
-        match self.framing {
-            Framing::None => {}
-            Framing::Length(length) => field(out, "content-length", decimal(length, &mut [0; 20])),
-            Framing::Chunked => field(out, "transfer-encoding", b"chunked"),
         }
-        out.extend_from_slice(b"\r\n");
     }
 
     fn write_line(&self, out: &mut Vec<u8>) {
@@ -95,23 +100,35 @@ impl<'a> Forward<'a> {
     /// remove any of it.
     fn write_passing(&self, out: &mut Vec<u8>) {
         let crumbled = self.parts.version == Version::HTTP_2;
+        let (mut about_trailers, mut crumbs) = (false, false);
         for (name, value) in &self.parts.headers {
-            if self.passes(name) && !(crumbled && name == COOKIE) {
-                field(out, name.as_str(), value.as_bytes());
+            let fate = self.plan.fields.fate(name);
+            about_trailers |= matches!(fate, Fate::Te | Fate::Trailer);
+            match self.passes(fate, name) {
+                true if crumbled && name == COOKIE => crumbs = true,
+                true => field(out, name.as_str(), value.as_bytes()),
+                false => {}
             }
         }
-        if crumbled && self.passes(&COOKIE) {
+        if crumbs {
             self.write_crumbs(out);
+        }
+        // What leaves HTTP has no trailers, and one `Connection` field alone.
+        if about_trailers && self.upgrade.is_none() {
+            self.write_about_trailers(out);
         }
     }
 
-    fn passes(&self, name: &HeaderName) -> bool {
-        let passes = match self.plan.fields.fate(name) {
+    fn passes(&self, fate: Fate, name: &HeaderName) -> bool {
+        let passes = match fate {
             Fate::Pass => true,
             Fate::Credential => self.route.forward_credential,
             Fate::Forwarding => self.arrival.trust == Trust::Trusted,
             Fate::Trace => self.traced,
+            Fate::Subprotocol => self.route.websocket_credential == WebsocketCredential::None,
             Fate::HopByHop
+            | Fate::Te
+            | Fate::Trailer
             | Fate::Framing
             | Fate::Host
             | Fate::Expect
@@ -121,6 +138,31 @@ impl<'a> Forward<'a> {
             | Fate::Disguised => false,
         };
         passes && !self.admission.connection.names(name)
+    }
+
+    /// Whether the client takes trailers, and which it will send.
+    fn write_about_trailers(&self, out: &mut Vec<u8>) {
+        if self.takes_trailers() {
+            // RFC 9110 §10.1.4: on HTTP/1.1 it concerns the connection.
+            field(out, "connection", b"te");
+            field(out, "te", b"trailers");
+        }
+        if let Some(names) = self.announced_trailers().filter(|_| self.framing == Framing::Chunked) {
+            field(out, "trailer", names.as_bytes());
+        }
+    }
+
+    fn takes_trailers(&self) -> bool {
+        let mut said = self.parts.headers.get_all(TE).into_iter();
+        self.parts.version != Version::HTTP_10 && said.any(|value| trailers::accepted(value.as_bytes()))
+    }
+
+    fn announced_trailers(&self) -> Option<HeaderValue> {
+        let headers = &self.parts.headers;
+        let fields = headers.get_all(TRAILER).into_iter().map(HeaderValue::as_bytes);
+        let nominated = Nominated::of(headers);
+        let passes = |name: &_| trailers::passes_up(name, &self.plan.fields);
+        trailers::announcement(fields, &nominated, passes).filter(|_| !nominated.has(&TRAILER))
     }
 
     /// The crumbs that HTTP/2 may break a `Cookie` into, as the one field that HTTP/1.1 knows (RFC 9113 §8.2.3).
@@ -138,19 +180,44 @@ impl<'a> Forward<'a> {
 
     /// Who is asking. An anonymous request carries none of these: whatever the client sent under their names has not
     /// passed.
-    fn write_identity(&self, out: &mut Vec<u8>) {
+    fn identify(&self, mut field: impl FnMut(&HeaderName, &str)) {
         let Some(principal) = self.principal else { return };
         let names = &self.plan.config.identity_headers;
         let identity = &principal.identity;
-        field(out, names.subject.as_str(), identity.account().as_bytes());
-        field(out, names.credential.as_str(), identity.credential().as_bytes());
+        field(&names.subject, identity.account());
+        field(&names.credential, identity.credential());
         if let Some(client) = identity.client() {
-            field(out, names.client.as_str(), client.as_bytes());
+            field(&names.client, client);
         }
         if !identity.scopes().is_empty() {
-            field(out, names.scopes.as_str(), identity.scopes().as_bytes());
+            field(&names.scopes, identity.scopes());
         }
-        field(out, names.method.as_str(), principal.method.as_str().as_bytes());
+        field(&names.method, principal.method.as_str());
+    }
+}
+
+impl WriteHead for &Forward<'_> {
+    fn http1(&self, out: &mut Vec<u8>, endpoint: &Endpoint) {
+        out.reserve(1024);
+        self.write_line(out);
+        field(out, "host", self.host(endpoint));
+        self.write_passing(out);
+        self.identify(|name, value| field(out, name.as_str(), value.as_bytes()));
+        self.arrival.write(&self.parts.headers, |name, value| field(out, name, value));
+        field(out, request_id::FIELD, self.request_id.as_bytes());
+        match self.framing {
+            Framing::None => {}
+            Framing::Length(length) => field(out, "content-length", decimal(length, &mut [0; 20])),
+            Framing::Chunked => field(out, "transfer-encoding", b"chunked"),
+        }
+        if let Some(upgrade) = self.upgrade {
+            upgrade.write(|name, value| field(out, name, value));
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn http2(&self, endpoint: &Endpoint) -> Result<Request<()>, Failure> {
+        self.to_http2(endpoint).map_err(|_| Failure::Malformed("the request has no form in HTTP/2"))
     }
 }
 

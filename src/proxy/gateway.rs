@@ -14,12 +14,12 @@ use http_body::Body as _;
 
 use super::body::{Body, Stream};
 use super::forward::Forward;
-use super::request_body::RequestBody;
+use super::request_body::{RequestBody, Trailers};
 use super::state::State;
 use super::ticket::Ticket;
-use super::upstream::failure::Failure;
 use super::upstream::{Answer, Outgoing, Patience};
 use super::worker::Worker;
+use super::{tunnel, upgrade};
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
 use crate::message::framing::Framing;
 use crate::message::{self, Admission};
@@ -38,17 +38,23 @@ pub async fn handle(
     carrier: Carrier,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let (parts, incoming) = request.into_parts();
+    let (mut parts, incoming) = request.into_parts();
     let mut ticket = Ticket::open(&worker, &carrier, &parts);
+    upgrade::unfold(&carrier, &mut parts);
     let state = ticket.state();
     let head = carrier.request_started(state.plan.connection);
     let body = (!incoming.is_end_stream()).then(|| {
         let seen = Rc::<Cell<u64>>::default();
         ticket.has_body(Rc::clone(&seen));
-        RequestBody::new(incoming, state.plan.config.max.body, seen, carrier.clone())
+        let trailers = Trailers::of(&parts.headers, &state.plan);
+        RequestBody::new(incoming, state.plan.config.max.body, seen, carrier.clone(), trailers)
     });
-    let mut response = match try_handle(&worker, &state, &parts, head, body, &mut ticket).await {
-        Ok(answer) => pass_on(answer, &parts, ticket),
+    let asked = (&parts, &carrier);
+    let mut response = match try_handle(&worker, &state, asked, head, body, &mut ticket).await {
+        Ok(answer) => match ticket.opens_tunnel(answer.head.status) {
+            Some(kind) => return Ok(tunnel::open(answer, kind, ticket)),
+            None => pass_on(answer, &parts, ticket),
+        },
         Err(refusal) => refuse(&state, &parts, &refusal, ticket),
     };
     announce_end(response.headers_mut(), carrier.answers_its_last());
@@ -58,7 +64,7 @@ pub async fn handle(
 async fn try_handle(
     worker: &Worker,
     state: &State,
-    parts: &Parts,
+    (parts, carrier): (&Parts, &Carrier),
     head: Option<Head>,
     body: Option<RequestBody>,
     ticket: &mut Ticket,
@@ -72,15 +78,25 @@ async fn try_handle(
         if body.is_some() { message::Body::Follows } else { message::Body::None },
         &parts.method,
     )?;
+    admission.upgrade = carrier.protocol().or(admission.upgrade);
     judge_raw_head(head, admission.framing)?;
     ticket.admitted(&admission);
     let route = plan.decision.route(admission.host.name(), &parts.method, &admission.path)?;
     ticket.route = Some(route);
-    ticket.entry = plan.decision.authenticate(route, &parts.headers, &worker.front, ticket.arrived()).await?;
+    let upgrade = match admission.upgrade {
+        Some(protocol) => upgrade::asked(protocol, parts, &admission, plan.route(route), carrier)?,
+        None => None,
+    };
+    let offered = upgrade.as_ref().map_or(Ok(None), |upgrade| upgrade.credential());
+    ticket.entry =
+        plan.decision.authenticate(route, &parts.headers, offered, &worker.front, ticket.arrived()).await?;
     if let Some(entry) = &ticket.entry {
         plan.decision.authorize(route, entry.principal(), ticket.client)?;
     }
     ticket.allowed();
+    if let Some(upgrade) = &upgrade {
+        ticket.may_become_tunnel(upgrade::kind(upgrade))?;
+    }
     refuse_long_body(&admission, plan.config.max.body)?;
     ticket.limit_total(plan.config.timeouts.total);
     let ticket = &*ticket;
@@ -92,7 +108,8 @@ async fn try_handle(
         host: admission.host.sent(),
     };
     let caller = ticket.entry.as_deref();
-    let forward = Forward::new(plan, route, parts, &admission, caller, arrival, &ticket.request_id)?;
+    let mut forward = Forward::new(plan, route, parts, &admission, caller, arrival, &ticket.request_id)?;
+    forward.upgrade = upgrade.as_deref();
     send(state, &forward, body, ticket).await
 }
 
@@ -139,30 +156,34 @@ async fn send(
     let timeouts = &state.plan.config.timeouts;
     let outgoing = Outgoing {
         method: &forward.parts.method,
+        asked: forward.asked(),
         framing: forward.framing,
         body: body.filter(|_| forward.framing != Framing::None),
-        write_head: |out: &mut _, endpoint: &_| forward.write(out, endpoint),
+        head: forward,
         patience: Patience { request_body: timeouts.request_body_idle, answer: timeouts.response_head },
         connect: timeouts.connect,
     };
     ticket.asked();
     let mut sending = pin!(upstream.send(outgoing));
     let outcome = poll_fn(|cx| match sending.as_mut().poll(cx) {
-        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-        Poll::Pending => ticket.poll_total(cx).map(|()| None),
+        Poll::Ready(outcome) => Poll::Ready(Ok(outcome)),
+        Poll::Pending => ticket.poll_given_up(cx).map(Err),
     })
     .await;
     ticket.answered();
     match outcome {
-        Some(Ok(answer)) => Ok(answer),
-        Some(Err(undelivered)) => {
+        Ok(Ok(answer)) => match forward.upgrade {
+            None => Ok(answer),
+            Some(upgrade) => upgrade::judged(upgrade, answer, ticket),
+        },
+        Ok(Err(undelivered)) => {
             let endpoint = &undelivered.endpoint;
             ticket.undelivered(&undelivered.failure, &endpoint.authority, &endpoint.complaints);
             Err(undelivered.failure.refusal())
         }
-        None => {
-            ticket.undelivered(&Failure::TotalTimeout, "", &upstream.complaints);
-            Err(Failure::TotalTimeout.refusal())
+        Err(failure) => {
+            ticket.undelivered(&failure, "", &upstream.complaints);
+            Err(failure.refusal())
         }
     }
 }
@@ -177,9 +198,7 @@ fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) 
     }
     let body = match exchange.take_whole() {
         Some(bytes) => {
-            if let Some(wire) = exchange.into_reusable() {
-                endpoint.give_back(wire);
-            }
+            exchange.finish(&endpoint);
             announce_end(&mut headers, ticket.must_close(parts));
             Body::whole(bytes, ticket)
         }

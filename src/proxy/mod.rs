@@ -8,5 +8,8 @@ pub mod plan;
 pub mod request_body;
 pub mod state;
 pub mod ticket;
+pub mod tunnel;
+pub mod upgrade;
 pub mod upstream;
+pub mod watch;
 pub mod worker;

@@ -1,7 +1,7 @@
 //! A configuration compiled into what the data plane runs on. Shared by all workers, replaced whole by a reload.
 
 use crate::auth::refusal::Refusal;
-use crate::config::{Config, Route};
+use crate::config::{Config, Route, WebsocketCredential};
 use crate::decision::Decision;
 use crate::message::Limits as MessageLimits;
 use crate::message::fields::FieldRules;
@@ -36,7 +36,7 @@ impl Plan {
         let timeouts = &config.timeouts;
         Self {
             decision: Decision::compile(&config),
-            fields: FieldRules::new(config.identity_headers.all(), &config.credentials.headers),
+            fields: field_rules(&config),
             problems: Problems::new(&config.errors.type_base, &config.errors.realm),
             message: MessageLimits {
                 target: config.max.target,
@@ -65,4 +65,11 @@ impl Plan {
     pub fn route(&self, index: usize) -> Option<&Route> {
         self.config.routes.get(index)
     }
+}
+
+fn field_rules(config: &Config) -> FieldRules {
+    let rules = FieldRules::new(config.identity_headers.all(), &config.credentials.headers);
+    let by_subprotocol =
+        config.routes.iter().any(|route| route.websocket_credential == WebsocketCredential::Subprotocol);
+    if by_subprotocol { rules.with_subprotocols() } else { rules }
 }

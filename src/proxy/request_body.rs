@@ -3,12 +3,16 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame};
 
+use super::plan::Plan;
 use super::upstream::failure::BodyFailure;
+use crate::message::trailers::{self, Nominated};
 use crate::server::carrier::Carrier;
 use crate::server::incoming::Incoming;
 
@@ -20,13 +24,47 @@ pub struct RequestBody {
     seen: Rc<Cell<u64>>,
     ended: bool,
     carrier: Carrier,
+    trailers: Trailers,
+}
+
+/// What the trailers of one request may be.
+#[derive(Debug)]
+pub struct Trailers {
+    plan: Arc<Plan>,
+    nominated: Nominated,
+}
+
+impl Trailers {
+    /// What `headers`, the request's fields, leave to them.
+    #[must_use]
+    pub fn of(headers: &HeaderMap, plan: &Arc<Plan>) -> Self {
+        Self { plan: Arc::clone(plan), nominated: Nominated::of(headers) }
+    }
+
+    fn strip(&self, trailers: &mut HeaderMap) {
+        trailers::strip(trailers, &self.nominated, |name| trailers::passes_up(name, &self.plan.fields));
+    }
 }
 
 impl RequestBody {
     /// Takes `incoming`, of which at most `limit` bytes may come. `seen` counts them for the access log.
     #[must_use]
-    pub fn new(incoming: Incoming, limit: Option<u64>, seen: Rc<Cell<u64>>, carrier: Carrier) -> Self {
-        Self { incoming, limit, seen, ended: false, carrier }
+    pub fn new(
+        incoming: Incoming,
+        limit: Option<u64>,
+        seen: Rc<Cell<u64>>,
+        carrier: Carrier,
+        trailers: Trailers,
+    ) -> Self {
+        Self { incoming, limit, seen, ended: false, carrier, trailers }
+    }
+
+    fn end(&mut self) -> Result<(), BodyFailure> {
+        if self.carrier.is_end_of_body_doubtful() {
+            return Err(BodyFailure::DoubtfulEnd);
+        }
+        self.ended = true;
+        Ok(())
     }
 }
 
@@ -38,25 +76,25 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
-        loop {
-            let Some(frame) = ready!(Pin::new(&mut self.incoming).poll_frame(cx)) else {
-                if self.carrier.is_end_of_body_doubtful() {
-                    return Poll::Ready(Some(Err(BodyFailure::DoubtfulEnd)));
-                }
-                self.ended = true;
-                return Poll::Ready(None);
-            };
-            // Trailers of HTTP/1.1 are not passed on; they are the only other kind of frame.
-            let Ok(data) = frame.map_err(BodyFailure::Broken)?.into_data() else { continue };
+        let Some(frame) = ready!(Pin::new(&mut self.incoming).poll_frame(cx)) else {
+            self.end()?;
+            return Poll::Ready(None);
+        };
+        let mut frame = frame.map_err(BodyFailure::Broken)?;
+        // An answer that has begun already may wait for all of the body.
+        self.carrier.answer_moved();
+        if let Some(data) = frame.data_ref() {
             let seen = self.seen.get() + data.len() as u64;
             self.seen.set(seen);
-            // An answer that has begun already may wait for all of the body.
-            self.carrier.answer_moved();
             if let Some(limit) = self.limit.filter(|limit| seen > *limit) {
                 return Poll::Ready(Some(Err(BodyFailure::TooLarge { limit })));
             }
-            return Poll::Ready(Some(Ok(Frame::data(data))));
         }
+        if let Some(trailers) = frame.trailers_mut() {
+            self.trailers.strip(trailers);
+            self.end()?;
+        }
+        Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,7 +1,7 @@
 //! What is known of one request from its first line to its last byte. When it is dropped the request is over: its log
 //! line is written and it is counted.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use http::header::TRANSFER_ENCODING;
 use http::request::Parts;
-use http::{Method, Uri};
+use http::{Method, StatusCode, Uri};
 
 use super::state::State;
+use super::tunnel::Kind;
 use super::upstream::Endpoint;
 use super::upstream::failure::Failure;
+use super::watch::{Admitted, Watch};
 use super::worker::Worker;
 use crate::auth::refusal::{Code, Refusal};
 use crate::authenticator::Valid;
@@ -23,10 +25,14 @@ use crate::server::carrier::{BodyKind, Carrier};
 use crate::server::deadline::Timer;
 use crate::telemetry::Door;
 use crate::telemetry::access::AccessRecord;
+use crate::telemetry::metrics::OpenConnection;
 use crate::telemetry::pace::Pace;
 use crate::telemetry::worker_metrics::{Finished, Outcome};
 use crate::web::client_address::Trust;
 use crate::web::request_id::RequestId;
+
+/// Bytes of an answer that may be sent before its credential is watched, where it does not pause.
+const LONG: u64 = 256 * 1024;
 
 /// One request.
 pub struct Ticket {
@@ -61,6 +67,10 @@ pub struct Ticket {
     asked_at: Cell<Option<Tick>>,
     answered_at: Cell<Option<Tick>>,
     total: Option<Timer>,
+    /// What it may become, or is, when it is one of those that may be at once.
+    tunnel: Cell<Option<Kind>>,
+    /// Watches its credential once it takes longer.
+    watch: OnceCell<Watch>,
 }
 
 impl std::fmt::Debug for Ticket {
@@ -99,6 +109,8 @@ impl Ticket {
             asked_at: Cell::new(None),
             answered_at: Cell::new(None),
             total: None,
+            tunnel: Cell::new(None),
+            watch: OnceCell::new(),
             worker: Rc::clone(worker),
             state,
             carrier: carrier.clone(),
@@ -151,8 +163,129 @@ impl Ticket {
     }
 
     /// Ready once it has taken longer than all of it may.
-    pub fn poll_total(&self, cx: &Context<'_>) -> Poll<()> {
+    fn poll_total(&self, cx: &Context<'_>) -> Poll<()> {
         self.total.as_ref().map_or(Poll::Pending, |total| total.poll_fired(cx))
+    }
+
+    /// While its upstream is waited for: ready once it is given up.
+    pub fn poll_given_up(&self, cx: &Context<'_>) -> Poll<Failure> {
+        if self.poll_total(cx).is_ready() {
+            return Poll::Ready(Failure::TotalTimeout);
+        }
+        // Whoever takes the body shares its count.
+        let uploading = self.bytes_in.as_ref().is_some_and(|bytes| Rc::strong_count(bytes) > 1);
+        if uploading { self.poll_fallen(cx).map(Failure::Fallen) } else { Poll::Pending }
+    }
+
+    /// While its answer is sent: ready once that is broken off.
+    pub fn poll_broken_off(&self, cx: &Context<'_>) -> Poll<Failure> {
+        if self.poll_total(cx).is_ready() {
+            return Poll::Ready(Failure::TotalTimeout);
+        }
+        if self.watch.get().is_none() && self.bytes_out < LONG {
+            return Poll::Pending;
+        }
+        self.watch_answer(cx).map(Failure::Fallen)
+    }
+
+    /// More of its answer is waited for.
+    pub fn pauses(&self, cx: &Context<'_>) {
+        // It cannot have fallen since it was asked.
+        let _ = self.watch_answer(cx);
+    }
+
+    /// A part of its answer was handed over, and is perhaps all that its client takes: over HTTP/2 no more is asked for
+    /// before it is sent.
+    pub fn hands_over_part(&self, cx: &Context<'_>) {
+        if self.carrier.is_stream() {
+            self.pauses(cx);
+        }
+    }
+
+    fn watch_answer(&self, cx: &Context<'_>) -> Poll<Refusal> {
+        let fallen = self.poll_fallen(cx);
+        if let Some(watch) = self.watch.get() {
+            watch.cuts(&self.carrier);
+        }
+        fallen
+    }
+
+    /// Ready once its credential has ended; it is watched from the first call on. Without one it never is.
+    pub fn poll_fallen(&self, cx: &Context<'_>) -> Poll<Refusal> {
+        let (Some(entry), Some(route)) = (&self.entry, self.route) else { return Poll::Pending };
+        let watch = self.watch.get_or_init(|| {
+            self.worker.watches.begin(Admitted {
+                worker: Rc::clone(&self.worker),
+                state: Rc::clone(&self.state),
+                route,
+                client: self.client,
+                entry: Arc::clone(entry),
+            })
+        });
+        watch.poll_fallen(cx)
+    }
+
+    /// It asks to become a tunnel.
+    ///
+    /// # Errors
+    /// When there is no room for one more.
+    pub fn may_become_tunnel(&self, kind: Kind) -> Result<(), Refusal> {
+        if self.carrier.is_draining() {
+            return Err(Refusal::Draining);
+        }
+        let shared = &self.worker.shared;
+        if !shared.tunnels.try_enter(self.state.plan.config.max.tunnels.min(shared.tunnels_most)) {
+            return Err(Refusal::Overloaded);
+        }
+        self.tunnel.set(Some(kind));
+        Ok(())
+    }
+
+    /// It was answered otherwise.
+    pub fn becomes_no_tunnel(&self) {
+        if self.tunnel.take().is_some() {
+            self.worker.shared.tunnels.leave();
+        }
+    }
+
+    /// What an answer with this status makes of it.
+    #[must_use]
+    pub fn opens_tunnel(&self, status: StatusCode) -> Option<Kind> {
+        self.tunnel.get().filter(|_| status == StatusCode::SWITCHING_PROTOCOLS)
+    }
+
+    /// It is a tunnel from here on, and no request in flight.
+    pub fn becomes_tunnel(&mut self) {
+        if std::mem::take(&mut self.placed) {
+            self.worker.shared.in_flight.leave();
+        }
+        self.bytes_in = Some(Rc::default());
+    }
+
+    /// Counts as an open tunnel of its route until the answer is dropped.
+    #[must_use]
+    pub fn counted_as_tunnel(&self) -> OpenConnection {
+        let route = self.route.and_then(|route| self.state.route_name(route));
+        self.worker.metrics.tunnels(route.unwrap_or_default()).open()
+    }
+
+    /// What has moved in the tunnel so far.
+    pub fn tunnelled(&mut self, up: u64, down: u64) {
+        if let Some(bytes) = &self.bytes_in {
+            bytes.set(up);
+        }
+        self.bytes_out = down;
+    }
+
+    /// It did not end by itself.
+    pub fn ended_by(&mut self, code: Code) {
+        self.code = Some(code);
+    }
+
+    /// Who handles it.
+    #[must_use]
+    pub fn worker(&self) -> Rc<Worker> {
+        Rc::clone(&self.worker)
     }
 
     /// It goes to its upstream.
@@ -273,6 +406,7 @@ impl Drop for Ticket {
         if self.placed {
             self.worker.shared.in_flight.leave();
         }
+        self.becomes_no_tunnel();
         self.carrier.request_ended();
     }
 }

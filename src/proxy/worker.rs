@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::plan::Plan;
 use super::state::State;
+use super::watch::Watches;
 use crate::authenticator::Front;
 use crate::clock::Clock;
 use crate::server::conn::Drain;
@@ -14,6 +15,9 @@ use crate::server::deadline::Deadlines;
 use crate::telemetry::log_sink::WorkerLog;
 use crate::telemetry::metrics::Metrics;
 use crate::web::request_id::RequestIds;
+
+/// The largest piece that a tunnel moves at once.
+const SCRATCH: usize = 64 * 1024;
 
 /// How many of something there are now, over all workers.
 #[derive(Debug, Default)]
@@ -38,7 +42,7 @@ impl Gauge {
 }
 
 /// What all workers share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shared {
     /// Requests.
     pub in_flight: Gauge,
@@ -46,6 +50,24 @@ pub struct Shared {
     pub connections: Gauge,
     /// Client connections that are being told that they are too many.
     pub turned_away: Gauge,
+    /// Tunnels, and requests that may become one.
+    pub tunnels: Gauge,
+    /// The most tunnels that this process has descriptors for.
+    pub tunnels_most: usize,
+}
+
+impl Shared {
+    /// Nothing yet, for a process that has descriptors for so many tunnels.
+    #[must_use]
+    pub fn new(tunnels_most: usize) -> Self {
+        Self {
+            in_flight: Gauge::default(),
+            connections: Gauge::default(),
+            turned_away: Gauge::default(),
+            tunnels: Gauge::default(),
+            tunnels_most,
+        }
+    }
 }
 
 /// One worker.
@@ -64,7 +86,12 @@ pub struct Worker {
     pub request_ids: RequestIds,
     /// What all workers share.
     pub shared: Arc<Shared>,
-    metrics: Arc<Metrics>,
+    /// Credentials of what lasts.
+    pub watches: Watches,
+    /// Where tunnels put what they read before it is written.
+    pub scratch: RefCell<Box<[u8]>>,
+    /// What all threads count in.
+    pub metrics: Arc<Metrics>,
     state: RefCell<Rc<State>>,
 }
 
@@ -96,6 +123,8 @@ impl Worker {
             log,
             request_ids,
             shared,
+            watches: Watches::default(),
+            scratch: RefCell::new(vec![0; SCRATCH].into()),
             metrics,
             state,
         })
@@ -118,6 +147,7 @@ impl Worker {
     pub fn tick(&self) {
         self.deadlines.tick();
         self.front.flush();
+        self.watches.tick(self);
         self.log.flush();
         let state = self.state();
         state.metrics.flush();

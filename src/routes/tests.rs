@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::auth::refusal::Ambiguity;
-use crate::config::{Auth, HostField, PathPattern};
+use crate::config::{Auth, HostField, PathPattern, WebsocketCredential};
 
 fn route(name: &str, hosts: &[&str], path: PathPattern, methods: &[&str]) -> Route {
     let host = |text: &&str| match text.strip_prefix('*') {
@@ -20,6 +20,8 @@ fn route(name: &str, hosts: &[&str], path: PathPattern, methods: &[&str]) -> Rou
         host: HostField::Fixed(HeaderValue::from_static("x")),
         allow: Vec::new(),
         forward_credential: false,
+        upgrades: Vec::new(),
+        websocket_credential: WebsocketCredential::None,
     }
 }
 

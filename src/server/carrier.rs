@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use http::HeaderValue;
+
 use super::conn::{Conn, Limits};
 use super::follow::Head;
 use super::http2::Stream;
+use super::takeover::Takeover;
 use crate::web::client_address::AddressText;
 use crate::web::forwarded::PortText;
 
@@ -110,6 +113,43 @@ impl Carrier {
             }
             Self::Stream(_) => false,
         }
+    }
+
+    /// Whether it is one of several on a connection.
+    #[must_use]
+    pub const fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+
+    /// The protocol that the request asks to leave HTTP for by being a CONNECT of RFC 8441.
+    #[must_use]
+    pub fn protocol(&self) -> Option<&HeaderValue> {
+        match self {
+            Self::Connection(_) => None,
+            Self::Stream(stream) => stream.protocol(),
+        }
+    }
+
+    /// The answer that begins now is the last that is HTTP; `takeover` goes on with what is behind it.
+    pub fn hand_over(&self, takeover: Takeover) {
+        match self {
+            Self::Connection(conn) => conn.hand_over(takeover),
+            Self::Stream(stream) => stream.hand_over(takeover),
+        }
+    }
+
+    /// Ends it in the middle of its answer as soon as its task is polled.
+    pub fn cut(&self) {
+        match self {
+            Self::Connection(conn) => conn.cut(),
+            Self::Stream(stream) => stream.cut(),
+        }
+    }
+
+    /// Whether its worker is ending.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.conn().draining()
     }
 
     /// Whether an answer has to say that it is the last one here. HTTP/2 says so by a frame of its own.

@@ -17,6 +17,12 @@ const SCRAP: usize = 16 * 1024;
 /// How long that may take.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// Makes the end of a socket a reset, which no reader takes for the end of what was sent, and throws away what waits to
+/// be sent.
+pub fn reset(stream: &TcpStream) {
+    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
+
 /// Whether bytes have come that nobody read.
 pub(super) fn has_unread(stream: &TcpStream) -> bool {
     matches!(stream.try_read(&mut [0; 1]), Ok(1..))

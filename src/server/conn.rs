@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::deadline::{Deadlines, Timer};
 use super::follow::{Follower, Head};
+use super::takeover::{Forget, Slot, Takeover};
 use super::watched::Watch;
 use crate::web::client_address::AddressText;
 use crate::web::forwarded::PortText;
@@ -60,6 +61,9 @@ pub struct Conn {
     held_back: Cell<bool>,
     /// Whether anything was written since a head began.
     spoke: Cell<bool>,
+    /// Whether it is to end now, in the middle of an answer.
+    cut: Cell<bool>,
+    takeover: Slot,
     /// Whether the client was seen to have sent more than the current request.
     ahead: Cell<bool>,
     drain: Rc<Drain>,
@@ -81,7 +85,8 @@ enum Ending {
 }
 
 impl Drain {
-    /// From now on each answer is the last on its connection; connections of HTTP/2 tell their clients now.
+    /// From now on each answer is the last on its connection; connections of HTTP/2 tell their clients now. Whoever
+    /// waits for a limit of `deadlines` is woken, to see it.
     pub fn start(&self, deadlines: &Deadlines) {
         self.0.set(Ending::LastRequests);
         deadlines.wake_all();
@@ -124,6 +129,8 @@ impl Conn {
             answer_ends_with_it: Cell::new(false),
             held_back: Cell::new(false),
             spoke: Cell::new(false),
+            cut: Cell::new(false),
+            takeover: Slot::default(),
             ahead: Cell::new(false),
             drain,
         })
@@ -191,6 +198,35 @@ impl Conn {
     /// Whether the connection can be closed and nothing is lost.
     fn is_done_with(&self) -> bool {
         self.is_between_requests() && !self.held_back.get()
+    }
+
+    /// The answer that begins now is the last that is HTTP; `takeover` goes on with the socket when it is written, and
+    /// what the client sends from here on is followed by nobody.
+    pub fn hand_over(&self, takeover: Takeover) {
+        self.follower.borrow_mut().stop();
+        self.takeover.put(takeover);
+    }
+
+    /// What [`hand_over`](Self::hand_over) was given, once. No limit of time runs from here on.
+    pub(super) fn taken_over(&self) -> Option<Takeover> {
+        let takeover = self.takeover.take()?;
+        self.timer.clear();
+        Some(takeover)
+    }
+
+    /// Keeps what [`hand_over`](Self::hand_over) was given until the answer is dropped, and no longer.
+    pub(super) const fn forget_takeover(&self) -> Forget<'_> {
+        Forget(&self.takeover)
+    }
+
+    /// Ends the connection as soon as its task is polled, so that an answer in flight does not look complete.
+    pub fn cut(&self) {
+        self.cut.set(true);
+    }
+
+    /// Whether [`cut`](Self::cut) was called.
+    pub(super) const fn is_cut(&self) -> bool {
+        self.cut.get()
     }
 
     /// The request's body was not read to its end.

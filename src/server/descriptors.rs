@@ -19,6 +19,14 @@ pub const fn clients(limit: usize) -> usize {
     if room == 0 { 1 } else { room }
 }
 
+/// The most tunnels that a limit has room for: each holds a connection to an upstream for as long as it lasts, and a
+/// quarter of those that are left for upstreams is kept for requests.
+#[must_use]
+pub const fn tunnels(limit: usize) -> usize {
+    let room = limit.saturating_sub(KEPT) / 4;
+    if room == 0 { 1 } else { room }
+}
+
 fn parse(limits: &str) -> Option<usize> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
@@ -41,6 +49,7 @@ mod tests {
     #[test]
     fn clients_never_get_all_of_it() {
         assert_eq!([0, 128, 200, 1024].map(clients), [1, 1, 48, 596]);
+        assert_eq!([0, 128, 200, 1024].map(tunnels), [1, 1, 18, 224]);
         assert!(limit().is_some_and(|limit| clients(limit) < limit));
     }
 }

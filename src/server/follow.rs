@@ -73,6 +73,11 @@ impl Follower {
         }
     }
 
+    /// Follows no more: what comes now is not HTTP.
+    pub fn stop(&mut self) {
+        *self = Self { stage: Stage::Lost, ..Self::default() };
+    }
+
     /// The oldest head that came whole and was not taken; `None` when the bytes could not be followed.
     pub fn next_head(&mut self) -> Option<Head> {
         self.ready.pop_front()

@@ -8,7 +8,6 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -21,9 +20,10 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::carrier::Carrier;
-use super::closing::{has_unread, linger, turn_away};
+use super::closing::{has_unread, linger, reset, turn_away};
 use super::conn::Conn;
 use super::incoming::Incoming;
+use super::takeover::Bare;
 use super::watched::Watched;
 
 /// The answer to bytes that are no request.
@@ -40,6 +40,8 @@ enum End {
     SlowHead,
     /// Any other phase lasted too long, or the worker ends.
     Closed,
+    /// It was to end in the middle of an answer.
+    Cut,
 }
 
 /// Serves one connection to its end, of which `ahead` has been read and told. `slow_head` is written when a request's
@@ -57,6 +59,7 @@ pub(super) async fn serve<H, F, B>(
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let _forget = conn.forget_takeover();
     let socket = Rc::new(RefCell::new(stream));
     let io = TokioIo::new(Watched::new(&socket, ahead, Rc::clone(conn)));
     // Boxed, because hyper keeps room for a whole request's future in every connection, idle ones too.
@@ -69,6 +72,9 @@ pub(super) async fn serve<H, F, B>(
         if let Poll::Ready(result) = Pin::new(&mut http).poll(cx) {
             return Poll::Ready(result.map_or_else(End::Failed, |()| End::Done));
         }
+        if conn.is_cut() {
+            return Poll::Ready(End::Cut);
+        }
         if conn.poll_overdue(cx).is_ready() {
             return Poll::Ready(if conn.is_in_head() { End::SlowHead } else { End::Closed });
         }
@@ -78,10 +84,12 @@ pub(super) async fn serve<H, F, B>(
         Poll::Pending
     })
     .await;
-    drop(http);
-    // hyper's half went with it.
-    if let Some(stream) = Rc::into_inner(socket) {
-        end_connection(stream.into_inner(), conn, end, slow_head).await;
+    let read = http.into_parts().read_buf;
+    // hyper's half went with the rest.
+    let Some(stream) = Rc::into_inner(socket).map(RefCell::into_inner) else { return };
+    match conn.taken_over() {
+        Some(takeover) if matches!(end, End::Done) => takeover(Bare::Socket { stream, read }).await,
+        _ => end_connection(stream, conn, end, slow_head).await,
     }
 }
 
@@ -112,14 +120,14 @@ fn is_gone(stream: &TcpStream, conn: &Conn, cx: &mut Context<'_>) -> bool {
 
 async fn end_connection(mut stream: TcpStream, conn: &Conn, end: End, slow_head: impl FnOnce() -> Vec<u8>) {
     let cut_short = matches!(end, End::Failed(_) | End::Closed);
-    if cut_short && conn.is_all_that_ends_the_answer() {
+    if conn.is_cut() || cut_short && conn.is_all_that_ends_the_answer() {
         // An orderly end would tell the client that it has all of the answer.
-        let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        reset(&stream);
         return;
     }
     match end {
         End::Done if conn.has_left_body() || has_unread(&stream) => linger(&mut stream).await,
-        End::Done | End::Closed => {}
+        End::Done | End::Closed | End::Cut => {}
         End::Failed(error) => {
             tracing::debug!(peer = %conn.peer, %error, "a client connection failed");
             if conn.is_in_unanswered_head() {

@@ -15,6 +15,8 @@ pub enum Incoming {
     Http1(hyper::body::Incoming),
     /// Over HTTP/2.
     Http2(Receiving),
+    /// None: what comes on its stream is no body.
+    None,
 }
 
 /// A body that its client broke off or framed wrongly.
@@ -42,6 +44,7 @@ impl Body for Incoming {
         match self.get_mut() {
             Self::Http1(body) => Pin::new(body).poll_frame(cx).map_err(Broken::Http1),
             Self::Http2(body) => Pin::new(body).poll_frame(cx),
+            Self::None => Poll::Ready(None),
         }
     }
 
@@ -50,6 +53,7 @@ impl Body for Incoming {
         match self {
             Self::Http1(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_end_stream(),
+            Self::None => true,
         }
     }
 }

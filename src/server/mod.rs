@@ -15,7 +15,8 @@ pub mod http2;
 pub mod incoming;
 pub mod listener;
 mod sniff;
+pub mod takeover;
 mod watched;
 
-pub use closing::turn_away;
+pub use closing::{reset, turn_away};
 pub use watched::Watch;

@@ -50,6 +50,7 @@ pub struct Metrics {
     store_up: IntGauge,
     feed_age: Gauge,
     connections: IntGaugeVec,
+    tunnels: IntGaugeVec,
     reloads: IntCounterVec,
     config_loaded: Gauge,
     log_dropped: IntCounter,
@@ -91,6 +92,11 @@ impl Metrics {
                 "keyward_connections",
                 "Client connections that are open.",
                 &["listener"],
+            )?,
+            tunnels: add.gauges(
+                "keyward_tunnels",
+                "Upgraded connections, such as WebSockets, that are open.",
+                &["route"],
             )?,
             reloads: add.counters("keyward_reloads_total", "Reloads by how they ended.", &["result"])?,
             config_loaded: add.gauge("keyward_config_loaded_timestamp_seconds", loaded)?,
@@ -186,6 +192,12 @@ impl Metrics {
         Connections(self.connections.with_label_values(&[listener]))
     }
 
+    /// The tunnels of one route.
+    #[must_use]
+    pub fn tunnels(&self, route: &str) -> Connections {
+        Connections(self.tunnels.with_label_values(&[route]))
+    }
+
     /// For one log: its lines that were dropped.
     #[must_use]
     pub fn log_dropped(&self) -> Dropped {
@@ -224,7 +236,7 @@ mod tests {
     #[test]
     fn every_name_of_the_contract_is_there_from_the_start_or_from_its_first_use() {
         let metrics = Metrics::new().unwrap();
-        let _open = metrics.connections("public").open();
+        let _open = (metrics.connections("public").open(), metrics.tunnels("orders").open());
         metrics.decisions(Door::Proxy, "orders", "allowed").inc();
         metrics.request_seconds(Door::Proxy, "orders").observe(0.1);
         metrics.own_seconds(Door::Proxy).observe(0.1);
@@ -240,6 +252,7 @@ mod tests {
             "keyward_store_up 0",
             "keyward_feed_age_seconds 0",
             r#"keyward_connections{listener="public"} 1"#,
+            r#"keyward_tunnels{route="orders"} 1"#,
             r#"keyward_reloads_total{result="refused"} 0"#,
             "keyward_config_loaded_timestamp_seconds 0",
             "keyward_log_dropped_total 0",

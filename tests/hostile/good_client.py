@@ -8,6 +8,7 @@ or not those before them are answered, and their time counts from then. Every te
 """
 
 import json
+import os
 import selectors
 import socket
 import sys
@@ -134,30 +135,33 @@ class Client:
         self.address, self.token, self.rate = address, token, rate
         self.selector = selectors.DefaultSelector()
         self.selector.register(sys.stdin, selectors.EVENT_READ)
+        self.running, self.due = True, None  # when the next request is
         self.lasting, self.count = None, 0
         self.times, self.failures = [], []
         self.connections = []
 
     def run(self):
-        due = None
-        while True:
-            wait = 1 if due is None else max(0, due - time.monotonic())
+        while self.running:
+            wait = 1 if self.due is None else max(0, self.due - time.monotonic())
             for key, mask in self.selector.select(wait):
                 if key.data is not None:
                     key.data.ready(mask)
-                    continue
-                words = sys.stdin.readline().strip()
-                if not words:
-                    return
-                if words == "begin":
-                    self.times, self.failures, due = [], [], time.monotonic()
                 else:
-                    due = None
-                    self.settle()
-            while due is not None and due <= time.monotonic():
+                    self.hear(os.read(sys.stdin.fileno(), 4096))
+            while self.due is not None and self.due <= time.monotonic():
                 self.count += 1
-                self.again(due, self.count)
-                due += 1 / self.rate
+                self.again(self.due, self.count)
+                self.due += 1 / self.rate
+
+    def hear(self, words):
+        """Takes what came on standard input: several lines may come at once."""
+        self.running = bool(words)
+        for line in words.split():
+            if line == b"begin":
+                self.times, self.failures, self.due = [], [], time.monotonic()
+            else:
+                self.due = None
+                self.settle()
 
     def again(self, due, number):
         if number % OWN_CONNECTION == 0:

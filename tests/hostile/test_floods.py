@@ -50,6 +50,11 @@ class Instruments(unittest.TestCase):
             self.assertEqual(self.share_that_fails(naive.Naive(naive.REFUSING, upstream.port)), 1)
         self.assertEqual(self.share_that_fails(naive.Lying()), 1)
 
+    def test_the_good_client_hears_what_is_said_at_once(self):
+        with Upstream() as upstream, naive.Naive(naive.BELIEVING, upstream.port) as proxy, Good(proxy) as good:
+            good.say("begin\nend\nbegin\nend")
+            self.assertEqual([good.line()[:12] for _ in range(2)], ['{"requests":'] * 2)
+
     def share_that_fails(self, server):
         with server as proxy, Good(proxy) as good:
             told = good.measure(0.5)

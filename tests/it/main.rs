@@ -23,3 +23,4 @@ mod proxy;
 mod readme;
 mod store;
 mod support;
+mod upstream_http2;

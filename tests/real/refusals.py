@@ -4,6 +4,7 @@ import json
 import re
 import time
 
+import tunnels
 from services import wait_until
 
 REALM = r'Bearer realm="[^"]*"'
@@ -44,7 +45,7 @@ def checks(suite):
     suite.gateway_check("the backend learns who asks, and not the key", identity, suite)
     suite.gateway_check("a key revoked beside the server is refused within a second", revoked_beside, suite)
     suite.gateway_check("a key made beside the server passes within a second", made_beside, suite)
-    suite.gateway_check("the gateway ends with exit code 0 on SIGTERM", ends_well, suite)
+    suite.gateway_check("the gateway ends with exit code 0 on SIGTERM, and WebSockets are told", ends_well, suite)
     suite.gateway_check("no panic and no secret in any output", clean_logs, suite)
 
 
@@ -155,7 +156,8 @@ def made_beside(suite):
 
 
 def ends_well(suite):
-    assert suite.services.end(suite.gateway.process) == 0, "exit code"
+    status = tunnels.told_at_the_end(suite, lambda: suite.services.end(suite.gateway.process))
+    assert status == 0, "exit code"
 
 
 def clean_logs(suite):

@@ -14,7 +14,9 @@ import traceback
 from pathlib import Path
 
 import forwarding
+import grpc_calls
 import refusals
+import tunnels
 from services import Gateway, Services
 from suite import Suite
 
@@ -41,6 +43,8 @@ def main():
                 suite.make_keys()
                 gateway.serve()
             forwarding.checks(suite)
+            tunnels.checks(suite)
+            grpc_calls.checks(suite)
             refusals.checks(suite)
         except Exception:
             traceback.print_exc()

@@ -27,6 +27,11 @@ def tool(name):
     return found
 
 
+def node_modules():
+    """The environment in which Node finds the packages that tests/setup installs: beside this Python's own."""
+    return {**os.environ, "NODE_PATH": str(Path(sys.prefix).parent / "real-node" / "node_modules")}
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -48,6 +53,8 @@ class Services:
         self.folder = Path(folder)
         self.started = []
         self.direct = {}  # first path segment → base URL of its backend
+        self.http2 = set()  # those that speak HTTP/2
+        self.grpc_port = 0
 
     def __enter__(self):
         return self
@@ -92,7 +99,7 @@ class Services:
         self.wait_for_port(process, port)
 
     def start_backend(self, name, command):
-        process = self.spawn(name, command, stdout=subprocess.PIPE, text=True)
+        process = self.spawn(name, command, stdout=subprocess.PIPE, text=True, env=node_modules())
         port = process.stdout.readline().strip()
         assert port.isdigit(), f"{name} did not start: {self.log(name)}"
         self.direct[name] = f"http://127.0.0.1:{port}"
@@ -101,6 +108,15 @@ class Services:
         self.start_nginx()
         self.start_backend("py", [sys.executable, HERE / "backends/backend.py"])
         self.start_backend("node", [tool("node"), HERE / "backends/backend.js"])
+        self.start_backend("wspy", [sys.executable, HERE / "backends/websocket_server.py"])
+        self.start_backend("wsjs", [tool("node"), HERE / "backends/websocket_server.js"])
+        self.start_grpc()
+
+    def start_grpc(self, port=0):
+        """The service, on a port that it had before if it is to be there again."""
+        self.start_backend("kw.Test", [sys.executable, HERE / "backends/grpc_service.py", str(port)])
+        self.http2.add("kw.Test")
+        self.grpc_port = self.direct["kw.Test"].rsplit(":", 1)[1]
 
     def wait_for_port(self, process, port):
         def listening():
@@ -126,7 +142,10 @@ class Gateway:
 
     def prepare(self):
         upstreams = "".join(
-            f"  - name: {name}\n    endpoints: [{{ url: \"{url}\" }}]\n" for name, url in self.services.direct.items()
+            f"  - name: {name}\n"
+            f"    protocol: {'http2' if name in self.services.http2 else 'http1'}\n"
+            f"    endpoints: [{{ url: \"{url}\" }}]\n"
+            for name, url in self.services.direct.items()
         )
         self.config.write_text(
             KEYWARD.replace("@port@", str(self.port)).replace("@admin@", str(self.admin)).replace("@upstreams@", upstreams)
@@ -257,6 +276,24 @@ routes:
   - name: node
     match: { path_prefix: /node }
     upstream: node
+  - name: wspy
+    match: { path_prefix: /wspy }
+    upstream: wspy
+  - name: wspy_page
+    match: { path_prefix: /wspy/page }
+    upstream: wspy
+    websocket_credential: subprotocol
+  - name: wsjs
+    match: { path_prefix: /wsjs }
+    upstream: wsjs
+  - name: wsjs_page
+    match: { path_prefix: /wsjs/page }
+    upstream: wsjs
+    websocket_credential: subprotocol
+  - name: grpc
+    match: { path_prefix: /kw.Test }
+    auth: { required: { scopes: ["files:read"] } }
+    upstream: kw.Test
   - name: reads
     match: { path: /py/reads, methods: [GET] }
     upstream: py

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::request::Parts;
 use keyward::auth::random::System;
@@ -11,7 +12,7 @@ use keyward::config;
 use keyward::message::Admission;
 use keyward::proxy::forward::Forward;
 use keyward::proxy::plan::Plan;
-use keyward::proxy::upstream::Endpoint;
+use keyward::proxy::upstream::{Endpoint, WriteHead as _};
 use keyward::server::deadline::Deadlines;
 use keyward::web::client_address::Trust;
 use keyward::web::forwarded::{Arrival, Scheme};
@@ -35,7 +36,7 @@ identity_headers: { subject: X-User, credential: X-Key, client: X-App, scopes: X
 
 /// See above.
 pub struct Bed {
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     pub deadlines: Rc<Deadlines>,
     endpoint: Endpoint,
     request_id: RequestId,
@@ -57,7 +58,7 @@ impl Bed {
         let place = loaded.config.upstreams[0].endpoints[0].clone();
         let ids = RequestIds::new(&System::default()).expect("there is randomness");
         Self {
-            plan: Plan::compile(loaded.config),
+            plan: Arc::new(Plan::compile(loaded.config)),
             endpoint: Endpoint::new(place, Rc::clone(&deadlines)),
             deadlines,
             request_id: ids.make(Timestamp(0)),
@@ -80,7 +81,7 @@ impl Bed {
         };
         let forward = Forward::new(&self.plan, 0, parts, admission, None, arrival, &self.request_id)?;
         let mut bytes = Vec::new();
-        forward.write(&mut bytes, &self.endpoint);
+        (&forward).http1(&mut bytes, &self.endpoint);
         Ok(bytes)
     }
 }

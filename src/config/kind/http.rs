@@ -1,4 +1,4 @@
-//! Methods and header names.
+//! Methods, header names and protocols.
 
 use http::{HeaderName, Method};
 use serde_json::Value;
@@ -25,7 +25,7 @@ impl Kind for MethodName {
     fn read(&self, text: &str) -> Result<Method, Complaint> {
         let upper = text.to_ascii_uppercase();
         if upper == "CONNECT" {
-            return Err(Complaint::refused("Keyward opens no tunnels"));
+            return Err(Complaint::refused("CONNECT is for forward proxies, and Keyward is none"));
         }
         if upper != text && USUAL.contains(&upper.as_str()) {
             return Err(Complaint::because("methods are case-sensitive").instead(upper));
@@ -45,6 +45,49 @@ impl Kind for MethodName {
 
     fn schema(&self) -> Value {
         string_schema("^[A-Za-z0-9_-]{1,32}$")
+    }
+}
+
+/// A protocol that HTTP/1.1 can be left for (RFC 9110 §7.8), in lower case: names are compared without regard to it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) struct Protocol;
+
+/// Behind these, requests would follow that nobody reads here (RFC 9113 §3.1, RFC 2817).
+const READ_PAST_US: [&str; 4] = ["h2", "h2c", "http", "tls"];
+
+impl Kind for Protocol {
+    type Value = Box<str>;
+
+    fn what(&self) -> String {
+        "a protocol".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "the token of an Upgrade field, such as websocket or SPDY/3.1; [] for none".to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<Box<str>, Complaint> {
+        let token = |part: &str| {
+            let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            !part.is_empty() && part.len() <= 32 && part.bytes().all(legal)
+        };
+        let (name, version) = text.split_once('/').unwrap_or((text, "1"));
+        if !token(name) || !token(version) {
+            return Err(Complaint::plain());
+        }
+        if READ_PAST_US.iter().any(|past| name.eq_ignore_ascii_case(past)) {
+            return Err(Complaint::refused("the requests behind it would be read by nobody here"));
+        }
+        Ok(text.to_ascii_lowercase().into())
+    }
+
+    fn show(&self, value: &Box<str>) -> String {
+        value.to_string()
+    }
+
+    fn schema(&self) -> Value {
+        const TOKEN: &str = "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}";
+        string_schema(&format!("^{TOKEN}(/{TOKEN})?$"))
     }
 }
 
@@ -172,6 +215,28 @@ mod tests {
         }
         let name = FieldName::Credential.read("x-API-key").unwrap();
         assert_eq!(FieldName::Credential.show(&name), "X-Api-Key");
+    }
+
+    #[test]
+    fn a_protocol_is_a_token_perhaps_with_a_version_and_never_one_that_carries_requests() {
+        assert_eq!(*Protocol.read("SPDY/3.1").unwrap(), *"spdy/3.1");
+        for bad in [
+            "",
+            "/",
+            "a/",
+            "/1",
+            "a/b/c",
+            "a b",
+            "a,b",
+            "websocket\u{e4}",
+            "h2c",
+            "H2C",
+            "h2",
+            "HTTP/2.0",
+            "TLS/1.2",
+        ] {
+            assert!(Protocol.read(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub(super) fn timeouts(s: &mut Section<'_>) -> Timeouts {
     let total = s.value("total", &total, seconds(0), "The whole of a request; 0s = no limit.").value;
     let upstream_idle =
         s.value("upstream_idle", &some, seconds(60), "Keeping an unused connection to an endpoint.").value;
+    let tunnel_idle =
+        s.value("tunnel_idle", &some, seconds(3600), "Between bytes in a tunnel, such as a WebSocket.").value;
     Timeouts {
         first_byte,
         request_head,
@@ -62,6 +64,7 @@ pub(super) fn timeouts(s: &mut Section<'_>) -> Timeouts {
         response_body_idle,
         total: (!total.is_zero()).then_some(total),
         upstream_idle,
+        tunnel_idle,
     }
 }
 
@@ -81,6 +84,7 @@ pub(super) fn max(s: &mut Section<'_>) -> Max {
     let streams = Count { least: 1, most: 1000 };
     let streams = s.value("streams", &streams, 100, "Requests at once on one connection of HTTP/2.").value;
     let in_flight = s.value("in_flight", &many, 10_000, "Requests at once.").value;
+    let tunnels = s.value("tunnels", &many, 10_000, "Tunnels at once, such as WebSockets.").value;
     if target.given && target.value > headers.value {
         s.tell(
             Problem::error(target.at, "`target` is larger than `headers`, of which it is a part")
@@ -96,5 +100,6 @@ pub(super) fn max(s: &mut Section<'_>) -> Max {
         connections: number(connections),
         streams: u32::try_from(streams).unwrap_or(u32::MAX),
         in_flight: number(in_flight),
+        tunnels: number(tunnels),
     }
 }

@@ -10,7 +10,7 @@ use crate::auth::scope::{Scope, ScopeSet};
 use crate::config::describe::Turn;
 use crate::config::kind::Kind;
 use crate::config::kind::host::{HostChoice, Pattern};
-use crate::config::kind::http::MethodName;
+use crate::config::kind::http::{MethodName, Protocol};
 use crate::config::kind::path::{Form, RawPath, compile};
 use crate::config::kind::text::{Name, ScopeName};
 use crate::config::kind::words::{Switch, Words};
@@ -19,7 +19,10 @@ use crate::config::read::{Placed, complaint_of, shown};
 use crate::config::section::{Least, Section};
 use crate::config::suggest::nearest;
 use crate::config::yaml::Scalar;
-use crate::config::{Auth, CatalogueScope, HostField, HostPattern, PathPattern, Route, Upstream};
+use crate::config::{
+    Auth, CatalogueScope, HostField, HostPattern, PathPattern, Route, Upstream, UpstreamProtocol,
+    WebsocketCredential,
+};
 
 /// What routes refer to.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +60,8 @@ struct Partial {
     host: HostField,
     allow: Vec<Ambiguity>,
     forward_credential: bool,
+    upgrades: Vec<Box<str>>,
+    websocket_credential: WebsocketCredential,
 }
 
 struct Matched {
@@ -78,6 +83,8 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
         host: partial.host,
         allow: partial.allow,
         forward_credential: partial.forward_credential,
+        upgrades: partial.upgrades,
+        websocket_credential: partial.websocket_credential,
     };
     Some(ties::Candidate { route, name: name.written, path_at: path.at })
 }
@@ -108,16 +115,47 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
     let allow: Vec<Ambiguity> = allow.into_iter().map(|word| word.value).collect();
     let comment = "Whether the upstream receives Authorization as well.";
     let forward_credential = s.value("forward_credential", &Switch, false, comment).value;
+    let (upgrades, websocket_credential) = upgrades(s);
+    let matched = matched.map(|matched| matched.with_path(s, &allow));
+    let upstream = upstream.and_then(|name| resolve(s, &name, known.upstreams));
+    let served_by = upstream.and_then(|index| known.upstreams.get(index));
+    let by_http2 = served_by.is_some_and(|upstream| upstream.value.protocol == UpstreamProtocol::Http2);
     Partial {
         name,
-        matched: matched.map(|matched| matched.with_path(s, &allow)),
+        matched,
         auth,
-        upstream: upstream.and_then(|name| resolve(s, &name, known.upstreams)),
+        upstream,
         host,
         allow,
         forward_credential,
+        // A connection of HTTP/2 carries other requests, too: its upstream is not asked to leave it.
+        upgrades: if by_http2 { Vec::new() } else { upgrades },
+        websocket_credential,
     }
 }
+
+const WEBSOCKET_CREDENTIALS: Words<WebsocketCredential> =
+    Words(&[("none", WebsocketCredential::None), ("subprotocol", WebsocketCredential::Subprotocol)]);
+
+fn upgrades(s: &mut Section<'_>) -> (Vec<Box<str>>, WebsocketCredential) {
+    let comment = "Protocols that a connection may be upgraded to; none where the upstream speaks HTTP/2.";
+    let upgrades = s.scalars_or("upgrades", &Protocol, vec![WEBSOCKET.into()], comment);
+    let upgrades: Vec<Box<str>> = upgrades.into_iter().map(|protocol| protocol.value).collect();
+    let comment = "Where a browser's WebSocket may carry its key: none, or subprotocol (keyward.bearer.KEY).";
+    let credential =
+        s.value("websocket_credential", &WEBSOCKET_CREDENTIALS, WebsocketCredential::None, comment);
+    let websocket = upgrades.iter().any(|protocol| **protocol == *WEBSOCKET);
+    if credential.value == WebsocketCredential::Subprotocol && !websocket {
+        let message = "`websocket_credential` is of no use where `upgrades` has no websocket";
+        s.tell(
+            Problem::error(credential.at, message)
+                .expected("websocket among `upgrades`, or no `websocket_credential`"),
+        );
+    }
+    (upgrades, credential.value)
+}
+
+const WEBSOCKET: &str = "websocket";
 
 const AMBIGUITIES: Words<Ambiguity> = Words(&[
     ("encoded_slash", Ambiguity::EncodedSlash),

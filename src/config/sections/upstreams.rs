@@ -5,28 +5,34 @@ use std::sync::Arc;
 
 use crate::config::kind::host::EndpointUrl;
 use crate::config::kind::text::Name;
+use crate::config::kind::words::Words;
 use crate::config::problem::Problem;
 use crate::config::read::{Placed, shown};
 use crate::config::section::{Least, Section};
-use crate::config::{Endpoint, Listener, Route, Upstream};
+use crate::config::{Endpoint, Listener, Route, Upstream, UpstreamProtocol};
 
 /// The upstreams, each placed at its name. One whose endpoints are wrong is there too, so that routes find it.
 pub(super) fn upstreams(s: &mut Section<'_>) -> Vec<Placed<Upstream>> {
     let comment = "Named groups of servers that requests are forwarded to.";
     let read = s.sections("upstreams", Least::None, comment, upstream).unwrap_or_default();
-    let names: Vec<&Placed<_>> = read.iter().filter_map(|(name, _)| name.as_ref()).collect();
+    let names: Vec<&Placed<_>> = read.iter().filter_map(|(name, ..)| name.as_ref()).collect();
     super::distinct(s, "upstreams", &names);
-    let named = |(name, endpoints): (Option<Placed<Arc<str>>>, _)| {
+    let named = |(name, protocol, endpoints): (Option<Placed<Arc<str>>>, _, _)| {
         let name = name?;
-        let value = Upstream { name: name.value, endpoints };
+        let value = Upstream { name: name.value, protocol, endpoints };
         Some(Placed { value, at: name.at, written: name.written, given: true })
     };
     read.into_iter().filter_map(named).collect()
 }
 
-fn upstream(s: &mut Section<'_>) -> (Option<Placed<Arc<str>>>, Vec<Endpoint>) {
+const PROTOCOLS: Words<UpstreamProtocol> =
+    Words(&[("http1", UpstreamProtocol::Http1), ("http2", UpstreamProtocol::Http2)]);
+
+fn upstream(s: &mut Section<'_>) -> (Option<Placed<Arc<str>>>, UpstreamProtocol, Vec<Endpoint>) {
     s.not_yet(&["tls", "balance", "health", "retries"]);
     let name = s.required("name", &Name, "api", "Its name in routes and metrics.");
+    let comment = "What its servers speak: http1, or http2 in clear by prior knowledge, as gRPC needs it.";
+    let protocol = s.value("protocol", &PROTOCOLS, UpstreamProtocol::Http1, comment).value;
     let read = s
         .sections("endpoints", Least::One, "Its servers; at least one.", |s| {
             s.required("url", &EndpointUrl, "http://127.0.0.1:9000", "http://, host and port.")
@@ -43,7 +49,7 @@ fn upstream(s: &mut Section<'_>) -> (Option<Placed<Arc<str>>>, Vec<Endpoint>) {
             ),
         }
     }
-    (name, endpoints.into_iter().map(|endpoint| endpoint.value).collect())
+    (name, protocol, endpoints.into_iter().map(|endpoint| endpoint.value).collect())
 }
 
 /// Warns of endpoints that are a listener of this process: requests would go round for ever.

@@ -1,13 +1,16 @@
-//! The chunked coding of an answer (RFC 9112 §7.1), read strictly: what another parser could read differently is an
-//! error. Extensions and trailers are read and dropped.
+//! The chunked coding (RFC 9112 §7.1): an answer's is read strictly, what another parser could read differently is an
+//! error; a request's is written. Extensions are read and dropped.
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memchr;
 
 /// The longest line of a chunk's size with its extensions, in bytes.
 const SIZE_LINE_MAX: usize = 512;
 /// The most bytes of trailers.
 const TRAILERS_MAX: usize = 16 * 1024;
+/// The most trailers.
+const TRAILER_COUNT_MAX: usize = 128;
 
 /// The bytes are no chunked coding; the text says where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +23,8 @@ pub enum Step {
     Data(Bytes),
     /// Nothing until more bytes arrive.
     NeedMore,
-    /// The body is complete.
-    End,
+    /// The body is complete; with its trailers, if it has any.
+    End(Option<Box<HeaderMap>>),
 }
 
 /// Where in the coding the decoder stands.
@@ -33,8 +36,8 @@ pub enum Decoder {
     Data(u64),
     /// Before the CRLF that ends a chunk.
     DataEnd,
-    /// Among the trailers, so many bytes of them seen.
-    Trailers(usize),
+    /// Among the trailers.
+    Trailers(Trailers),
     /// Behind the end.
     End,
 }
@@ -47,7 +50,7 @@ impl Decoder {
                 Self::Size => {
                     let Some(line) = take_line(buf, SIZE_LINE_MAX)? else { return Ok(Step::NeedMore) };
                     *self = match chunk_size(&line)? {
-                        0 => Self::Trailers(0),
+                        0 => Self::Trailers(Trailers::default()),
                         size => Self::Data(size),
                     };
                 }
@@ -70,20 +73,85 @@ impl Decoder {
                     }
                     *self = Self::Size;
                 }
-                Self::Trailers(seen) => {
-                    let room = TRAILERS_MAX.saturating_sub(*seen);
+                Self::Trailers(trailers) => {
+                    let room = TRAILERS_MAX.saturating_sub(trailers.seen);
                     let Some(line) = take_line(buf, room)? else { return Ok(Step::NeedMore) };
-                    *seen += line.len() + 2;
                     if line.is_empty() {
+                        let fields = trailers.fields.take();
                         *self = Self::End;
-                    } else if !is_field(&line) {
-                        return Err(Malformed("a trailer is no field"));
+                        return Ok(Step::End(fields));
                     }
+                    trailers.add(line)?;
                 }
-                Self::End => return Ok(Step::End),
+                Self::End => return Ok(Step::End(None)),
             }
         }
     }
+}
+
+/// The trailers that have been read.
+#[derive(Debug, Default)]
+pub struct Trailers {
+    /// Bytes of them.
+    seen: usize,
+    /// None, where there are none: in nearly every body.
+    fields: Option<Box<HeaderMap>>,
+}
+
+impl Trailers {
+    fn add(&mut self, line: BytesMut) -> Result<(), Malformed> {
+        self.seen += line.len() + 2;
+        let line = line.freeze();
+        let colon = memchr(b':', &line).ok_or(Malformed("a trailer has no colon"))?;
+        let name = HeaderName::from_bytes(line.get(..colon).unwrap_or_default())
+            .map_err(|_| Malformed("a trailer has no proper name"))?;
+        let value = without_blanks(line.get(colon + 1..).unwrap_or_default());
+        let value = HeaderValue::from_maybe_shared(line.slice_ref(value))
+            .map_err(|_| Malformed("a trailer has control bytes"))?;
+        let fields = self.fields.get_or_insert_default();
+        if fields.len() >= TRAILER_COUNT_MAX {
+            return Err(Malformed("it has too many trailers"));
+        }
+        fields.append(name, value);
+        Ok(())
+    }
+}
+
+/// A value without the spaces and tabs around it; any other control byte stays, to be refused.
+fn without_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// Writes the line that precedes a chunk of `size` bytes.
+pub fn write_size(out: &mut Vec<u8>, size: usize) {
+    let mut digits = [0_u8; 16];
+    let mut rest = size;
+    let mut used = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef".get(rest & 15).copied().unwrap_or(b'0');
+        rest >>= 4;
+        used += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(16 - used..).unwrap_or_default());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the end of a body: the last chunk, its trailers, the empty line.
+pub fn write_end(out: &mut Vec<u8>, trailers: &HeaderMap) {
+    out.extend_from_slice(b"0\r\n");
+    for (name, value) in trailers {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Takes a line that ends with CRLF; `None` while it is incomplete.
@@ -101,13 +169,6 @@ fn take_line(buf: &mut BytesMut, max: usize) -> Result<Option<BytesMut>, Malform
         return Err(Malformed("a line of the chunked coding has control bytes"));
     }
     Ok(Some(line))
-}
-
-/// Whether a line has a field's name, and a value without control bytes.
-fn is_field(line: &[u8]) -> bool {
-    let Some(colon) = line.iter().position(|byte| *byte == b':') else { return false };
-    let (name, value) = line.split_at_checked(colon).unwrap_or_default();
-    HeaderName::from_bytes(name).is_ok() && HeaderValue::from_bytes(value).is_ok()
 }
 
 fn chunk_size(line: &[u8]) -> Result<u64, Malformed> {
@@ -129,16 +190,23 @@ fn chunk_size(line: &[u8]) -> Result<u64, Malformed> {
 mod tests {
     use super::*;
 
-    /// Decodes `wire` arriving `step` bytes at a time; the body and what is left behind its end.
-    fn decode(wire: &[u8], step: usize) -> Result<(Vec<u8>, Vec<u8>), Malformed> {
+    /// A body, what is left behind its end, and its trailers.
+    type Decoded = (Vec<u8>, Vec<u8>, Vec<(String, String)>);
+
+    /// Decodes `wire` arriving `step` bytes at a time.
+    fn decode(wire: &[u8], step: usize) -> Result<Decoded, Malformed> {
         let (mut decoder, mut buf, mut body) = (Decoder::Size, BytesMut::new(), Vec::new());
         let mut rest = wire.chunks(step);
         loop {
             match decoder.step(&mut buf)? {
                 Step::Data(data) => body.extend_from_slice(&data),
-                Step::End => {
+                Step::End(trailers) => {
                     buf.extend(rest.flatten());
-                    return Ok((body, buf.to_vec()));
+                    let text = |(name, value): (&HeaderName, &HeaderValue)| {
+                        (name.to_string(), value.as_bytes().escape_ascii().to_string())
+                    };
+                    let trailers = trailers.iter().flat_map(|fields| fields.iter().map(text)).collect();
+                    return Ok((body, buf.to_vec(), trailers));
                 }
                 Step::NeedMore => match rest.next() {
                     Some(piece) => buf.extend_from_slice(piece),
@@ -156,11 +224,13 @@ mod tests {
             Err(Malformed("a chunk size is followed by something else than an extension"))
         );
         let wire =
-            b"4\r\nWiki\r\n6;name=\"v\"\r\npedia \r\n00d\r\nin \r\n\r\nchunks\r\n0\r\nX: y\r\n\r\nnext";
+            b"4\r\nWiki\r\n6;name=\"v\"\r\npedia \r\n00d\r\nin \r\n\r\nchunks\r\n0\r\nX: y\r\nX:\t z\xfc \r\nEmpty:\r\n\r\nnext";
         for step in 1..wire.len() {
-            let (body, rest) = decode(wire, step).unwrap();
+            let (body, rest, trailers) = decode(wire, step).unwrap();
             assert_eq!(body, b"Wikipedia in \r\n\r\nchunks");
             assert_eq!(rest, b"next");
+            let trailers: Vec<_> = trailers.iter().map(|(name, value)| (&**name, &**value)).collect();
+            assert_eq!(trailers, [("x", "y"), ("x", "z\\xfc"), ("empty", "")]);
         }
     }
 
@@ -179,12 +249,19 @@ mod tests {
             b"10000000000000000\r\n",
             b"4;a\rb\r\nWiki\r\n0\r\n\r\n",
             b"0\r\nX: y\n\r\n",
+            b"0\r\nX: y\rZ: a\r\n\r\n",
+            b"0\r\nX: y\0\r\n\r\n",
+            b"0\r\nX: y\x01\r\n\r\n",
+            b"0\r\nX: y\x0c\r\n\r\n",
+            b"0\r\nX y\r\n\r\n",
             b"0\r\nnonsense\r\n\r\n",
             b"0\r\nX : y\r\n\r\n",
             b"0\r\n X: y\r\n\r\n",
             b"0\r\nX: y\r\n z\r\n\r\n",
             b"0\r\n: y\r\n\r\n",
-            b"0\r\nX: \x01\r\n\r\n",
+            b"0\r\n:status: 200\r\n\r\n",
+            b"0\r\nX\xfc: y\r\n\r\n",
+            b"0\r\n\n",
             b"4\r\nWiki\n0\r\n\r\n",
         ] {
             assert!(decode(wire, 1).is_err(), "{}", wire.escape_ascii());
@@ -193,5 +270,26 @@ mod tests {
         assert!(decode(&[b"0\r\n".to_vec(), vec![b'a'; TRAILERS_MAX + 10]].concat(), 7).is_err());
         let endless = [b"0\r\n".to_vec(), b"a: b\r\n".repeat(TRAILERS_MAX / 6 + 2)].concat();
         assert!(decode(&endless, 100).is_err());
+        let many = |count| [b"0\r\n".to_vec(), b"a: b\r\n".repeat(count), b"\r\n".to_vec()].concat();
+        assert_eq!(decode(&many(TRAILER_COUNT_MAX), 100).unwrap().2.len(), TRAILER_COUNT_MAX);
+        assert!(decode(&many(TRAILER_COUNT_MAX + 1), 100).is_err());
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        for size in [1, 9, 10, 15, 16, 255, 256, 65_536, usize::MAX] {
+            let mut out = Vec::new();
+            write_size(&mut out, size);
+            assert_eq!(out, format!("{size:x}\r\n").into_bytes());
+        }
+        let mut trailers = HeaderMap::new();
+        trailers.append("x", HeaderValue::from_static("1"));
+        trailers.append("x", HeaderValue::from_static("2"));
+        let mut out = Vec::new();
+        write_end(&mut out, &trailers);
+        assert_eq!(out, b"0\r\nx: 1\r\nx: 2\r\n\r\n");
+        out.clear();
+        write_end(&mut out, &HeaderMap::new());
+        assert_eq!(out, b"0\r\n\r\n");
     }
 }

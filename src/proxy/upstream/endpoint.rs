@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::failure::Failure;
+use super::http2::Links;
 use super::wire::{Look, Wire};
 use crate::clock::Tick;
 use crate::config;
@@ -27,7 +28,10 @@ pub struct Endpoint {
     pub authority: Box<str>,
     /// What is told of its failures.
     pub complaints: Pace,
+    /// Its connections of HTTP/1.1 that wait to be used again.
     idle: RefCell<Vec<Wire>>,
+    /// Its connections of HTTP/2.
+    pub(super) links: Links,
     aside_until: Cell<Tick>,
     deadlines: Rc<Deadlines>,
 }
@@ -42,8 +46,10 @@ impl Endpoint {
             80 => host,
             port => format!("{host}:{port}"),
         };
+        let links = Links::new(place.clone(), Rc::clone(&deadlines));
         Self {
             place,
+            links,
             authority: authority.into(),
             complaints: Pace::default(),
             idle: RefCell::default(),
@@ -103,6 +109,7 @@ impl Endpoint {
         if let Some(failures) = self.complaints.left_out(now) {
             tracing::warn!(endpoint = &*self.authority, failures, "more requests failed at this endpoint");
         }
+        self.links.sweep(now, after);
         self.idle
             .borrow_mut()
             .retain(|wire| now.since(wire.idle_since) < after && wire.is_quiet(Look::Known));

@@ -6,15 +6,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::Body;
 use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
 
-use super::chunked::{Decoder, Step};
+use super::chunked::{self, Decoder, Step};
 use super::failure::{BodyFailure, Failure};
 use super::head::{self, Head};
 use super::wire::Wire;
 use crate::message::framing::{Asked, Framing, ResponseFraming};
+use crate::message::trailers::{self, Nominated};
 
 /// The limits of time of one exchange.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +65,9 @@ pub struct Exchange<B> {
     patience: Patience,
     rest: Rest,
     keep_alive: bool,
+    /// What came behind the answer's body.
+    trailers: Option<Box<HeaderMap>>,
+    nominated: Nominated,
 }
 
 impl<B> Exchange<B>
@@ -85,6 +91,8 @@ where
             patience,
             rest: Rest::Nothing,
             keep_alive: false,
+            trailers: None,
+            nominated: Nominated::default(),
         }
     }
 
@@ -111,8 +119,9 @@ where
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(self.closed(Some(error)))),
                 Poll::Ready(Ok(_)) => self.heard = true,
             }
-            if let Some(head) = head::take(&mut self.wire.read, asked)? {
+            if let Some(mut head) = head::take(&mut self.wire.read, asked)? {
                 self.keep_alive = head.keep_alive;
+                self.nominated = std::mem::take(&mut head.nominated);
                 self.rest = match head.framing {
                     ResponseFraming::None => Rest::Nothing,
                     ResponseFraming::Length(length) => Rest::Length(length),
@@ -159,8 +168,9 @@ where
             Rest::Chunked(decoder) => match decoder.step(read).map_err(|why| Failure::Malformed(why.0))? {
                 Step::Data(data) => Ok(Taken::Data(data)),
                 Step::NeedMore => Ok(Taken::Nothing),
-                Step::End => {
+                Step::End(trailers) => {
                     self.rest = Rest::Nothing;
+                    self.trailers = trailers;
                     Ok(Taken::End)
                 }
             },
@@ -172,6 +182,13 @@ where
                 Ok(Taken::Data(read.split_to(count).freeze()))
             }
         }
+    }
+
+    /// What of the trailers passes, once the body has ended.
+    pub fn take_trailers(&mut self) -> Option<HeaderMap> {
+        let mut trailers = *self.trailers.take()?;
+        trailers::strip(&mut trailers, &self.nominated, trailers::passes_down);
+        (!trailers.is_empty()).then_some(trailers)
     }
 
     /// The whole body, when it has been read already: most answers are one piece. Only for one with a length.
@@ -198,11 +215,18 @@ where
     /// The connection, if another request can follow on it: everything was sent and read, nothing stands behind it.
     pub fn into_reusable(self) -> Option<Wire> {
         let complete = matches!(self.rest, Rest::Nothing | Rest::Length(0));
-        let sent = self.body.is_none()
-            && self.data.is_empty()
-            && self.tail.is_empty()
-            && self.wire.unsent().is_empty();
+        let sent = self.has_sent_all();
         (complete && sent && self.keep_alive && !self.deaf && self.wire.read.is_empty()).then_some(self.wire)
+    }
+
+    /// Whether all of the request is sent.
+    pub fn has_sent_all(&self) -> bool {
+        self.body.is_none() && self.data.is_empty() && self.tail.is_empty() && self.wire.unsent().is_empty()
+    }
+
+    /// The socket, and what came on it behind the answer, when HTTP is left.
+    pub fn into_parts(self) -> (TcpStream, BytesMut) {
+        self.wire.into_parts()
     }
 
     /// Writes what can be written. Only the client's faults end the exchange here: an endpoint that stops reading may
@@ -243,19 +267,27 @@ where
             }
             Poll::Ready(Some(frame)) => {
                 self.taken = true;
-                self.stage(frame?.into_data().unwrap_or_default());
+                match frame?.into_data() {
+                    Ok(data) => self.stage(data),
+                    Err(frame) => self.end_body(frame.into_trailers().ok().as_ref()),
+                }
                 // Its length tells its end: an answer that comes now finds all of it sent.
                 self.body.take_if(|body| !self.chunked && body.is_end_stream());
             }
-            Poll::Ready(None) => {
-                self.body = None;
-                if self.chunked {
-                    self.tail = b"0\r\n\r\n";
-                }
-            }
+            Poll::Ready(None) => self.end_body(None),
         }
         self.wait_for(Waiting::Endpoint);
         Ok(Poll::Ready(()))
+    }
+
+    /// The body is over; with a length it needs no end, and has no place for trailers.
+    fn end_body(&mut self, trailers: Option<&HeaderMap>) {
+        self.body = None;
+        match trailers {
+            _ if !self.chunked => {}
+            Some(trailers) => chunked::write_end(&mut self.wire.out, trailers),
+            None => self.tail = b"0\r\n\r\n",
+        }
     }
 
     fn wait_for(&mut self, whom: Waiting) {
@@ -269,7 +301,7 @@ where
     /// Puts a piece of the body in line.
     fn stage(&mut self, data: Bytes) {
         if self.chunked && !data.is_empty() {
-            push_chunk_size(&mut self.wire.out, data.len());
+            chunked::write_size(&mut self.wire.out, data.len());
             self.tail = b"\r\n";
         }
         self.data = data;
@@ -320,20 +352,4 @@ enum Taken {
     Data(Bytes),
     Nothing,
     End,
-}
-
-fn push_chunk_size(out: &mut Vec<u8>, size: usize) {
-    let mut digits = [0_u8; 16];
-    let mut rest = size;
-    let mut used = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit = b"0123456789abcdef".get(rest & 15).copied().unwrap_or(b'0');
-        rest >>= 4;
-        used += 1;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(16 - used..).unwrap_or_default());
-    out.extend_from_slice(b"\r\n");
 }

@@ -1,6 +1,7 @@
 //! What can go wrong between a request and its upstream's answer, and whose fault it is.
 
 use std::io;
+use std::sync::Arc;
 
 use h2::Reason;
 
@@ -33,6 +34,15 @@ pub enum Failure {
     /// No connection was made in time.
     #[error("no connection within timeouts.connect")]
     ConnectTimeout,
+    /// The endpoint does not speak HTTP/2, or ended the connection instead.
+    #[error("the connection does not begin HTTP/2")]
+    Handshake(#[source] Option<Arc<h2::Error>>),
+    /// As many requests as the endpoint allows were under way, and none ended in time.
+    #[error("no connection had room for one more request within timeouts.connect")]
+    Full,
+    /// The endpoint says that it did not act upon the request, or nothing of it was sent.
+    #[error("the endpoint did not take the request")]
+    Unprocessed(#[source] h2::Error),
     /// The endpoint ended the connection before its answer's fields were complete.
     #[error("the connection ended before the answer")]
     Closed {
@@ -45,6 +55,12 @@ pub enum Failure {
     /// The endpoint's bytes are no answer that can be passed on.
     #[error("the answer is malformed: {0}")]
     Malformed(&'static str),
+    /// What came over HTTP/2 breaks its rules.
+    #[error("the answer breaks the rules of HTTP/2")]
+    Violation(#[source] h2::Error),
+    /// The endpoint took its answer back.
+    #[error("the endpoint reset the stream")]
+    Reset(#[source] h2::Error),
     /// The answer's body ended before it was complete.
     #[error("the answer's body broke off")]
     Truncated(#[source] Option<io::Error>),
@@ -60,6 +76,9 @@ pub enum Failure {
     /// The client's body is at fault.
     #[error(transparent)]
     Body(#[from] BodyFailure),
+    /// The credential ended meanwhile.
+    #[error("the credential no longer holds ({})", .0.code().as_str())]
+    Fallen(Refusal),
 }
 
 impl Failure {
@@ -69,26 +88,27 @@ impl Failure {
         matches!(self, Self::Closed { answered: false, .. })
     }
 
-    /// Whether no connection came about, so that nothing was sent.
-    #[must_use]
-    pub const fn is_unsent(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::ConnectTimeout)
-    }
-
     /// Whether the client, not the endpoint, is at fault.
     #[must_use]
     pub const fn is_clients(&self) -> bool {
-        matches!(self, Self::SlowClient | Self::Body(_))
+        matches!(self, Self::SlowClient | Self::Body(_) | Self::Fallen(_))
     }
 
     /// What the client is told.
     #[must_use]
     pub fn refusal(&self) -> Refusal {
         match self {
-            Self::Connect(_) | Self::ConnectTimeout => Refusal::UpstreamUnreachable,
+            Self::Connect(_) | Self::ConnectTimeout | Self::Unprocessed(_) => Refusal::UpstreamUnreachable,
+            Self::Full => Refusal::UpstreamUnavailable,
             Self::Timeout | Self::TotalTimeout => Refusal::UpstreamTimeout,
-            Self::Closed { .. } | Self::Malformed(_) | Self::Truncated(_) => Refusal::UpstreamProtocolError,
+            Self::Closed { .. }
+            | Self::Handshake(_)
+            | Self::Malformed(_)
+            | Self::Violation(_)
+            | Self::Reset(_)
+            | Self::Truncated(_) => Refusal::UpstreamProtocolError,
             Self::SlowClient => Refusal::RequestTimeout,
+            Self::Fallen(refusal) => refusal.clone(),
             Self::Body(BodyFailure::TooLarge { limit }) => Refusal::BodyTooLarge { limit: *limit },
             Self::Body(BodyFailure::Broken(_) | BodyFailure::DoubtfulEnd) => {
                 Refusal::BadRequest("The body broke off or is framed wrongly. Send the request again.")
@@ -102,11 +122,24 @@ impl From<Failure> for Reason {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Body(BodyFailure::TooLarge { .. }) => Self::ENHANCE_YOUR_CALM,
-            Failure::Timeout | Failure::TotalTimeout | Failure::SlowClient | Failure::Body(_) => Self::CANCEL,
+            Failure::Timeout
+            | Failure::TotalTimeout
+            | Failure::SlowClient
+            | Failure::Body(_)
+            | Failure::Fallen(_) => Self::CANCEL,
+            // The others speak of the upstream's connection, or would tell the client that it can try again.
+            Failure::Reset(error) => match error.reason() {
+                Some(reason @ (Self::CANCEL | Self::ENHANCE_YOUR_CALM)) => reason,
+                _ => Self::INTERNAL_ERROR,
+            },
             Failure::Connect(_)
             | Failure::ConnectTimeout
+            | Failure::Handshake(_)
+            | Failure::Full
+            | Failure::Unprocessed(_)
             | Failure::Closed { .. }
             | Failure::Malformed(_)
+            | Failure::Violation(_)
             | Failure::Truncated(_) => Self::INTERNAL_ERROR,
         }
     }

@@ -3,18 +3,20 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, TRAILER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use memchr::memchr_iter;
 
 use super::failure::Failure;
 use crate::message::fields::{self, ResponseFate};
 use crate::message::framing::{self, Asked, Protocol, ResponseFraming};
+use crate::message::trailers::{self, Nominated};
+use crate::message::upgrade;
 
 /// The most bytes of an answer's fields.
 const HEAD_MAX: usize = 64 * 1024;
 /// The most fields of an answer.
-const FIELDS_MAX: usize = 128;
+pub(super) const FIELDS_MAX: usize = 128;
 /// As many as most answers have.
 const FIELDS_FEW: usize = 24;
 
@@ -25,6 +27,10 @@ pub struct Head {
     pub headers: HeaderMap,
     pub framing: ResponseFraming,
     pub keep_alive: bool,
+    /// Of a 101 the protocol that it names.
+    pub protocol: Option<Box<[u8]>>,
+    /// What its trailers may not be, besides.
+    pub nominated: Nominated,
 }
 
 /// Takes the fields of a final answer from the front of `buf`; `None` while they are incomplete. Interim answers are
@@ -34,7 +40,10 @@ pub fn take(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
         match take_one(buf, asked)? {
             None => return Ok(None),
             Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
-                return Err(Failure::Malformed("it switches protocols unasked"));
+                return match asked {
+                    Asked::Upgrade => Ok(Some(head)),
+                    Asked::Head | Asked::Other => Err(Failure::Malformed("it switches protocols unasked")),
+                };
             }
             Some(head) if head.status.is_informational() => {}
             Some(head) => return Ok(Some(head)),
@@ -69,8 +78,12 @@ fn take_one(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
     }
     let protocol = if answer.version == Some(1) { Protocol::Http11 } else { Protocol::Http10 };
     let pairs = answer.headers.iter().map(|field| (field.name.as_bytes(), field.value));
-    let framing = framing::response(asked, status.as_u16(), protocol, pairs)
+    let framing = framing::response(asked, status.as_u16(), protocol, pairs.clone())
         .map_err(|why| Failure::Malformed(why.0))?;
+    let announced = match status {
+        StatusCode::SWITCHING_PROTOCOLS => upgrade::announced(pairs).map(Box::from),
+        _ => None,
+    };
     let (mut few, mut many) = ([Span::default(); FIELDS_FEW], Vec::new());
     let spans = match few.get_mut(..answer.headers.len()) {
         Some(enough) => enough,
@@ -84,9 +97,10 @@ fn take_one(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
         *span = Span::of(origin, field);
     }
     let block = buf.split_to(length).freeze();
-    let (headers, persistence) = collect(&block, spans.iter())?;
+    let (headers, persistence, nominated) = collect(&block, spans.iter(), framing)?;
     let keep_alive = persistence.unwrap_or(protocol == Protocol::Http11);
-    Ok(Some(Head { status, headers, framing, keep_alive: keep_alive && framing != ResponseFraming::Close }))
+    let keep_alive = keep_alive && framing != ResponseFraming::Close;
+    Ok(Some(Head { status, headers, framing, keep_alive, nominated, protocol: announced }))
 }
 
 /// Where a field lies in the block of fields; offsets fit because the block is bounded by [`HEAD_MAX`].
@@ -111,19 +125,21 @@ fn cut(block: &Bytes, (start, end): (u32, u32)) -> Bytes {
 }
 
 /// A length that was read, without the zeros before it: a reader could take it for an octal number.
-fn canonical(mut value: Bytes) -> Bytes {
+pub(super) fn canonical(mut value: Bytes) -> Bytes {
     let zeros = value.iter().take_while(|digit| **digit == b'0').count();
     value.advance(zeros.min(value.len().saturating_sub(1)));
     value
 }
 
-/// The end-to-end fields, their values sharing the block, and what `Connection` says of keeping the connection.
+/// The end-to-end fields, their values sharing the block, and what `Connection` says: of keeping the connection, and of
+/// other fields.
 fn collect<'a>(
     block: &Bytes,
     spans: impl ExactSizeIterator<Item = &'a Span> + Clone,
-) -> Result<(HeaderMap, Option<bool>), Failure> {
+    framing: ResponseFraming,
+) -> Result<(HeaderMap, Option<bool>, Nominated), Failure> {
     let mut headers = HeaderMap::with_capacity(spans.len() + 4);
-    let mut connection = Vec::new();
+    let (mut connection, mut announced) = (Vec::new(), Vec::new());
     for span in spans {
         let value = cut(block, span.value);
         let name = block.get(span.name.0 as usize..span.name.1 as usize).unwrap_or_default();
@@ -132,7 +148,11 @@ fn collect<'a>(
                 connection.push(value);
                 continue;
             }
-            ResponseFate::HopByHop | ResponseFate::RequestId => continue,
+            ResponseFate::Trailer if framing == ResponseFraming::Chunked => {
+                announced.push(value);
+                continue;
+            }
+            ResponseFate::HopByHop | ResponseFate::Trailer | ResponseFate::RequestId => continue,
             ResponseFate::Framing if !name.eq_ignore_ascii_case(b"content-length") => continue,
             ResponseFate::Framing | ResponseFate::RateLimit | ResponseFate::Pass => {
                 HeaderName::from_bytes(name)
@@ -149,7 +169,7 @@ fn collect<'a>(
             headers.append(name, value);
         }
     }
-    let mut persistence = None;
+    let (mut persistence, mut nominated) = (None, Nominated::default());
     for option in
         connection.iter().flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
     {
@@ -159,11 +179,17 @@ fn collect<'a>(
             named => {
                 if let Ok(name) = HeaderName::from_bytes(named) {
                     headers.remove(name);
+                    nominated.note(named);
                 }
             }
         }
     }
-    Ok((headers, persistence))
+    if !announced.is_empty() && !nominated.has(&TRAILER) {
+        let fields = announced.iter().map(|value| &**value);
+        let announcement = trailers::announcement(fields, &nominated, trailers::passes_down);
+        headers.extend(announcement.map(|names| (TRAILER, names)));
+    }
+    Ok((headers, persistence, nominated))
 }
 
 #[cfg(test)]

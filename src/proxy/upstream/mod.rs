@@ -7,6 +7,8 @@ mod endpoint;
 mod exchange;
 pub mod failure;
 pub mod head;
+mod http2;
+mod protocols;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -17,27 +19,41 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, Request};
 use http_body::Body;
 
 pub use endpoint::Endpoint;
-pub use exchange::{Exchange, Patience};
+pub use exchange::Patience;
 use failure::{BodyFailure, Failure};
 pub use head::Head;
+pub use protocols::Exchange;
 
 use wire::Look;
 
-use crate::config;
+use crate::config::{self, UpstreamProtocol};
 use crate::message::framing::{Asked, Framing};
 use crate::server::deadline::Deadlines;
 use crate::telemetry::pace::Pace;
 
-/// What is to be sent. The fields are written anew for each attempt, since they can name the endpoint.
+/// Writes a request's fields. They are written anew for each attempt, since they can name the endpoint.
+pub trait WriteHead {
+    /// As HTTP/1.1 has them, the request line included.
+    fn http1(&self, out: &mut Vec<u8>, endpoint: &Endpoint);
+
+    /// As HTTP/2 has them.
+    ///
+    /// # Errors
+    /// When HTTP/2 has no form for them, which admission rules out.
+    fn http2(&self, endpoint: &Endpoint) -> Result<Request<()>, Failure>;
+}
+
+/// What is to be sent.
 pub struct Outgoing<'a, B, W> {
     pub method: &'a Method,
+    pub asked: Asked,
     pub framing: Framing,
     pub body: Option<B>,
-    pub write_head: W,
+    pub head: W,
     pub patience: Patience,
     /// Limit for making a connection.
     pub connect: Duration,
@@ -45,9 +61,9 @@ pub struct Outgoing<'a, B, W> {
 
 /// An answer whose fields have come.
 #[derive(Debug)]
-pub struct Answer<B> {
+pub struct Answer<B: 'static> {
     pub head: Head,
-    pub exchange: Box<Exchange<B>>,
+    pub exchange: Exchange<B>,
     pub endpoint: Rc<Endpoint>,
 }
 
@@ -66,6 +82,7 @@ pub struct Upstream {
     /// What is told of failures that are no one endpoint's.
     pub complaints: Pace,
     deadlines: Rc<Deadlines>,
+    protocol: UpstreamProtocol,
     endpoints: Vec<Rc<Endpoint>>,
     next: Cell<usize>,
 }
@@ -85,6 +102,7 @@ impl Upstream {
             name: config.name.clone(),
             complaints: Pace::default(),
             deadlines: Rc::clone(deadlines),
+            protocol: config.protocol,
             endpoints: config.endpoints.iter().map(endpoint).collect(),
             next: Cell::new(0),
         })
@@ -97,12 +115,14 @@ impl Upstream {
     /// nothing of its body was taken.
     pub async fn send<B, W>(&self, mut outgoing: Outgoing<'_, B, W>) -> Result<Answer<B>, Undelivered>
     where
-        B: Body<Data = Bytes, Error = BodyFailure> + Unpin,
-        W: Fn(&mut Vec<u8>, &Endpoint),
+        B: Body<Data = Bytes, Error = BodyFailure> + Unpin + 'static,
+        W: WriteHead,
     {
-        let asked = if outgoing.method == Method::HEAD { Asked::Head } else { Asked::Other };
-        let first = self.next.get();
-        self.next.set(first.wrapping_add(1));
+        if self.protocol == UpstreamProtocol::Http2 {
+            return Box::pin(http2::send(self, outgoing)).await;
+        }
+        let asked = outgoing.asked;
+        let first = self.turn();
         let look = if outgoing.method.is_idempotent() { Look::Known } else { Look::Ask };
         let mut failed = 0;
         let mut again = false;
@@ -125,11 +145,11 @@ impl Upstream {
             };
             wire.out.clear();
             wire.sent = 0;
-            (outgoing.write_head)(&mut wire.out, &endpoint);
+            outgoing.head.http1(&mut wire.out, &endpoint);
             let (body, framing) = (outgoing.body.take(), outgoing.framing);
-            let mut exchange = Box::new(Exchange::new(wire, body, framing, outgoing.patience));
+            let mut exchange = Box::new(exchange::Exchange::new(wire, body, framing, outgoing.patience));
             let failure = match poll_fn(|cx| exchange.poll_head(cx, asked)).await {
-                Ok(head) => return Ok(Answer { head, exchange, endpoint }),
+                Ok(head) => return Ok(Answer { head, exchange: Exchange::Http1(exchange), endpoint }),
                 Err(failure) => failure,
             };
             let stale = failure.is_silent_close() && exchange.was_used() && !again;
@@ -141,6 +161,13 @@ impl Upstream {
                 _ => return Err(Undelivered { failure, endpoint }),
             }
         }
+    }
+
+    /// The endpoint that is next in turn.
+    fn turn(&self) -> usize {
+        let first = self.next.get();
+        self.next.set(first.wrapping_add(1));
+        first
     }
 
     /// The endpoint for the attempt after `failed` others: in turn, those that could not be connected to lately last,

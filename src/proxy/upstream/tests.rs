@@ -2,10 +2,12 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use http::HeaderMap;
 use http_body::Frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::exchange::Exchange;
 use super::wire::Wire;
 use super::*;
 use crate::clock::{Clock, Timestamp};
@@ -14,6 +16,7 @@ use crate::clock::{Clock, Timestamp};
 #[derive(Debug)]
 struct Scripted {
     pieces: VecDeque<Option<&'static [u8]>>,
+    trailers: Option<HeaderMap>,
     length_known: bool,
 }
 
@@ -26,7 +29,7 @@ impl Body for Scripted {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
         match self.pieces.front() {
-            None => Poll::Ready(None),
+            None => Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))),
             Some(None) => Poll::Pending,
             Some(Some(_)) => {
                 let piece = self.pieces.pop_front().flatten().map(Bytes::from_static);
@@ -51,6 +54,14 @@ struct Bed {
 
 impl Bed {
     async fn new(framing: Framing, pieces: &[Option<&'static [u8]>]) -> Self {
+        Self::with_trailers(framing, pieces, None).await
+    }
+
+    async fn with_trailers(
+        framing: Framing,
+        pieces: &[Option<&'static [u8]>],
+        trailers: Option<HeaderMap>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (endpoint, _) = listener.accept().await.unwrap();
@@ -59,7 +70,7 @@ impl Bed {
         let mut wire = Wire::new(stream, deadlines.timer());
         wire.out.extend_from_slice(b"HEAD|");
         let length_known = matches!(framing, Framing::Length(_));
-        let body = Scripted { pieces: pieces.iter().copied().collect(), length_known };
+        let body = Scripted { pieces: pieces.iter().copied().collect(), trailers, length_known };
         let body = (framing != Framing::None).then_some(body);
         Self { exchange: Exchange::new(wire, body, framing, PATIENCE), clock, deadlines, endpoint }
     }
@@ -107,6 +118,20 @@ async fn a_body_is_framed_as_its_head_says() {
     ended.sends(b"HEAD|3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n").await;
     let mut length = Bed::new(Framing::Length(19), &pieces[..3]).await;
     length.sends(b"HEAD|abc0123456789abcdef").await;
+}
+
+#[tokio::test]
+async fn trailers_follow_where_the_framing_has_a_place_for_them() {
+    for (framing, sent) in
+        [(Framing::Chunked, &b"HEAD|3\r\nabc\r\n0\r\netag: x\r\n\r\n"[..]), (Framing::Length(3), b"HEAD|abc")]
+    {
+        let trailers = HeaderMap::from_iter([(http::header::ETAG, http::HeaderValue::from_static("x"))]);
+        let mut bed = Bed::with_trailers(framing, &[Some(b"abc")], Some(trailers)).await;
+        bed.sends(sent).await;
+        bed.endpoint.write_all(ANSWER).await.unwrap();
+        assert!(bed.head().await.is_ok());
+        assert!(bed.exchange.into_reusable().is_some(), "{framing:?}");
+    }
 }
 
 #[tokio::test]
@@ -190,6 +215,7 @@ fn upstream(count: u16) -> (Clock, Rc<Deadlines>, Upstream) {
         next: Cell::new(0),
         complaints: super::Pace::default(),
         deadlines: Rc::clone(&deadlines),
+        protocol: UpstreamProtocol::Http1,
     };
     (clock, deadlines, upstream)
 }

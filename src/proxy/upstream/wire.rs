@@ -86,6 +86,11 @@ impl Wire {
         poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.read)
     }
 
+    /// The socket, and what was read from it already.
+    pub(super) fn into_parts(self) -> (TcpStream, BytesMut) {
+        (self.stream, self.read)
+    }
+
     /// Gives back the memory that only a large body needed.
     pub(super) fn shrink(&mut self) {
         if std::mem::take(&mut self.large) {

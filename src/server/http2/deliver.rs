@@ -8,15 +8,17 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
-use h2::{Reason, SendStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONTENT_LENGTH, DATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame};
 
 use super::credit;
+use super::duplex::Duplex;
 use super::piece::Piece;
 use super::stream::{Expects, Stream};
 use crate::server::date::Dates;
+use crate::server::takeover::Bare;
 
 /// An answer that does not reach its end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,19 +29,28 @@ enum Cut {
     BrokenOff,
 }
 
+/// What else a request is run by.
+pub(super) struct Terms<'a> {
+    pub expects: Expects,
+    /// What comes on the stream behind a request that asks to leave HTTP.
+    pub behind: Option<RecvStream>,
+    /// For the `Date` of an answer.
+    pub dates: &'a Dates,
+}
+
 /// Runs one request to the last byte of its answer, or to the stream's end.
 pub(super) async fn run<B>(
     answer: impl Future<Output = Result<Response<B>, Infallible>>,
     reply: SendResponse<Piece>,
     stream: Rc<Stream>,
-    expects: Expects,
-    dates: &Dates,
+    terms: Terms<'_>,
 ) where
     B: Body<Data = Bytes>,
     B::Error: Into<Reason>,
 {
     let closing = Closing(Rc::clone(&stream));
-    match exchange(answer, reply, &stream, expects, dates).await {
+    let _forget = stream.forget_takeover();
+    match exchange(answer, reply, &stream, terms).await {
         Ok(()) => stream.delivered(),
         Err(Cut::TakenBack) => stream.taken_back(),
         Err(Cut::BrokenOff) => {}
@@ -60,16 +71,20 @@ async fn exchange<B>(
     answer: impl Future<Output = Result<Response<B>, Infallible>>,
     mut reply: SendResponse<Piece>,
     stream: &Rc<Stream>,
-    expects: Expects,
-    dates: &Dates,
+    terms: Terms<'_>,
 ) -> Result<(), Cut>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Reason>,
 {
-    let response = await_answer(answer, &mut reply, stream, expects).await?;
+    let response = await_answer(answer, &mut reply, stream, terms.expects).await?;
     let (mut head, body) = response.into_parts();
-    head.headers.entry(DATE).or_insert_with(|| dates.now());
+    head.headers.entry(DATE).or_insert_with(|| terms.dates.now());
+    if let (Some(takeover), Some(behind)) = (stream.taken_over(), terms.behind) {
+        let out = reply.send_response(Response::from_parts(head, ()), false).map_err(|_| Cut::TakenBack)?;
+        takeover(Bare::Stream(Duplex::new(out, behind, Rc::clone(stream)))).await;
+        return Ok(());
+    }
     if body.is_end_stream() {
         reply.send_response(Response::from_parts(head, ()), true).map_err(|_| Cut::TakenBack)?;
         return Ok(());
@@ -209,12 +224,12 @@ fn poll_room(
     }
 }
 
-/// Ready when the client took its request back, or did not take its answer in time.
+/// Ready when the client took its request back, did not take its answer in time, or is to have no more of it.
 fn poll_gone(out: &mut SendStream<Piece>, stream: &Stream, cx: &mut Context<'_>) -> Poll<Cut> {
     if out.poll_reset(cx).is_ready() {
         return Poll::Ready(Cut::TakenBack);
     }
-    if stream.poll_overdue(cx).is_ready() {
+    if stream.is_cut() || stream.poll_overdue(cx).is_ready() {
         out.send_reset(Reason::CANCEL);
         return Poll::Ready(Cut::BrokenOff);
     }

@@ -112,8 +112,10 @@ where
                         new = true;
                         self.streams.push((self.run)(request, reply));
                     }
-                    Poll::Ready(Some(Err(error))) => return Poll::Ready(End::Failed(error)),
-                    Poll::Ready(None) => return Poll::Ready(End::Done),
+                    Poll::Ready(Some(Err(error))) => {
+                        return Poll::Ready(self.last_pass(cx, End::Failed(error)));
+                    }
+                    Poll::Ready(None) => return Poll::Ready(self.last_pass(cx, End::Done)),
                     Poll::Pending => break,
                 }
             }
@@ -121,6 +123,12 @@ where
                 return Poll::Pending;
             }
         }
+    }
+
+    /// What came together with the end is passed on, where a tunnel waits for it.
+    fn last_pass(&mut self, cx: &mut Context<'_>, end: End) -> End {
+        while let Poll::Ready(Some(())) = self.streams.poll_next_unpin(cx) {}
+        end
     }
 
     /// Ready when the client has to be told something: with a reason, that the connection ends now.

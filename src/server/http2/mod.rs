@@ -7,6 +7,7 @@
 mod credit;
 mod deliver;
 mod driver;
+mod duplex;
 mod frames;
 mod hpack;
 mod piece;
@@ -22,7 +23,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use h2::{Reason, server};
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use tokio::net::TcpStream;
 
@@ -32,6 +33,7 @@ use super::conn::Conn;
 use super::date::Dates;
 use super::incoming::Incoming;
 use driver::{Driver, End};
+pub use duplex::Duplex;
 pub use receiving::Receiving;
 use session::Session;
 pub use stream::Stream;
@@ -71,6 +73,7 @@ impl Settings {
             .max_send_buffer_size(SEND_BUFFER)
             .max_local_error_reset_streams(Some(ERRORS))
             .max_pending_accept_reset_streams(TAKEN_BACK)
+            .enable_connect_protocol()
             // Of so many that ended early it is remembered that their rest may still come.
             .max_concurrent_reset_streams(usize::try_from(self.streams).unwrap_or(usize::MAX));
         http
@@ -98,8 +101,10 @@ pub(super) async fn serve<H, F, B>(
     match end {
         End::Failed(error) => {
             tracing::debug!(peer = %session.conn().peer, %error, "a client connection failed");
-            // So that its client learns why.
-            linger(&mut stream).await;
+            // So that its client learns why; behind a broken socket there is nobody.
+            if !error.is_io() {
+                linger(&mut stream).await;
+            }
         }
         End::Done if has_unread(&stream) => linger(&mut stream).await,
         End::Done | End::Closed => {}
@@ -118,11 +123,28 @@ where
         Err(end) => return end,
     };
     let run = |request: Request<h2::RecvStream>, reply: server::SendResponse<_>| {
-        let stream = Stream::open(session, reply.stream_id());
+        let protocol = request.extensions().get::<h2::ext::Protocol>();
+        let protocol = protocol.and_then(|protocol| HeaderValue::from_str(protocol.as_str()).ok());
+        let stream = Stream::open(session, reply.stream_id(), protocol);
         let expects = stream.expects_to_be_told(&request);
-        let request = request.map(|body| Incoming::Http2(Receiving::new(body, Rc::clone(&stream))));
+        let (request, behind) = body_of(request, &stream);
         let answer = handle(Carrier::Stream(Rc::clone(&stream)), request);
-        deliver::run(answer, reply, stream, expects, &settings.dates)
+        deliver::run(answer, reply, stream, deliver::Terms { expects, behind, dates: &settings.dates })
     };
     Driver::new(http, session, run).run().await
+}
+
+/// What comes on the stream as the request's body; or, where HTTP is asked to be left, as what comes behind it.
+fn body_of(
+    request: Request<h2::RecvStream>,
+    stream: &Rc<Stream>,
+) -> (Request<Incoming>, Option<h2::RecvStream>) {
+    let (parts, body) = request.into_parts();
+    match stream.protocol() {
+        None => {
+            let body = Incoming::Http2(Receiving::new(body, Rc::clone(stream)));
+            (Request::from_parts(parts, body), None)
+        }
+        Some(_) => (Request::from_parts(parts, Incoming::None), Some(body)),
+    }
 }

@@ -6,8 +6,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use h2::{RecvStream, StreamId};
-use http::Request;
 use http::header::EXPECT;
+use http::{HeaderValue, Request};
 
 use super::credit::Piece;
 use super::session::Session;
@@ -15,6 +15,7 @@ use crate::clock::Tick;
 use crate::server::conn::{Conn, Limits};
 use crate::server::deadline::Timer;
 use crate::server::follow::Head;
+use crate::server::takeover::{Forget, Slot, Takeover};
 
 /// One stream, shared by its request, its answer and the pieces that are on their way.
 #[derive(Debug)]
@@ -35,6 +36,11 @@ pub struct Stream {
     waiting: RefCell<Option<Waker>>,
     /// Whether the body is being read.
     body_wanted: Cell<bool>,
+    /// Of a CONNECT that asks for one (RFC 8441 §4).
+    protocol: Option<HeaderValue>,
+    takeover: Slot,
+    /// Whether it is to end in the middle of its answer.
+    cut: Cell<bool>,
 }
 
 /// Whether a client waits before it sends its body.
@@ -46,7 +52,7 @@ pub(super) enum Expects {
 }
 
 impl Stream {
-    pub(super) fn open(session: &Rc<Session>, id: StreamId) -> Rc<Self> {
+    pub(super) fn open(session: &Rc<Session>, id: StreamId, protocol: Option<HeaderValue>) -> Rc<Self> {
         let id = id.as_u32();
         session.stream_opened();
         Rc::new(Self {
@@ -60,6 +66,9 @@ impl Stream {
             pieces: Cell::new(0),
             waiting: RefCell::new(None),
             body_wanted: Cell::new(false),
+            protocol,
+            takeover: Slot::default(),
+            cut: Cell::new(false),
         })
     }
 
@@ -77,6 +86,31 @@ impl Stream {
     /// Whether the request's trailers have what only heads have.
     pub(super) fn had_pseudo_trailers(&self) -> bool {
         self.session.had_pseudo_trailers(self.id)
+    }
+
+    pub(crate) const fn protocol(&self) -> Option<&HeaderValue> {
+        self.protocol.as_ref()
+    }
+
+    pub(crate) fn hand_over(&self, takeover: Takeover) {
+        self.takeover.put(takeover);
+    }
+
+    pub(super) fn taken_over(&self) -> Option<Takeover> {
+        self.takeover.take()
+    }
+
+    /// Keeps what [`hand_over`](Self::hand_over) was given until the answer is dropped, and no longer.
+    pub(super) const fn forget_takeover(&self) -> Forget<'_> {
+        Forget(&self.takeover)
+    }
+
+    pub(crate) fn cut(&self) {
+        self.cut.set(true);
+    }
+
+    pub(super) const fn is_cut(&self) -> bool {
+        self.cut.get()
     }
 
     /// A piece of the answer moved, or of the request's body.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::{IntCounter, IntGauge};
 
-/// The connections of one listener.
+/// The connections of one listener, or the tunnels of one route.
 #[derive(Clone, Debug)]
 pub struct Connections(pub(super) IntGauge);
 
@@ -18,7 +18,7 @@ impl Connections {
     }
 }
 
-/// A connection that counts as open while this lives.
+/// A connection or a tunnel that counts as open while this lives.
 #[derive(Debug)]
 pub struct OpenConnection(IntGauge);
 

@@ -8,6 +8,7 @@ mod paths;
 mod secrets;
 mod spellings;
 mod strict;
+mod upgrades;
 
 use std::cell::Cell;
 

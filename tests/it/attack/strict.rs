@@ -29,6 +29,14 @@ const AT_MOST_ONE: [&str; 7] = [
 ];
 const FAMILIES: [&str; 3] = ["x-forwarded-", "x-original-", "x-rewrite-"];
 
+/// Whether `name` is one of the two fields that ask for a WebSocket, and the request can ask for one.
+fn asks_for_a_websocket(request: &Received, name: &str) -> bool {
+    let asks =
+        (request.header("connection"), request.header("upgrade")) == (Some("Upgrade"), Some("websocket"));
+    let bodiless = request.all("content-length").is_empty() && request.all("transfer-encoding").is_empty();
+    asks && bodiless && request.method == "GET" && ["connection", "upgrade"].contains(&name)
+}
+
 /// Fails unless the request can be read in one way only and carries nothing that only the gateway may say twice.
 #[track_caller]
 pub fn has_one_reading(request: &Received) {
@@ -38,14 +46,15 @@ pub fn has_one_reading(request: &Received) {
     assert!(target.starts_with(b"/") && target.iter().all(u8::is_ascii_graphic), "{request:?}");
     assert!(!target.contains(&b'#'), "{request:?}");
     assert_eq!(request.version, "HTTP/1.1");
-    for (name, value) in &request.headers {
+    for (name, value) in request.headers.iter().chain(&request.trailers) {
         assert!(!name.is_empty() && name.bytes().all(token), "{name:?} in {request:?}");
         assert!(
             !value.bytes().any(|byte| byte < b' ' && byte != b'\t' || byte == 0x7f),
             "{value:?} in {request:?}"
         );
         let folded = name.to_ascii_lowercase().replace(['_', '.'], "-");
-        assert!(!ENDS_HERE.contains(&folded.as_str()), "{name} in {request:?}");
+        let ends_here = ENDS_HERE.contains(&folded.as_str());
+        assert!(!ends_here || asks_for_a_websocket(request, name), "{name} in {request:?}");
         let plain = folded == name.to_ascii_lowercase();
         let ours = EXACTLY_ONE.contains(&folded.as_str()) || AT_MOST_ONE.contains(&folded.as_str());
         let family = FAMILIES.iter().any(|family| folded.starts_with(family));
@@ -63,5 +72,11 @@ pub fn has_one_reading(request: &Received) {
         assert!(coding.is_none(), "{request:?}");
         assert_eq!(length.parse::<u64>().unwrap().to_string(), length, "{request:?}");
     }
-    assert!(request.trailers.is_empty() && request.is_whole(), "{request:?}");
+    assert!(request.is_whole(), "{request:?}");
+    for (name, _) in &request.trailers {
+        let name = name.to_ascii_lowercase().replace(['_', '.'], "-");
+        let ours = EXACTLY_ONE.contains(&name.as_str()) || AT_MOST_ONE.contains(&name.as_str());
+        let family = FAMILIES.iter().any(|family| name.starts_with(family));
+        assert!(!ours && !family && coding.is_some(), "{name} in the trailers of {request:?}");
+    }
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keyward::config::{
-    AccessLog, Auth, Config, Entry, HostField, HostPattern, PathPattern, Severity, Style, Synchronous, load,
-    parse,
+    AccessLog, Auth, Config, Entry, HostField, HostPattern, PathPattern, Route, Severity, Style, Synchronous,
+    WebsocketCredential, load, parse,
 };
 use proptest::prelude::{ProptestConfig, Strategy, any, proptest};
 
@@ -36,10 +36,12 @@ routes:
     host: api.internal:81
     path: { allow: [encoded_slash] }
     forward_credential: true
+    upgrades: [websocket, SPDY/3.1]
+    websocket_credential: subprotocol
   - { name: users, match: { path_pattern: "/users/{id}/{*rest}" }, auth: optional, upstream: api, host: upstream }
-  - { name: health, match: { path: /health }, auth: public, upstream: api }
-timeouts: { total: 5m, first_byte: 500ms }
-max: { body: 0, headers: 64KiB, target: 8192 }
+  - { name: health, match: { path: /health }, auth: public, upstream: api, upgrades: [] }
+timeouts: { total: 5m, first_byte: 500ms, tunnel_idle: 2h }
+max: { body: 0, headers: 64KiB, target: 8192, tunnels: 7 }
 log: { level: debug, format: json, access: logs/access.log }
 errors: { type_base: https://docs.example.com/errors/, realm: Acme API }
 "#,
@@ -58,6 +60,12 @@ errors: { type_base: https://docs.example.com/errors/, realm: Acme API }
     assert_eq!(orders.hosts[1], HostPattern::Wildcard(".example.org".into()));
     assert!(matches!(&orders.auth, Auth::Required(scopes) if scopes.as_str() == "orders:read orders:write"));
     assert!(matches!(&orders.host, HostField::Fixed(host) if host == "api.internal:81"));
+    let upgrades = |route: &Route| route.upgrades.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(upgrades(orders), ["websocket", "spdy/3.1"]);
+    assert_eq!((upgrades(users), upgrades(health)), (vec!["websocket".to_owned()], vec![]));
+    assert_eq!(orders.websocket_credential, WebsocketCredential::Subprotocol);
+    assert_eq!(users.websocket_credential, WebsocketCredential::None);
+    assert_eq!((config.timeouts.tunnel_idle, config.max.tunnels), (Duration::from_hours(2), 7));
     assert_eq!(users.path, PathPattern::Pattern("/users/{id}/{*rest}".into()));
     assert!(matches!(&users.auth, Auth::Optional(scopes) if scopes.is_empty()));
     assert_eq!(health.auth, Auth::Public);

@@ -189,6 +189,11 @@ fn upstreams() {
         "upstreams: [{ name: api, endpoints: [{ url: http://a }, { url: http://a:80 }] }]",
         "upstreams:\n  - { name: api, endpoints: [{ url: http://a }] }\n  - { name: api, endpoints: [{ url: http://b }] }\n",
     ]));
+    let protocols = ["h2", "http/2", "HTTP2", "grpc", "http3", "\"\"", "[http2]"];
+    let protocols = protocols.map(|protocol| {
+        format!("upstreams: [{{ name: api, protocol: {protocol}, endpoints: [{{ url: http://a }}] }}]")
+    });
+    told.push(messages(&protocols.each_ref().map(String::as_str)));
     snapshot("upstreams", &told.join("\n\n\n"));
 }
 
@@ -225,6 +230,13 @@ fn routes() {
         "match: { path: /a, hosts: [\"*\"] }\n    upstream: api",
         "match: { path: /a, hosts: [\"api.*.com\"] }\n    upstream: api",
         "match: { path: /a, hosts: [bücher.example] }\n    upstream: api",
+        "match: { path: /a }\n    upstream: api\n    upgrades: websocket",
+        "match: { path: /a }\n    upstream: api\n    upgrades: [h2c]",
+        "match: { path: /a }\n    upstream: api\n    upgrades: [HTTP/2.0, tls/1.2]",
+        "match: { path: /a }\n    upstream: api\n    upgrades: [\"web socket\", websocket, WebSocket]",
+        "match: { path: /a }\n    upstream: api\n    websocket_credential: query",
+        "match: { path: /a }\n    upstream: api\n    upgrades: []\n    websocket_credential: subprotocol",
+        "match: { path: /a }\n    upstream: api\n    upgrades: [tcp-ish/1]\n    websocket_credential: subprotocol",
     ];
     let told: Vec<String> = cases.into_iter().map(route).collect();
     snapshot("routes", &told.join("\n\n\n"));

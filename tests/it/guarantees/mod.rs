@@ -5,6 +5,7 @@ mod access_log;
 mod beside;
 mod complaints;
 mod crowds;
+mod endings;
 mod load;
 mod outage;
 mod refusals;
@@ -12,6 +13,7 @@ mod reload;
 mod revocation;
 mod single_flight;
 mod stop;
+mod tunnels;
 
 use std::net::SocketAddr;
 

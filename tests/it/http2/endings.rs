@@ -6,7 +6,8 @@ use h2::Reason;
 use tokio::time::Instant;
 
 use super::{open, open_with};
-use crate::support::upstream::{Answer, Upstream};
+use crate::support::frames::{self, CANCEL, DATA, Frames, NO_ERROR, PROTOCOL_ERROR, frame, head, reset};
+use crate::support::upstream::{Answer, Seen, Upstream};
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -19,6 +20,25 @@ async fn a_client_that_takes_its_request_back_ends_it_upstream() {
     upstream.until_requests(1).await;
     drop(exchange);
     upstream.until_all_closed().await;
+}
+
+/// Without an error too: what came of its body is not all there was to be, and must not look so to the upstream.
+#[tokio::test]
+async fn a_body_that_is_taken_back_is_never_taken_for_whole() {
+    let upstream = Upstream::echo().await;
+    let (gateway, _) = open(&upstream).await;
+    let mut client = Frames::connect(gateway.public()).await;
+    for (number, code) in [NO_ERROR, CANCEL, PROTOCOL_ERROR].into_iter().enumerate() {
+        let stream = 2 * u32::try_from(number).unwrap() + 1;
+        client
+            .send([frames::open(stream, head("POST", "/", &[])), frame(DATA, 0, stream, b"half")].concat())
+            .await;
+        let half = |seen: &Seen| (seen.requests.get(number)?.body_len == 4).then_some(());
+        upstream.until("half a body", half).await;
+        client.send(reset(stream, code)).await;
+        upstream.until_all_closed().await;
+        assert!(!upstream.requests()[number].is_whole(), "{code}");
+    }
 }
 
 #[tokio::test]

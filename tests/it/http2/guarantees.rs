@@ -8,11 +8,12 @@ use serde_json::Value;
 use super::open_with;
 use crate::guarantees::{metric, open_home, until_metric};
 use crate::support::binary::Home;
-use crate::support::frames::{CANCEL, Frames, get, head, reset, whole};
+use crate::support::frames::{CANCEL, Frames, INITIAL_WINDOW, get, head, reset, whole, window};
 use crate::support::gateway::Gateway;
 use crate::support::h2::H2;
 use crate::support::keys::origin;
-use crate::support::upstream::{Answer, Gate, Upstream};
+use crate::support::raw::Raw;
+use crate::support::upstream::{Answer, Gate, Seen, Upstream};
 use crate::support::within;
 
 /// As many as may be at once, with different keys, answered in another order than they came.
@@ -98,6 +99,34 @@ async fn each_stream_is_one_of_those_in_flight() {
     for exchange in waiting {
         assert_eq!(exchange.whole().await.text(), "late");
     }
+}
+
+/// What waits to be written to a socket that nobody reads from is in flight as long as it waits.
+#[tokio::test]
+async fn a_stream_is_in_flight_until_its_last_byte_is_written() {
+    let upstream = Upstream::always(Answer::ok(vec![b'x'; 60_000])).await;
+    let (gateway, _) = open_with(&upstream, "max: { in_flight: 100 }").await;
+    let mut other = H2::connect(gateway.public()).await;
+    let wide = [(INITIAL_WINDOW, 0x7fff_ffff)];
+    let mut narrow = Frames::over(Raw::connect_narrow(gateway.public()).await, &wide).await;
+    narrow.send(window(0, 0x7000_0000)).await;
+    narrow.send((0..100).flat_map(|number| get(2 * number + 1)).collect::<Vec<_>>()).await;
+    upstream.until_requests(100).await;
+    let all = |seen: &Seen| {
+        let sent: u64 = seen.connections.iter().map(|connection| connection.sent).sum();
+        (sent >= 100 * 60_000).then_some(())
+    };
+    upstream.until("all answers", all).await;
+    // Some fit into the socket; as many more are asked for.
+    let mut stream = 201;
+    while other.get("/").await.status == 200 {
+        narrow.send(get(stream)).await;
+        stream += 2;
+        assert!(stream < 2000, "nothing waits");
+    }
+    // Taken, they leave their places.
+    narrow.raw.discard(100 * 60_000).await;
+    within("a place", async { while other.get("/").await.status != 200 {} }).await;
 }
 
 fn lines(home: &Home) -> Vec<Value> {

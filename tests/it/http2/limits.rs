@@ -23,7 +23,8 @@ async fn the_settings_say_what_the_limits_are() {
     let (gateway, _) = open_with(&upstream, "max: { streams: 7, headers: 9KiB }").await;
     let client = Frames::connect(gateway.public()).await;
     let told = |id| client.settings.iter().find(|(other, _)| *other == id).map(|(_, value)| *value);
-    assert_eq!((told(3), told(6), told(8)), (Some(7), Some(9 * 1024), None));
+    // The last: that a CONNECT may ask for another protocol (RFC 8441 §3).
+    assert_eq!((told(3), told(6), told(8)), (Some(7), Some(9 * 1024), Some(1)));
 }
 
 #[tokio::test]

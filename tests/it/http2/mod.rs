@@ -9,6 +9,7 @@ mod requests;
 mod rules;
 mod sniffing;
 mod timeouts;
+mod websockets;
 
 use crate::proxy::PUBLIC;
 use crate::support::gateway::Gateway;

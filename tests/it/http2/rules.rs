@@ -186,11 +186,17 @@ async fn what_belongs_to_a_connection_of_http_1_is_refused() {
         let request = whole(1, head("GET", "/", &[(name, value)]));
         check(&gateway, &upstream, &format!("{name}: {value}"), request, want).await;
     }
+    let mut takers = 0;
     for request in upstream.requests() {
-        for name in ["te", "http2-settings", "connection", "transfer-encoding"] {
+        for name in ["http2-settings", "transfer-encoding"] {
             assert_eq!(request.header(name), None);
         }
+        // What goes on is that the client takes trailers, in our own words.
+        let said = (request.header("te"), request.header("connection"));
+        assert!([(None, None), (Some("trailers"), Some("te"))].contains(&said), "{said:?}");
+        takers += usize::from(said.0.is_some());
     }
+    assert_eq!(takers, 1);
 }
 
 #[tokio::test]
@@ -308,7 +314,18 @@ async fn connect_is_refused_and_its_connection_lives() {
         ("without an authority", vec![connect], Refused(400, "bad_request")),
         ("with a length", vec![connect, authority, ("content-length", "0")], Refused(400, "bad_request")),
         ("with a path", vec![connect, PSEUDO[1], authority, PSEUDO[3]], Reset),
-        ("extended", vec![connect, PSEUDO[1], authority, PSEUDO[3], (":protocol", "websocket")], Reset),
+        // Whatever opens a tunnel is told among the tests of WebSockets.
+        (
+            "extended, unknown",
+            vec![connect, PSEUDO[1], authority, PSEUDO[3], (":protocol", "foo")],
+            Refused(400, "bad_request"),
+        ),
+        ("extended, without a path", vec![connect, PSEUDO[1], authority, (":protocol", "websocket")], Reset),
+        (
+            "a protocol of no CONNECT",
+            vec![PSEUDO[0], PSEUDO[1], authority, PSEUDO[3], (":protocol", "websocket")],
+            Reset,
+        ),
     ] {
         check(&gateway, &upstream, name, whole(1, fields(&list)), want).await;
     }

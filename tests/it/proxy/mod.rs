@@ -10,6 +10,9 @@ mod reload;
 mod retries;
 mod streaming;
 mod timeouts;
+mod trailers;
+mod tunnels;
+mod upgrades;
 mod upstream_view;
 
 /// One route that anybody may use, for tests that are not about credentials.

@@ -209,3 +209,55 @@ async fn interim_answers_of_the_upstream_are_dropped() {
         assert_eq!((response.text(), response.interim.len()), ("last", 0));
     }
 }
+
+/// Server-sent events: each is there when it was sent, however long nothing follows, and the client's end is the
+/// upstream's.
+#[tokio::test]
+async fn events_flow_one_by_one() {
+    let gates = [Gate::new(), Gate::new()];
+    let event = |number: usize| format!("data: {number}\n\n");
+    let chunk = |number: usize| format!("9\r\n{}\r\n", event(number));
+    let events = Answer::new(200)
+        .header("content-type", "text/event-stream")
+        .header("transfer-encoding", "chunked")
+        .only_head()
+        .then_send(chunk(0))
+        .then_wait(&gates[0])
+        .then_send(chunk(1))
+        .then_wait(&gates[1])
+        .then_send(chunk(2))
+        .then_hang();
+    let upstream = Upstream::always(events).await;
+    let gateway = Gateway::before(&upstream).await;
+    let mut raw = gateway.raw().await;
+    raw.send(gateway.head("GET /events").await + "Accept: text/event-stream\r\n\r\n").await;
+    let head = raw.head().await.unwrap();
+    assert_eq!(head.header("content-type"), Some("text/event-stream"));
+    assert_eq!((head.header("transfer-encoding"), head.header("content-length")), (Some("chunked"), None));
+    for number in 0..3 {
+        assert_eq!(raw.exactly(chunk(number).len()).await, chunk(number).as_bytes());
+        if let Some(gate) = gates.get(number) {
+            gate.open();
+        }
+    }
+    drop(raw);
+    upstream.until_all_closed().await;
+}
+
+#[tokio::test]
+async fn a_long_poll_is_answered_when_there_is_something_to_say_and_ends_with_its_client() {
+    let gate = Gate::new();
+    let upstream = Upstream::always(Answer::ok("news").after(&gate)).await;
+    let gateway = Gateway::before(&upstream).await;
+    let (mut stays, goes) = (gateway.raw().await, gateway.raw().await);
+    let request = gateway.head("GET /poll").await + "\r\n";
+    let mut goes = goes;
+    for raw in [&mut stays, &mut goes] {
+        raw.send(&request).await;
+    }
+    upstream.until_requests(2).await;
+    drop(goes);
+    upstream.until("the end of one", |seen| (seen.open() == 1).then_some(())).await;
+    gate.open();
+    assert_eq!(stays.response().await.text(), "news");
+}

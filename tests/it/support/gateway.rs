@@ -43,7 +43,8 @@ pub struct Gateway {
 /// What the gateway is to be.
 #[derive(Clone)]
 pub struct Builder {
-    upstreams: Vec<(String, Vec<String>)>,
+    /// Name, protocol, URLs.
+    upstreams: Vec<(String, &'static str, Vec<String>)>,
     yaml: String,
     clock: Clock,
     workers: usize,
@@ -58,8 +59,26 @@ impl Builder {
 
     /// Adds an upstream of several endpoints.
     #[must_use]
-    pub fn endpoints(mut self, name: &str, urls: &[&str]) -> Self {
-        self.upstreams.push((name.to_owned(), urls.iter().map(|&url| url.to_owned()).collect()));
+    pub fn endpoints(self, name: &str, urls: &[&str]) -> Self {
+        self.endpoints_of("http1", name, urls)
+    }
+
+    /// Adds an upstream of HTTP/2.
+    #[must_use]
+    pub fn http2(self, name: &str, urls: &[&str]) -> Self {
+        self.endpoints_of("http2", name, urls)
+    }
+
+    /// Leaves out the upstreams that were added before.
+    #[must_use]
+    pub fn instead(mut self) -> Self {
+        self.upstreams.clear();
+        self
+    }
+
+    fn endpoints_of(mut self, protocol: &'static str, name: &str, urls: &[&str]) -> Self {
+        let urls = urls.iter().map(|&url| url.to_owned()).collect();
+        self.upstreams.push((name.to_owned(), protocol, urls));
         self
     }
 
@@ -104,9 +123,10 @@ impl Builder {
                         store: { sqlite: { path: data/keyward.db, synchronous: normal } }\n\
                         upstreams:\n"
             .to_owned();
-        for (name, urls) in &self.upstreams {
+        for (name, protocol, urls) in &self.upstreams {
             let endpoints: Vec<String> = urls.iter().map(|url| format!("{{ url: \"{url}\" }}")).collect();
-            text += &format!("  - {{ name: {name}, endpoints: [{}] }}\n", endpoints.join(", "));
+            let endpoints = endpoints.join(", ");
+            text += &format!("  - {{ name: {name}, protocol: {protocol}, endpoints: [{endpoints}] }}\n");
         }
         let has = |section: &str| self.yaml.lines().any(|line| line.starts_with(section));
         text += if has("routes:") { "" } else { ONE_ROUTE };

@@ -6,10 +6,12 @@ pub mod chaos;
 pub mod frames;
 pub mod gateway;
 pub mod h2;
+pub mod h2_upstream;
 pub mod http;
 pub mod keys;
 pub mod raw;
 pub mod upstream;
+pub mod websocket;
 
 use std::time::Duration;
 

@@ -135,6 +135,17 @@ impl Raw {
         }
     }
 
+    /// Waits until the peer, on this machine, has read all that was sent.
+    pub async fn until_read(&self) {
+        let (local, peer) = (self.local(), self.stream.peer_addr().unwrap());
+        within("the peer's reading", async {
+            while unread(peer, local) != Some(0) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
     /// Sends until the peer takes no more for `patience`, at most `most` bytes; tells how many it took.
     pub async fn send_until_held_back(&mut self, most: usize, patience: Duration) -> usize {
         let piece = vec![b'x'; 64 * 1024];
@@ -191,6 +202,16 @@ impl Raw {
         })
         .await;
         self.leftover.drain(..len).collect()
+    }
+
+    /// Reads so many bytes and keeps none of them.
+    pub async fn discard(&mut self, len: usize) {
+        let mut left = len;
+        while left > 0 {
+            let count = left.min(64 * 1024);
+            self.exactly(count).await;
+            left -= count;
+        }
     }
 
     /// Reads exactly `len` bytes, or tells how the connection ended before them.
@@ -361,6 +382,21 @@ impl Raw {
             self.fill().await?;
         }
     }
+}
+
+/// How many bytes wait at `to` that came from `from`; `None` when there is no such connection.
+fn unread(to: SocketAddr, from: SocketAddr) -> Option<u64> {
+    let shown = |address: SocketAddr| match address {
+        SocketAddr::V4(address) => {
+            format!("{:08X}:{:04X}", u32::from_le_bytes(address.ip().octets()), address.port())
+        }
+        SocketAddr::V6(_) => panic!("{address} is no address of IPv4"),
+    };
+    let (to, from) = (shown(to), shown(from));
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let mut rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let row = rows.find(|row| row.get(1) == Some(&&*to) && row.get(2) == Some(&&*from))?;
+    u64::from_str_radix(row.get(4)?.split_once(':')?.1, 16).ok()
 }
 
 /// RFC 9112 section 6.3, without its tolerances.

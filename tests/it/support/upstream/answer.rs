@@ -21,7 +21,8 @@ impl Gate {
         self.0.send_replace(true);
     }
 
-    pub(super) async fn passed(&self) {
+    /// Waits until it is open.
+    pub async fn passed(&self) {
         let mut state = self.0.subscribe();
         state.wait_for(|open| *open).await.unwrap();
     }
@@ -62,6 +63,8 @@ pub(super) enum Step {
     Wait(Gate),
     /// Until the other side goes.
     Hang,
+    /// Whatever comes is sent back, until the other side goes.
+    Mirror,
 }
 
 /// One answer.
@@ -206,6 +209,12 @@ impl Answer {
     #[must_use]
     pub fn then_hang(self) -> Self {
         self.step(Step::Hang)
+    }
+
+    /// Sends back every byte that comes, until the other side ends.
+    #[must_use]
+    pub fn then_mirror(self) -> Self {
+        self.step(Step::Mirror)
     }
 
     /// Closes for good, without having said so.

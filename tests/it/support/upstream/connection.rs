@@ -162,6 +162,13 @@ impl Connection {
                 }
                 Ok(())
             }
+            Step::Mirror => loop {
+                let bytes = std::mem::take(&mut self.buffer);
+                self.write(&bytes).await?;
+                if self.fill().await.is_err() {
+                    return Ok(());
+                }
+            },
             Step::Hang if reading == Reading::Never => std::future::pending().await,
             Step::Hang => {
                 self.read_on().await;

@@ -1,0 +1,142 @@
+//! The connections of one worker to one endpoint, and who gets a place on which.
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{LocalBoxFuture, Shared, WeakShared};
+use tokio::sync::Notify;
+
+use super::LINKS_MAX;
+use super::link::{Driver, Link, Seat};
+use super::opening::{self, Unopened};
+use crate::clock::Tick;
+use crate::config;
+use crate::proxy::upstream::failure::Failure;
+use crate::server::deadline::Deadlines;
+
+/// How often a connection is made that is of no use.
+const OPENINGS_MAX: u8 = 3;
+
+/// Making a connection; all requests that need one wait for the same. When none of them is left it is given up.
+type Opening = LocalBoxFuture<'static, Result<(), Unopened>>;
+
+/// The connections to an endpoint.
+#[derive(Debug)]
+pub struct Links {
+    place: config::Endpoint,
+    deadlines: Rc<Deadlines>,
+    /// Those that begin requests.
+    live: Rc<RefCell<Vec<Rc<Link>>>>,
+    opening: RefCell<Option<WeakShared<Opening>>>,
+    /// Told whenever there may be a place.
+    freed: Rc<Notify>,
+}
+
+impl Links {
+    pub(in crate::proxy::upstream) fn new(place: config::Endpoint, deadlines: Rc<Deadlines>) -> Self {
+        Self { place, deadlines, live: Rc::default(), opening: RefCell::default(), freed: Rc::default() }
+    }
+
+    /// A place for a request, on a connection that is there, on a new one, or on whichever has one first.
+    pub(super) async fn seat(&self, within: Duration) -> Result<Seat, Failure> {
+        match self.free() {
+            Some(seat) => Ok(seat),
+            None => Box::pin(self.wait(within)).await,
+        }
+    }
+
+    async fn wait(&self, within: Duration) -> Result<Seat, Failure> {
+        let mut late = pin!(tokio::time::sleep(within));
+        let mut opening = None;
+        loop {
+            let mut freed = pin!(self.freed.notified());
+            freed.as_mut().enable();
+            if let Some(seat) = self.free() {
+                return Ok(seat);
+            }
+            opening = opening.or_else(|| self.opening(within));
+            let opened = match &mut opening {
+                // It has a limit of its own.
+                Some(under_way) => tokio::select! {
+                    opened = under_way => Some(opened?),
+                    () = freed => None,
+                },
+                None => tokio::select! {
+                    () = freed => None,
+                    () = &mut late => return Err(Failure::Full),
+                },
+            };
+            if opening.take_if(|_| opened.is_some()).is_some() && late.is_elapsed() {
+                return Err(Failure::Full);
+            }
+        }
+    }
+
+    /// A place on the first connection that has one, so that those that are not needed fall idle.
+    fn free(&self) -> Option<Seat> {
+        let mut live = self.live.borrow_mut();
+        live.retain(|link| link.room().is_some());
+        let link = live.iter().find(|link| link.room().is_some_and(|room| room > 0))?;
+        Some(Seat::take(link, &self.freed))
+    }
+
+    /// The connection that is being made, or a new one, if there may be one more.
+    fn opening(&self, within: Duration) -> Option<Shared<Opening>> {
+        let mut slot = self.opening.borrow_mut();
+        let under_way = slot.as_ref().and_then(WeakShared::upgrade);
+        if let Some(opening) = under_way.filter(|opening| opening.peek().is_none()) {
+            return Some(opening);
+        }
+        let live = self.live.borrow();
+        // One that allows nothing for now says what a further one would say too.
+        if live.len() >= LINKS_MAX || live.iter().any(|link| !link.allows_any()) {
+            return None;
+        }
+        let opening = self.open(within).shared();
+        *slot = opening.downgrade();
+        Some(opening)
+    }
+
+    fn open(&self, within: Duration) -> Opening {
+        let (place, deadlines) = (self.place.clone(), Rc::clone(&self.deadlines));
+        let (live, freed) = (Rc::clone(&self.live), Rc::clone(&self.freed));
+        async move {
+            for _ in 0..OPENINGS_MAX {
+                let (requests, connection, pulse) = opening::open(&place, within, &deadlines).await?;
+                let link = Rc::new(Link::new(requests, pulse, deadlines.timer()));
+                // One that goes away as soon as it has come is no use, but the next may be.
+                if let Some(room) = link.room() {
+                    let driver = Driver { connection, link: Rc::clone(&link), freed, room: Some(room) };
+                    tokio::task::spawn_local(driver);
+                    live.borrow_mut().push(link);
+                    return Ok(());
+                }
+            }
+            Err(Unopened::Handshake(None))
+        }
+        .boxed_local()
+    }
+
+    /// Closes connections that nobody needed for `after`.
+    pub(in crate::proxy::upstream) fn sweep(&self, now: Tick, after: Duration) {
+        self.live.borrow_mut().retain(|link| {
+            let kept = link.room().is_some() && !link.is_idle(now, after);
+            if !kept {
+                link.retire();
+            }
+            kept
+        });
+    }
+}
+
+impl Drop for Links {
+    /// Their tasks end them when their last request has ended.
+    fn drop(&mut self) {
+        for link in self.live.borrow().iter() {
+            link.retire();
+        }
+    }
+}

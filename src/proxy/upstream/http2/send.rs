@@ -1,0 +1,79 @@
+//! Sending a request over HTTP/2, and again where that is safe.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::Method;
+use http_body::Body;
+
+use super::Exchange;
+use crate::message::framing::Asked;
+use crate::proxy::upstream::failure::{BodyFailure, Failure};
+use crate::proxy::upstream::protocols::Exchange as Either;
+use crate::proxy::upstream::{Answer, Outgoing, Undelivered, Upstream, WriteHead};
+
+/// How often a request that the endpoint did not take is sent again.
+const AGAIN_MAX: u8 = 2;
+
+/// Sends a request and waits for its answer's fields.
+///
+/// An endpoint to which there is no connection is passed over, since nothing was sent. What the endpoint says that it did
+/// not process (RFC 9113 §8.7) is sent again, whatever the method; what a connection that had carried requests before
+/// lost is sent again once, if it is idempotent (RFC 9110 §9.2.2). Neither when anything of the body was taken.
+pub async fn send<B, W>(
+    upstream: &Upstream,
+    mut outgoing: Outgoing<'_, B, W>,
+) -> Result<Answer<B>, Undelivered>
+where
+    B: Body<Data = Bytes, Error = BodyFailure> + Unpin + 'static,
+    W: WriteHead,
+{
+    let asked = if outgoing.method == Method::HEAD { Asked::Head } else { Asked::Other };
+    let first = upstream.turn();
+    let (mut failed, mut again, mut lost) = (0, 0, false);
+    loop {
+        let endpoint = upstream.choose(first, failed);
+        let seat = match endpoint.links.seat(outgoing.connect).await {
+            Ok(seat) => seat,
+            Err(failure) => {
+                let failure = endpoint.put_aside(failure);
+                failed += 1;
+                if failed >= upstream.endpoints.len() {
+                    return Err(Undelivered { failure, endpoint });
+                }
+                continue;
+            }
+        };
+        let request = match outgoing.head.http2(&endpoint) {
+            Ok(request) => request,
+            Err(failure) => return Err(Undelivered { failure, endpoint }),
+        };
+        let timer = upstream.deadlines.timer();
+        let body = outgoing.body.take();
+        let (failure, body) = match Exchange::begin(seat, request, body, timer, outgoing.patience) {
+            Err((error, body)) => (Failure::Unprocessed(error), Some(body)),
+            Ok(exchange) => {
+                let mut exchange = Box::new(exchange);
+                match poll_fn(|cx| exchange.poll_head(cx, asked)).await {
+                    Ok(head) => return Ok(Answer { head, exchange: Either::Http2(exchange), endpoint }),
+                    Err(failure) => {
+                        let stale = failure.is_silent_close() && exchange.was_used() && !lost;
+                        let untouched = exchange.take_untouched();
+                        let safe = matches!(failure, Failure::Unprocessed(_))
+                            || stale && outgoing.method.is_idempotent();
+                        lost |= stale;
+                        (failure, untouched.filter(|_| safe))
+                    }
+                }
+            }
+        };
+        match body {
+            Some(body) if again < AGAIN_MAX => {
+                outgoing.body = body;
+                again += 1;
+            }
+            _ => return Err(Undelivered { failure, endpoint: Rc::clone(&endpoint) }),
+        }
+    }
+}
