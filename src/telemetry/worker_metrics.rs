@@ -73,6 +73,8 @@ impl WorkerMetrics {
         // What found no route has the empty name, which no route can have.
         let names = || routes.iter().cloned().chain([Arc::from("")]);
         let doors = Door::ALL.into_iter();
+        // So that each is there, at nothing, before the first tunnel.
+        routes.iter().for_each(|route| drop(metrics.tunnels(route)));
         Self {
             series: doors
                 .clone()
