@@ -1,4 +1,4 @@
-//! Serving one client connection of HTTP/2: h2 reads and writes the frames, [`Session`] keeps the connection's limits of
+//! Serving one client connection of HTTP/2: h2 reads and writes the frames, `Session` keeps the connection's limits of
 //! time, each request runs on its [`Stream`] and is delivered within the client's windows.
 //!
 //! All streams of a connection run on the connection's task: one connection gets one task's share of the worker, however
