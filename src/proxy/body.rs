@@ -77,7 +77,7 @@ impl HttpBody for Body {
             // Asked first, so that an answer that never pauses ends too.
             Source::Stream(stream) => match ticket.poll_broken_off(cx) {
                 Poll::Ready(failure) => Some(Err(failure)),
-                Poll::Pending => match stream.exchange.poll_data(cx) {
+                Poll::Pending => match stream.exchange.poll_data(cx, ticket.carrier.room()) {
                     Poll::Ready(data) => data,
                     Poll::Pending => {
                         ticket.pauses(cx);

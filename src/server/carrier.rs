@@ -80,6 +80,15 @@ impl Carrier {
         }
     }
 
+    /// How much of the answer can be passed on now; what is more would have to be kept.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        match self {
+            Self::Connection(_) => usize::MAX,
+            Self::Stream(stream) => stream.offered(),
+        }
+    }
+
     /// The answer is complete, as far as the service can tell.
     pub fn request_ended(&self) {
         if let Self::Connection(conn) = self {

@@ -100,6 +100,8 @@ fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
 
 /// Rest after an accept that failed for want of descriptors or memory, so that it does not spin.
 const BACK_OFF: Duration = Duration::from_millis(100);
+/// Connections that are accepted in one turn: those that are served already come first again.
+const AT_ONCE: u32 = 16;
 /// How often such failures are told.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 /// How long clients whose connection is half made may take to complete it, once no other may begin.
@@ -125,9 +127,16 @@ pub async fn accept(
 
 async fn accept_all(listener: &tokio::net::TcpListener, connected: &mut impl FnMut(TcpStream, SocketAddr)) {
     let mut told: Option<tokio::time::Instant> = None;
+    let mut accepted = 0_u32;
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => connected(stream, peer),
+            Ok((stream, peer)) => {
+                connected(stream, peer);
+                accepted = accepted.wrapping_add(1);
+                if accepted.is_multiple_of(AT_ONCE) {
+                    tokio::task::yield_now().await;
+                }
+            }
             Err(error) if is_one_connections(&error) => {}
             Err(error) => {
                 if told.is_none_or(|told| told.elapsed() >= COMPLAIN_EVERY) {

@@ -2,7 +2,7 @@
 
 flood_upstream.py      listens on a free loopback port and prints it; ends with its standard input
 
-/good/…         the target as the body
+/other/…        the target as the body
 /flood/KEY/…    the same, counted under KEY
 …/late          the same after two seconds
 /large/BYTES    as many bytes, as fast as they are read

@@ -21,6 +21,8 @@ BATCH = 50
 WAVE = 90  # streams at once: below what any server allows
 PADDING = bytes((255,)) + b"\0" * 255
 LARGE = "/large/1000000"
+GROWTH = 64 << 20
+UNREAD = 32 << 20  # what answers take that nobody takes, on a thousand streams
 WIDE = ((INITIAL_WINDOW_SIZE, WINDOW_MAX),)
 
 
@@ -29,6 +31,7 @@ class Flood:
     name: str
     act: callable  # takes an Attacker
     counted: bool = False  # how many of its requests reach the upstream is judged
+    growth: int = GROWTH  # bytes that it may cost the proxy
 
 
 def floods():
@@ -201,10 +204,10 @@ def opened():
 def unread():
     """Answers that nobody takes."""
     wants = lambda w: window_update(0, WINDOW_MAX - 65535) + b"".join(headers(w.stream(), w.head(path=LARGE)) for _ in range(100))
-    yield Flood("100 large answers with no window", lambda a: a.crowd(10, wants, first=((INITIAL_WINDOW_SIZE, 0),)))
-    yield Flood(
-        "100 large answers to a socket that is not read", lambda a: a.crowd(5, wants, first=WIDE, reads=False, receive=4096)
-    )
+    shut = lambda a: a.crowd(10, wants, first=((INITIAL_WINDOW_SIZE, 0),))
+    yield Flood("100 large answers with no window", shut, growth=UNREAD)
+    unread = lambda a: a.crowd(10, wants, first=WIDE, reads=False, receive=4096)
+    yield Flood("100 large answers to a socket that is not read", unread, growth=UNREAD)
     tiny = lambda w, n: b"".join(window_update(s, 1) for s in range(1, 200, 2)) * 5
     yield Flood("100 large answers, a byte at a time", repeated(tiny, begin=wants, first=((INITIAL_WINDOW_SIZE, 0),)))
 

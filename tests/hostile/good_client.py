@@ -38,7 +38,7 @@ class Connection:
         client.selector.register(self.sock, selectors.EVENT_READ | selectors.EVENT_WRITE, self)
 
     def ask(self, due, number):
-        path = f"/good/{number}"
+        path = f"/other/good/{number}"
         fields = [(":method", "GET"), (":scheme", "http"), (":authority", "good.example"), (":path", path)]
         credential = [("authorization", f"Bearer {self.client.token}")]
         self.waiting[self.next] = [due, number, 0, b""]
@@ -101,7 +101,7 @@ class Connection:
         if stream not in self.waiting:
             return
         due, number, status, body = self.waiting.pop(stream)
-        if not why and (status, body) != (200, b"/good/%d" % number):
+        if not why and (status, body) != (200, b"/other/good/%d" % number):
             why = f"status {status} {body[:80]!r}"
         self.client.done(due, why)
         if not self.waiting and (self.leaving or self.client.lasting is not self):

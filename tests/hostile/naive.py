@@ -148,5 +148,5 @@ class Lying(Naive):
     def serve(self, sock):
         with sock, contextlib.suppress(OSError):
             client = Client(self, sock)
-            client.ask = lambda _: (200, b"/good/0")
+            client.ask = lambda _: (200, b"/other/good/0")
             client.run()

@@ -11,10 +11,11 @@ import urllib.request
 
 import naive
 import proxies
-from floods import Flood
-from floods_suite import GROWTH, P99, REACHED, SLOWER, Good, Peak, Upstream, judged
+from floods import GROWTH, Flood
+from floods_suite import P99, REACHED, SLOWER, Good, Peak, Upstream, judged
 
 COUNTED, PLAIN = Flood("counted", None, counted=True), Flood("plain", None)
+SMALL = Flood("small", None, growth=GROWTH // 2)
 GOOD = {"requests": 100, "failed": 0, "why": [], "p99": 5.0}
 CALM = {"good": GOOD, "growth": 1 << 20, "quiet": 4.0, "reached": 10, "alive": True, "connections": 1}
 #: A process that grows as soon as it is told to.
@@ -33,7 +34,9 @@ class Judge(unittest.TestCase):
             (PLAIN, {"good": slow}, True, False),
             (PLAIN, {"good": slow}, False, True),
             (PLAIN, {"good": slow, "quiet": P99 / SLOWER + 1}, True, True),
+            (PLAIN, {"growth": GROWTH}, False, True),
             (PLAIN, {"growth": GROWTH + 1}, False, False),
+            (SMALL, {"growth": GROWTH // 2 + 1}, False, False),
             (COUNTED, {"reached": REACHED + 1}, False, False),
             (PLAIN, {"reached": REACHED + 1}, False, True),
             (PLAIN, {"alive": False}, False, False),

@@ -110,7 +110,7 @@ where
     pub fn poll_head(&mut self, cx: &mut Context<'_>, asked: Asked) -> Poll<Result<Head, Failure>> {
         loop {
             self.drive_request(cx)?;
-            match self.wire.poll_fill(cx, None) {
+            match self.wire.poll_fill(cx, 0) {
                 Poll::Pending => {
                     ready!(self.wire.timer.poll_fired(cx));
                     return Poll::Ready(Err(self.too_slow()));
@@ -134,8 +134,8 @@ where
         }
     }
 
-    /// The next piece of the answer's body; `None` at its end.
-    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+    /// The next piece of the answer's body; `None` at its end. Where there is little `room` for it, little is read.
+    pub fn poll_data(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<Option<Result<Bytes, Failure>>> {
         if let Err(failure) = self.drive_request(cx) {
             return Poll::Ready(Some(Err(failure)));
         }
@@ -147,10 +147,11 @@ where
                 Err(failure) => return Poll::Ready(Some(Err(failure))),
             }
             let expected = match self.rest {
-                Rest::Length(left) => Some(left),
-                Rest::UntilClose | Rest::Chunked(_) => Some(u64::MAX),
-                Rest::Nothing => None,
+                Rest::Length(left) => left,
+                Rest::UntilClose | Rest::Chunked(_) => u64::MAX,
+                Rest::Nothing => 0,
             };
+            let expected = expected.min(room as u64);
             match ready!(self.wire.poll_fill(cx, expected)) {
                 Ok(0) if matches!(self.rest, Rest::UntilClose) => self.rest = Rest::Nothing,
                 Ok(0) => return Poll::Ready(Some(Err(Failure::Truncated(None)))),

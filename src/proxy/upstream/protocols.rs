@@ -25,10 +25,11 @@ impl<B> Exchange<B>
 where
     B: Body<Data = Bytes, Error = BodyFailure> + Unpin + 'static,
 {
-    /// The next piece of the answer's body; `None` at its end.
-    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+    /// The next piece of the answer's body; `None` at its end. Where there is little `room` for it, little is read.
+    pub fn poll_data(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<Option<Result<Bytes, Failure>>> {
         match self {
-            Self::Http1(exchange) => exchange.poll_data(cx),
+            Self::Http1(exchange) => exchange.poll_data(cx, room),
+            // As much as its window lets in is in memory already.
             Self::Http2(exchange) => exchange.poll_data(cx),
         }
     }

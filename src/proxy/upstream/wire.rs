@@ -73,15 +73,14 @@ impl Wire {
         }
     }
 
-    /// Reads more; 0 is the end. `expected` is how much of a body is still to come, if known.
-    pub(super) fn poll_fill(
-        &mut self,
-        cx: &mut Context<'_>,
-        expected: Option<u64>,
-    ) -> Poll<io::Result<usize>> {
-        let room = expected
-            .map_or(READ_AHEAD, |left| usize::try_from(left).unwrap_or(READ_MAX).clamp(READ_AHEAD, READ_MAX));
-        self.large |= room > READ_AHEAD;
+    /// Reads more; 0 is the end. `expected` is how much of a body can come and be passed on.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>, expected: u64) -> Poll<io::Result<usize>> {
+        let room = usize::try_from(expected).unwrap_or(READ_MAX).clamp(READ_AHEAD, READ_MAX);
+        if room > READ_AHEAD {
+            self.large = true;
+        } else if self.read.is_empty() {
+            self.shrink();
+        }
         self.read.reserve(room);
         poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.read)
     }

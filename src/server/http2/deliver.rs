@@ -20,6 +20,9 @@ use super::stream::{Expects, Stream};
 use crate::server::date::Dates;
 use crate::server::takeover::Bare;
 
+/// As much of an answer as is asked for at once.
+const PIECE: usize = 64 * 1024;
+
 /// An answer that does not reach its end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cut {
@@ -131,9 +134,18 @@ where
 {
     let mut body = pin!(body);
     loop {
-        let frame = poll_fn(|cx| match body.as_mut().poll_frame(cx) {
-            Poll::Ready(frame) => Poll::Ready(Ok(frame)),
-            Poll::Pending => poll_gone(&mut out, stream, cx).map(Err),
+        let frame = poll_fn(|cx| {
+            // What the client has no room for is not read.
+            out.reserve_capacity(PIECE);
+            stream.offer(out.capacity().min(stream.room().left()));
+            match body.as_mut().poll_frame(cx) {
+                Poll::Ready(frame) => Poll::Ready(Ok(frame)),
+                Poll::Pending => {
+                    // Other streams may have more to send.
+                    out.reserve_capacity(0);
+                    poll_gone(&mut out, stream, cx).map(Err)
+                }
+            }
         });
         let frame = match frame.await? {
             Some(Ok(frame)) => frame,
@@ -184,7 +196,7 @@ async fn send_frame(
     Ok(if last { Sent::Last } else { Sent::More })
 }
 
-/// Hands `data` over, as much at a time as the client has room for.
+/// Hands `data` over, as much at a time as there is room for.
 async fn send_data(
     mut data: Bytes,
     last: bool,
@@ -214,11 +226,12 @@ fn poll_room(
     stream: &Rc<Stream>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<usize, Cut>> {
+    let Poll::Ready(left) = stream.room().poll_left(cx) else { return poll_gone(out, stream, cx).map(Err) };
     if out.capacity() > 0 {
-        return Poll::Ready(Ok(out.capacity()));
+        return Poll::Ready(Ok(out.capacity().min(left)));
     }
     match out.poll_capacity(cx) {
-        Poll::Ready(Some(Ok(room))) => Poll::Ready(Ok(room)),
+        Poll::Ready(Some(Ok(room))) => Poll::Ready(Ok(room.min(left))),
         Poll::Ready(_) => Poll::Ready(Err(Cut::TakenBack)),
         Poll::Pending => poll_gone(out, stream, cx).map(Err),
     }

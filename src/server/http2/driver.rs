@@ -14,6 +14,9 @@ use super::piece::Piece;
 use super::session::Session;
 use super::turns::Turns;
 
+/// Requests that are begun in one turn: others wait.
+const REQUESTS: usize = 8;
+
 /// How a connection ended.
 #[derive(Debug)]
 pub(super) enum End {
@@ -103,13 +106,19 @@ where
 
     /// First what has been answered, then what has come, and what that leads to at once.
     fn poll_streams(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let mut begun = 0;
         loop {
             while let Poll::Ready(Some(())) = self.streams.poll_next_unpin(cx) {}
+            if begun >= REQUESTS {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let mut new = false;
-            loop {
+            while begun < REQUESTS {
                 match self.http.poll_accept(cx) {
                     Poll::Ready(Some(Ok((request, reply)))) => {
                         new = true;
+                        begun += 1;
                         self.streams.push((self.run)(request, reply));
                     }
                     Poll::Ready(Some(Err(error))) => {

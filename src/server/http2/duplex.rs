@@ -68,6 +68,7 @@ impl AsyncRead for Duplex {
 
 impl AsyncWrite for Duplex {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let Poll::Ready(left) = self.stream.room().poll_left(cx) else { return self.poll_broken_off(cx) };
         self.out.reserve_capacity(buf.len());
         if self.out.capacity() == 0 {
             match self.out.poll_capacity(cx) {
@@ -76,7 +77,7 @@ impl AsyncWrite for Duplex {
                 Poll::Pending => return self.poll_broken_off(cx),
             }
         }
-        let count = self.out.capacity().min(buf.len());
+        let count = self.out.capacity().min(buf.len()).min(left);
         if count == 0 {
             cx.waker().wake_by_ref();
             return Poll::Pending;

@@ -12,6 +12,7 @@ mod frames;
 mod hpack;
 mod piece;
 mod receiving;
+mod room;
 mod session;
 mod stream;
 mod turns;
@@ -45,7 +46,7 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 /// What may come of all bodies of a connection before it is taken.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What of one stream's answer may wait to be written.
-const SEND_BUFFER: usize = 64 * 1024;
+const SEND_BUFFER: usize = 128 * 1024;
 /// The most streams that the client's own errors may end before the connection ends, those that were one too many
 /// included.
 const ERRORS: usize = 1024;

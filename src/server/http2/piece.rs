@@ -23,7 +23,7 @@ impl Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        self.of.piece_ended();
+        self.of.piece_ended(self.bytes.len());
     }
 }
 
@@ -38,6 +38,6 @@ impl Buf for Piece {
 
     fn advance(&mut self, count: usize) {
         self.bytes.advance(count);
-        self.of.moved();
+        self.of.piece_moved(count);
     }
 }

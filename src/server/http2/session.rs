@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::credit::{Credit, Piece};
 use super::frames::Frames;
+use super::room::Room;
 use crate::clock::Tick;
 use crate::server::conn::{Conn, Limits};
 use crate::server::follow::Head;
@@ -32,6 +33,8 @@ pub struct Session {
     /// How many more requests were taken back early than answered.
     taken_back: Cell<u32>,
     credit: Credit,
+    /// For what its answers have to be written.
+    room: Room,
 }
 
 impl Session {
@@ -44,6 +47,7 @@ impl Session {
             read: Cell::new(0),
             taken_back: Cell::new(0),
             credit: Credit::default(),
+            room: Room::default(),
         });
         session.came(ahead);
         session.settle();
@@ -97,9 +101,14 @@ impl Session {
         self.frames.borrow().had_pseudo_trailers(id)
     }
 
-    /// A piece of an answer goes out: all that there was, or as much as the client had room for.
+    /// A piece of an answer goes out: all that there was, or as much as there was room for.
     pub(super) fn sends(&self, bytes: usize, piece: Piece) {
+        self.room.take(bytes);
         self.credit.earns_by_answer(bytes, piece);
+    }
+
+    pub(super) const fn room(&self) -> &Room {
+        &self.room
     }
 
     pub(super) fn stream_delivered(&self) {

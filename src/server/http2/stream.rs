@@ -10,6 +10,7 @@ use http::header::EXPECT;
 use http::{HeaderValue, Request};
 
 use super::credit::Piece;
+use super::room::Room;
 use super::session::Session;
 use crate::clock::Tick;
 use crate::server::conn::{Conn, Limits};
@@ -34,6 +35,8 @@ pub struct Stream {
     /// Pieces that are not written yet.
     pieces: Cell<usize>,
     waiting: RefCell<Option<Waker>>,
+    /// How much of the answer can be passed on at once.
+    offered: Cell<usize>,
     /// Whether the body is being read.
     body_wanted: Cell<bool>,
     /// Of a CONNECT that asks for one (RFC 8441 §4).
@@ -65,6 +68,7 @@ impl Stream {
             timer: OnceCell::new(),
             pieces: Cell::new(0),
             waiting: RefCell::new(None),
+            offered: Cell::new(0),
             body_wanted: Cell::new(false),
             protocol,
             takeover: Slot::default(),
@@ -138,12 +142,34 @@ impl Stream {
         self.pieces.set(self.pieces.get() + 1);
     }
 
-    pub(super) fn piece_ended(&self) {
+    /// So much of a piece was written.
+    pub(super) fn piece_moved(&self, bytes: usize) {
+        self.room().give_back(bytes);
+        self.moved();
+    }
+
+    /// A piece was written, or what is left of it never will be.
+    pub(super) fn piece_ended(&self, left: usize) {
+        self.room().give_back(left);
         self.pieces.set(self.pieces.get().saturating_sub(1));
         self.moved();
         if let Some(waker) = self.waiting.take() {
             waker.wake();
         }
+    }
+
+    /// For what the answers of its connection have to be written.
+    pub(super) fn room(&self) -> &Room {
+        self.session.room()
+    }
+
+    /// So much of the answer could be passed on now, for all that is known.
+    pub(super) fn offer(&self, bytes: usize) {
+        self.offered.set(bytes);
+    }
+
+    pub(crate) const fn offered(&self) -> usize {
+        self.offered.get()
     }
 
     /// Ready once every piece is written.
