@@ -13,6 +13,9 @@ use keyward::issuer::{Expiry, Issuer, NewAccount, NewKey, NobodyToTell, ScopesCh
 use keyward::store::sqlite::{Open, SqliteStore};
 use keyward::store::{Origin, SharedStore};
 
+/// Keys of one account.
+const KEYS_EACH: usize = 10;
+
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 #[tokio::main(flavor = "current_thread")]
@@ -38,12 +41,15 @@ async fn fill(file: &Path, count: usize) -> Outcome {
     let scopes: Vec<_> = scopes.collect();
     let mut out = std::io::stdout().lock();
     let first = issuer.accounts(None, 1).await?.items.len();
+    let mut account = String::new();
     for number in 0..count {
-        let email = format!("user-{number}-{first}-{}@example.com", std::process::id());
-        let account =
-            issuer.create_account(&NewAccount { email, scopes: ScopesChoice::Defaults }, &origin).await?;
+        if number % KEYS_EACH == 0 {
+            let email = format!("user-{number}-{first}-{}@example.com", std::process::id());
+            let new = NewAccount { email, scopes: ScopesChoice::Defaults };
+            account = issuer.create_account(&new, &origin).await?.id;
+        }
         let key = NewKey {
-            account: account.id,
+            account: account.clone(),
             name: "seed".to_owned(),
             scopes: scopes.clone(),
             expiry: Expiry::Default,

@@ -22,7 +22,7 @@ WAVE = 90  # streams at once: below what any server allows
 PADDING = bytes((255,)) + b"\0" * 255
 LARGE = "/large/1000000"
 GROWTH = 64 << 20
-UNREAD = 32 << 20  # what answers take that nobody takes, on a thousand streams
+UNREAD = 48 << 20  # what answers take that nobody takes, on a thousand streams
 WIDE = ((INITIAL_WINDOW_SIZE, WINDOW_MAX),)
 
 

@@ -42,7 +42,7 @@ class Good:
         turn = 0
         while not self.stop.wait(max(0, due - time.monotonic())):
             turn += 1
-            target = f"/good/{number}/{turn}"
+            target = f"/other/good/{number}/{turn}"
             connection = kept if turn % 2 else self.connect()
             try:
                 connection.request("GET", target, headers=self.fields)
