@@ -155,6 +155,7 @@ fn hits(criterion: &mut Criterion) {
                     // Written just before, as if they came from the network.
                     let requests: Vec<HeaderMap> = order.by_ref().take(some).filter_map(presenting).collect();
                     assert_eq!(requests.len(), some);
+                    #[expect(clippy::disallowed_methods, reason = "nothing is judged by it")]
                     let from = Instant::now();
                     for headers in &requests {
                         assert_eq!(decide(&decision, headers, &front, &clock), Some(true));

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use keyward::message::framing::{Asked, ResponseFraming};
 use keyward::proxy::upstream::chunked::{Decoder, Step};
-use keyward::proxy::upstream::head;
+use keyward::proxy::upstream::head::{self, Interim};
 
 use super::pieces::Manner;
 use super::strict::{self, Framing, Head, Read};
@@ -39,10 +39,10 @@ enum Body {
 /// The answer, if its head is one.
 fn read(wire: &[u8], piece: usize, asked: Asked) -> Option<Answer> {
     let mut pieces = wire.chunks(piece);
-    let mut buf = BytesMut::new();
+    let (mut buf, mut interim) = (BytesMut::new(), Interim::default());
     let head = loop {
         buf.extend_from_slice(pieces.next()?);
-        match head::take(&mut buf, asked) {
+        match head::take(&mut buf, asked, &mut interim) {
             Ok(None) => {}
             Ok(Some(head)) => break head,
             Err(_) => return None,

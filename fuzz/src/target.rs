@@ -51,9 +51,9 @@ fn most_careless(read: &Path<'_>) {
         bytes = Cow::Owned(less);
     }
     let dotted = segments(&bytes).any(|segment| is_dots(without_parameters(segment)));
-    match read.loosest() {
-        Err(_) => assert!(dotted, "no dot segment in any reading"),
-        Ok(other) => {
+    match read.other_readings().collect::<Result<Vec<_>, _>>() {
+        Err(_) => {}
+        Ok(others) => {
             assert!(!dotted, "a dot segment in the most careless reading");
             let segments: Vec<_> = segments(&bytes)
                 .map(|segment| String::from_utf8_lossy(without_parameters(segment)).into_owned())
@@ -61,8 +61,8 @@ fn most_careless(read: &Path<'_>) {
                 .collect();
             let folder = !segments.is_empty() && matches!(&*bytes, [.., b'/' | b'\\']);
             let expected = format!("/{}{}", segments.join("/"), if folder { "/" } else { "" });
-            let told = other.as_deref().unwrap_or(read.as_str());
-            assert_eq!(told, expected, "the most careless reading of {}", read.as_str());
+            let found = read.as_str() == expected || others.contains(&expected);
+            assert!(found, "{expected}, the most careless reading of {}, is not told", read.as_str());
         }
     }
 }

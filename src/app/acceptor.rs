@@ -30,6 +30,13 @@ pub struct Acceptor {
     dates: Rc<Dates>,
 }
 
+/// Bytes that a connection of HTTP/1 may have waiting either way: all of a head, and of an answer no more than its client
+/// takes.
+fn buffered(max: &Max) -> usize {
+    const LEAST: usize = 32 * 1024;
+    (max.headers + max.target + 1024).max(LEAST)
+}
+
 impl Acceptor {
     pub fn new(worker: Rc<Worker>, tasks: TaskTracker, connections: Connections, most: usize) -> Self {
         let dates = Rc::new(Dates::new(worker.clock.clone()));
@@ -65,6 +72,7 @@ impl Acceptor {
             // The connection's driver sees the client go.
             .half_close(true)
             .max_header_size(max.headers)
+            .max_buf_size(buffered(max))
             .max_headers(max.header_count);
         let http2 = http2::Settings {
             streams: max.streams,

@@ -65,8 +65,9 @@ fn origin() -> Origin {
         .ok()
         .filter(|name| !name.is_empty() && name.len() <= 64 && name.chars().all(|c| c.is_ascii_graphic()));
     let actor = match (name, effective_user()) {
-        (Some(name), Some(user)) => format!("{name} (user id {user})"),
-        (Some(name), None) => name,
+        // The id is the system's word; the name only what this terminal says of itself.
+        (Some(name), Some(user)) => format!("user id {user}, as {name}"),
+        (Some(name), None) => format!("as {name}"),
         (None, Some(user)) => format!("user id {user}"),
         (None, None) => "unknown".to_owned(),
     };

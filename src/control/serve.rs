@@ -1,9 +1,9 @@
 //! Connections of the control plane → hyper, each bounded in time and all of them in number.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,8 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 /// Waiting after the system refused to accept, out of descriptors for example.
@@ -24,7 +23,7 @@ const MAX_HEADER_SIZE: usize = 16 << 10;
 /// What bounds the connections of one listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// At once; further ones wait to be accepted.
+    /// At once; for a further one the oldest has to go, so that nobody can keep others out by holding them.
     pub connections: usize,
     /// A request's fields, and between requests.
     pub head: Duration,
@@ -76,13 +75,21 @@ pub fn tcp(listener: std::net::TcpListener) -> io::Result<TcpListener> {
 
 /// Serves `router` until `stop`, then lets requests in flight finish within `limits.grace`.
 pub async fn serve(listener: impl Accept, router: Router, stop: CancellationToken, limits: Limits) {
-    let permits = Arc::new(Semaphore::new(limits.connections));
     let tasks = TaskTracker::new();
-    while let Some((io, permit)) = stop.run_until_cancelled(next(&listener, &permits)).await {
-        let served = connection(io, router.clone(), stop.clone(), limits);
+    // The oldest first.
+    let mut open: VecDeque<(CancellationToken, DropGuard)> = VecDeque::new();
+    while let Some(io) = stop.run_until_cancelled(next(&listener)).await {
+        open.retain(|(ended, _)| !ended.is_cancelled());
+        while open.len() >= limits.connections {
+            // Its guard tells it to finish.
+            open.pop_front();
+        }
+        let (ended, last) = (CancellationToken::new(), stop.child_token());
+        open.push_back((ended.clone(), last.clone().drop_guard()));
+        let served = connection(io, router.clone(), last, limits);
         tasks.spawn(async move {
             served.await;
-            drop(permit);
+            ended.cancel();
         });
     }
     drop(listener);
@@ -90,12 +97,10 @@ pub async fn serve(listener: impl Accept, router: Router, stop: CancellationToke
     tasks.wait().await;
 }
 
-async fn next<L: Accept>(listener: &L, permits: &Arc<Semaphore>) -> (L::Io, Option<OwnedSemaphorePermit>) {
-    // It fails only when closed, which this semaphore never is.
-    let permit = Arc::clone(permits).acquire_owned().await.ok();
+async fn next<L: Accept>(listener: &L) -> L::Io {
     loop {
         match listener.accept().await {
-            Ok(Some(io)) => return (io, permit),
+            Ok(Some(io)) => return io,
             Ok(None) => {}
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

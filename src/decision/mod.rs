@@ -86,13 +86,13 @@ impl Decision {
         if let Some(ambiguity) = path.quirks().outside(self.table.quirks(index)) {
             return Err(Refusal::AmbiguousPath(ambiguity));
         }
-        match path.loosest().map_err(Refusal::AmbiguousPath)? {
-            Some(other) if self.guards(host, method, &other, index) => {
+        for other in path.other_readings() {
+            if self.guards(host, method, &other.map_err(Refusal::AmbiguousPath)?, index) {
                 let quirk = path.quirks().outside(Quirks::NONE).unwrap_or(Ambiguity::EncodedSlash);
-                Err(Refusal::AmbiguousPath(quirk))
+                return Err(Refusal::AmbiguousPath(quirk));
             }
-            _ => Ok(index),
         }
+        Ok(index)
     }
 
     /// Whether `other`, another reading of a path that `index` serves, is kept by a route that demands more: what a

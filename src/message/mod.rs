@@ -67,9 +67,13 @@ impl Admission<'_> {
     /// Takes note of what the transport told of the body: over HTTP/2 the fields alone do not.
     ///
     /// # Errors
-    /// When there is one where none can be.
+    /// When there is one where none can be, or none where one was told of.
     pub fn knows_body(&mut self, body: Body, method: &Method) -> Result<(), Refusal> {
         match body {
+            // The next request would be taken for it.
+            Body::None if matches!(self.framing, Framing::Length(1..)) => {
+                return Err(Refusal::BadRequest(NO_BODY));
+            }
             Body::None => self.framing = self.framing.without_body(method),
             Body::Follows if *method == Method::TRACE => return Err(Refusal::BadRequest(TRACE_BODY)),
             Body::Follows => {}
@@ -93,6 +97,9 @@ const QUERY: &str = "The query has bytes outside ASCII. Write them as %XX.";
 const VERSION: &str = "This version of HTTP is not served here.";
 const H2C: &str = "Upgrade to HTTP/2 is not served here. Start with HTTP/2 instead.";
 const EXPECTATION: &str = "The Expect field holds something else than 100-continue. Leave it out.";
+const NO_BODY: &str = "The Content-Length field tells of a body, and none can follow here. Leave it out.";
+const TOO_MANY: &str =
+    "The Connection or the Trailer field has too many elements. Name only what is there, once.";
 const TRACE_BODY: &str = "A TRACE request has no body. Leave it out.";
 const PADDED: &str = "A field's value begins or ends with white space, which HTTP/2 forbids. Leave it out.";
 const CONNECTION_FIELD: &str = "The request has a connection field, which HTTP/2 does not have.";
@@ -194,7 +201,12 @@ struct Reading<'a> {
     upgrade: Option<&'a HeaderValue>,
     upgrades: u8,
     expects: bool,
+    /// Elements of `Connection` and of `Trailer`.
+    elements: usize,
 }
+
+/// As many elements as those two fields may have together: each is held against each.
+const ELEMENTS_MAX: usize = 64;
 
 impl<'a> Reading<'a> {
     fn of(headers: &'a HeaderMap, protocol: Protocol, bytes_allowed: usize) -> Result<Self, Refusal> {
@@ -232,7 +244,11 @@ impl<'a> Reading<'a> {
                 return Err(Refusal::BadRequest(CONNECTION_FIELD));
             }
             "transfer-encoding" => self.framing.coding(value.as_bytes())?,
-            "connection" => self.connection.note(headers, value.as_bytes()),
+            "connection" => {
+                self.count(value)?;
+                self.connection.note(headers, value.as_bytes());
+            }
+            "trailer" => self.count(value)?,
             "upgrade" if framing::offers_h2c(value.as_bytes()) => return Err(Refusal::BadRequest(H2C)),
             "upgrade" => {
                 self.upgrades = self.upgrades.saturating_add(1);
@@ -247,6 +263,11 @@ impl<'a> Reading<'a> {
             _ => framing::undisguised(bytes)?,
         }
         Ok(())
+    }
+
+    fn count(&mut self, value: &HeaderValue) -> Result<(), Refusal> {
+        self.elements += names::elements(value.as_bytes()).take(ELEMENTS_MAX + 1).count();
+        if self.elements > ELEMENTS_MAX { Err(Refusal::BadRequest(TOO_MANY)) } else { Ok(()) }
     }
 
     /// Whether a body follows; on HTTP/2 without a length it may.

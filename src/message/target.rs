@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use crate::auth::refusal::Ambiguity;
 
-mod loosest;
 mod quirks;
+mod readings;
 #[cfg(test)]
 mod tests;
 mod utf8;
@@ -36,17 +36,14 @@ impl Path<'_> {
         self.quirks
     }
 
-    /// The path as the most careless backend reads it: every spelling of a slash splits, doubled ones are one,
-    /// parameters are dropped, escapes are decoded as often as there are any. `None` where that changes nothing.
+    /// The path as careless backends read it, each in its way: which spellings of a slash split, whether doubled ones are
+    /// one, when parameters are dropped, how often escapes are decoded. None for a path that all read alike.
     ///
     /// # Errors
-    /// When that reading has a dot segment.
-    pub fn loosest(&self) -> Result<Option<String>, Ambiguity> {
-        if self.quirks == Quirks::NONE {
-            return Ok(None);
-        }
-        let plain = loosest::reading(&self.text)?;
-        Ok((plain != *self.text).then_some(plain))
+    /// Where a reading has a dot segment.
+    pub fn other_readings(&self) -> impl Iterator<Item = Result<String, Ambiguity>> {
+        let quirky = (self.quirks != Quirks::NONE).then(|| readings::each(&self.text));
+        quirky.into_iter().flatten().filter(|reading| reading.as_deref() != Ok(&*self.text))
     }
 }
 

@@ -39,6 +39,9 @@ const NEVER: [&str; 21] = [
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nominated(Vec<HeaderName>);
 
+/// Heads with more options are refused elsewhere.
+const MOST: usize = 128;
+
 impl Nominated {
     /// Those that the fields of a head name.
     #[must_use]
@@ -55,7 +58,8 @@ impl Nominated {
         let options = elements(value).filter(|option| {
             !option.eq_ignore_ascii_case(b"close") && !option.eq_ignore_ascii_case(b"keep-alive")
         });
-        self.0.extend(options.filter_map(|option| HeaderName::from_bytes(option).ok()));
+        let names = options.filter_map(|option| HeaderName::from_bytes(option).ok());
+        self.0.extend(names.take(MOST.saturating_sub(self.0.len())));
     }
 
     /// Whether a field of this name is one of them.

@@ -147,7 +147,8 @@ impl<'a> Forward<'a> {
             field(out, "connection", b"te");
             field(out, "te", b"trailers");
         }
-        if let Some(names) = self.announced_trailers().filter(|_| self.framing == Framing::Chunked) {
+        let follow = self.framing == Framing::Chunked;
+        if let Some(names) = follow.then(|| self.announced_trailers()).flatten() {
             field(out, "trailer", names.as_bytes());
         }
     }

@@ -1,5 +1,6 @@
 //! Asking an upstream to leave HTTP, and judging what it answers.
 
+use http::header::EXPECT;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 
@@ -22,6 +23,8 @@ pub fn unfold(carrier: &Carrier, parts: &mut Parts) {
         parts.method = Method::GET;
         parts.headers.remove(upgrade::KEY_FIELD);
         parts.headers.remove(upgrade::ACCEPT_FIELD);
+        // What comes behind it is the protocol that is asked for, and no body to wait with.
+        parts.headers.remove(EXPECT);
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use super::chunked::{self, Decoder, Step};
 use super::failure::{BodyFailure, Failure};
-use super::head::{self, Head};
+use super::head::{self, Head, Interim};
 use super::wire::Wire;
 use crate::message::framing::{Asked, Framing, ResponseFraming};
 use crate::message::trailers::{self, Nominated};
@@ -61,6 +61,9 @@ pub struct Exchange<B> {
     begun: bool,
     /// Whether any byte came back.
     heard: bool,
+    interim: Interim,
+    /// Whether the endpoint waits for a body that it was told of and that nobody has.
+    owes: bool,
     waiting: Waiting,
     patience: Patience,
     rest: Rest,
@@ -77,16 +80,19 @@ where
     /// Begins an exchange; the request's fields stand in the connection's `out`.
     pub fn new(wire: Wire, body: Option<B>, framing: Framing, patience: Patience) -> Self {
         wire.timer.set(patience.answer);
+        let owes = body.is_none() && !matches!(framing, Framing::None | Framing::Length(0));
         Self {
             wire,
-            body,
             chunked: framing == Framing::Chunked,
+            body,
             data: Bytes::new(),
             tail: b"",
             taken: false,
             deaf: false,
             begun: false,
             heard: false,
+            interim: Interim::default(),
+            owes,
             waiting: Waiting::Endpoint,
             patience,
             rest: Rest::Nothing,
@@ -119,7 +125,7 @@ where
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(self.closed(Some(error)))),
                 Poll::Ready(Ok(_)) => self.heard = true,
             }
-            if let Some(mut head) = head::take(&mut self.wire.read, asked)? {
+            if let Some(mut head) = head::take(&mut self.wire.read, asked, &mut self.interim)? {
                 self.keep_alive = head.keep_alive;
                 self.nominated = std::mem::take(&mut head.nominated);
                 self.rest = match head.framing {
@@ -217,7 +223,8 @@ where
     pub fn into_reusable(self) -> Option<Wire> {
         let complete = matches!(self.rest, Rest::Nothing | Rest::Length(0));
         let sent = self.has_sent_all();
-        (complete && sent && self.keep_alive && !self.deaf && self.wire.read.is_empty()).then_some(self.wire)
+        let good = self.keep_alive && !self.deaf && !self.owes;
+        (complete && sent && good && self.wire.read.is_empty()).then_some(self.wire)
     }
 
     /// Whether all of the request is sent.

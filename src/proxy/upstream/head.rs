@@ -17,6 +17,8 @@ use crate::message::upgrade;
 const HEAD_MAX: usize = 64 * 1024;
 /// The most fields of an answer.
 pub(super) const FIELDS_MAX: usize = 128;
+/// As many elements as its `Connection` and its `Trailer` may have together: each is held against each.
+const ELEMENTS_MAX: usize = 64;
 /// As many as most answers have.
 const FIELDS_FEW: usize = 24;
 
@@ -33,9 +35,27 @@ pub struct Head {
     pub nominated: Nominated,
 }
 
+/// Interim answers that came before the final one, which is told of by a few of them at most.
+#[derive(Debug, Default)]
+pub struct Interim(u8);
+
+impl Interim {
+    const MOST: u8 = 16;
+
+    /// Counts another.
+    pub(super) fn one_more(&mut self) -> Result<(), Failure> {
+        self.0 += 1;
+        if self.0 > Self::MOST {
+            Err(Failure::Malformed("it never gets past interim answers"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// Takes the fields of a final answer from the front of `buf`; `None` while they are incomplete. Interim answers are
 /// dropped.
-pub fn take(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
+pub fn take(buf: &mut BytesMut, asked: Asked, interim: &mut Interim) -> Result<Option<Head>, Failure> {
     loop {
         match take_one(buf, asked)? {
             None => return Ok(None),
@@ -45,7 +65,7 @@ pub fn take(buf: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Failure> {
                     Asked::Head | Asked::Other => Err(Failure::Malformed("it switches protocols unasked")),
                 };
             }
-            Some(head) if head.status.is_informational() => {}
+            Some(head) if head.status.is_informational() => interim.one_more()?,
             Some(head) => return Ok(Some(head)),
         }
     }
@@ -169,6 +189,10 @@ fn collect<'a>(
             headers.append(name, value);
         }
     }
+    let elements = connection.iter().chain(&announced).map(|value| memchr_iter(b',', value).count() + 1);
+    if elements.sum::<usize>() > ELEMENTS_MAX {
+        return Err(Failure::Malformed("its Connection or its Trailer field has too many elements"));
+    }
     let (mut persistence, mut nominated) = (None, Nominated::default());
     for option in
         connection.iter().flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
@@ -197,10 +221,10 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8], step: usize) -> (Result<Option<Head>, Failure>, Vec<u8>) {
-        let mut buf = BytesMut::new();
+        let (mut buf, mut interim) = (BytesMut::new(), Interim::default());
         for piece in bytes.chunks(step) {
             buf.extend_from_slice(piece);
-            match take(&mut buf, Asked::Other) {
+            match take(&mut buf, Asked::Other, &mut interim) {
                 Ok(None) => {}
                 outcome => return (outcome, buf.to_vec()),
             }

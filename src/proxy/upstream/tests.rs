@@ -75,6 +75,15 @@ impl Bed {
         Self { exchange: Exchange::new(wire, body, framing, PATIENCE), clock, deadlines, endpoint }
     }
 
+    /// With a head that says that a body follows, perhaps, and none that does.
+    async fn without_body(framing: Framing) -> Self {
+        let Self { clock, deadlines, exchange, endpoint } = Self::new(framing, &[]).await;
+        let (stream, _) = exchange.into_parts();
+        let mut wire = Wire::new(stream, deadlines.timer());
+        wire.out.extend_from_slice(b"HEAD|");
+        Self { exchange: Exchange::new(wire, None, framing, PATIENCE), clock, deadlines, endpoint }
+    }
+
     async fn head(&mut self) -> Result<Head, Failure> {
         poll_fn(|cx| self.exchange.poll_head(cx, Asked::Other)).await
     }
@@ -260,5 +269,17 @@ async fn a_kept_connection_that_ended_is_not_used() {
             upstream.endpoints[0].give_back(kept);
             assert!(upstream.endpoints[0].checkout(look).is_none(), "{look:?} {bytes:?}");
         }
+    }
+}
+
+/// The next request on the connection would be taken for the body.
+#[tokio::test]
+async fn a_connection_that_waits_for_a_body_that_nobody_has_carries_no_other_request() {
+    for (framing, good) in [(Framing::None, true), (Framing::Length(0), true), (Framing::Length(5), false)] {
+        let mut bed = Bed::without_body(framing).await;
+        bed.sends(b"HEAD|").await;
+        bed.endpoint.write_all(ANSWER).await.unwrap();
+        assert!(bed.head().await.is_ok());
+        assert_eq!(bed.exchange.into_reusable().is_some(), good, "{framing:?}");
     }
 }

@@ -168,7 +168,7 @@ fn entry<'a>(
 fn in_words(key: &Key) -> String {
     let none_is = |text: String, instead: &str| if text.is_empty() { instead.to_owned() } else { text };
     format!(
-        "account: {}; name: {}; scopes: {}; addresses: {}; expires: {}",
+        "account: {}; name: {:?}; scopes: {}; addresses: {}; expires: {}",
         key.account_id,
         key.name,
         none_is(key.scopes.to_string(), "none"),

@@ -219,6 +219,13 @@ def connects():
         ),
     )
     yield case("RFC 8441", ":protocol without path and scheme", bare, *NO_TUNNEL)
+    for length in ("0", "5", "200", "4000"):
+        opens = [("sec-websocket-version", "13"), ("content-length", length)]
+        asks = lambda c, opens=opens: c.say(
+            c.stream(),
+            headers(1, block([*c.head(**full)[:4], (":protocol", "websocket"), *opens, *c.credential()]), END_HEADERS),
+        )
+        yield case("RFC 8441", f":protocol with a body of {length} bytes announced and none sent", asks, *NO_TUNNEL)
 
 
 def tunnel(c, octets=b"", **pseudo):

@@ -36,6 +36,7 @@ routes:
   - { name: fixed_host, match: { hosts: [a.test], path_prefix: /fixed }, auth: public, host: inner.test, upstream: api }
   - { name: sea, match: { hosts: [a.test], path_prefix: / }, auth: public, upstream: api }
   - { name: loose_admin, match: { hosts: [b.test], path_prefix: /admin }, upstream: api }
+  - { name: loose_vault, match: { hosts: [b.test], path: /vault }, upstream: api }
   - { name: loose_get, match: { hosts: [b.test], path_prefix: /get, methods: [GET] }, auth: public, upstream: api }
   - name: loose_file
     match: { hosts: [d.test], path_pattern: \"/files/{id}\" }

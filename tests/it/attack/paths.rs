@@ -106,6 +106,14 @@ async fn what_a_route_allows_opens_no_other_route() {
         ("//admin", AMBIGUOUS),
         ("///admin//x", AMBIGUOUS),
         ("//b.test/admin", "//b.test/admin"),
+        ("/vault", MISSING),
+        ("/vault/x", "/vault/x"),
+        // To who drops parameters before he decodes, as servlets do.
+        ("/vault;%2Fpub", AMBIGUOUS),
+        ("/vault;a%2Fb%2F", AMBIGUOUS),
+        // To who merges slashes and decodes nothing.
+        ("//vault", AMBIGUOUS),
+        ("//vault%253B", AMBIGUOUS),
         ("/%2fadmin", AMBIGUOUS),
         ("/%5Cadmin", AMBIGUOUS),
         ("/\\admin", AMBIGUOUS),

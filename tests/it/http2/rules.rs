@@ -329,6 +329,26 @@ async fn connect_is_refused_and_its_connection_lives() {
     ] {
         check(&gateway, &upstream, name, whole(1, fields(&list)), want).await;
     }
+    // What comes behind it is no body: a server that waited for one would take the next request for it.
+    for length in ["5", "500"] {
+        let list = [
+            connect,
+            PSEUDO[1],
+            authority,
+            PSEUDO[3],
+            (":protocol", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("content-length", length),
+        ];
+        check(
+            &gateway,
+            &upstream,
+            "with a length of 5",
+            begin(1, fields(&list)),
+            Refused(400, "bad_request"),
+        )
+        .await;
+    }
     // One that says how long its body is, and sends it.
     let list = [connect, authority, ("content-length", "3")];
     let request = [begin(1, fields(&list)), frame(DATA, END_STREAM, 1, b"abc")].concat();

@@ -342,6 +342,12 @@ async fn an_answer_with_two_meanings_or_none_is_refused() {
     let refused = |name, bytes: &str| get(name, bytes, Refusal, Dropped);
     let fields: String = (0..129).map(|n| format!("x-{n}: y\r\n")).collect();
     let many = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
+    let interim =
+        format!("{}HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n".repeat(17));
+    let options =
+        format!("HTTP/1.1 200 OK\r\nconnection: {}\r\ncontent-length: 0\r\n\r\n", ["a"; 1000].join(","));
+    let chunked = "transfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+    let announced = format!("HTTP/1.1 200 OK\r\ntrailer: {}\r\n{chunked}", ["a"; 1000].join(","));
     let large = format!("HTTP/1.1 200 OK\r\nx: {}\r\ncontent-length: 0\r\n\r\n", "v".repeat(66_000));
     all(vec![
         refused("an unknown protocol", "SSH-2.0-OpenSSH_9.2\r\n\r\n"),
@@ -372,6 +378,9 @@ async fn an_answer_with_two_meanings_or_none_is_refused() {
         refused("204 with chunks", "HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
         refused("an interim answer with a length", "HTTP/1.1 100 Continue\r\ncontent-length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
         refused("a length to HEAD that is none", "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n"),
+        refused("an interim answer after another", &interim),
+        refused("a thousand options of a connection", &options),
+        refused("a thousand trailers announced", &announced),
         refused("129 fields", &many),
         refused("66 KB of fields", &large),
         closing(refused("an empty head", "\r\n\r\n")),

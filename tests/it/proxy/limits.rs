@@ -134,3 +134,27 @@ async fn requests_over_the_limit_at_once_are_shed() {
     assert_eq!(first.response().await.text(), "late");
     assert_eq!(gateway.anonymous().get("/").await.text(), "late");
 }
+
+/// Each is held against each, and kept for as long as the body lasts.
+#[tokio::test]
+async fn a_connection_field_names_a_few_things_at_most() {
+    let upstream = Upstream::echo().await;
+    let gateway = Gateway::with(&upstream, PUBLIC).await;
+    let many = ["a"; 100].join(",");
+    let refused = [
+        format!("Connection: {many}\r\n"),
+        format!("Trailer: {many}\r\n"),
+        format!("Connection: {}\r\nTrailer: {}\r\n", ["a"; 40].join(","), ["b"; 40].join(",")),
+        "Connection: a\r\n".repeat(65),
+    ];
+    for fields in &refused {
+        let mut raw = gateway.raw().await;
+        raw.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
+        let detail = raw.response().await.refused(Code::BadRequest);
+        assert!(detail.contains("too many elements"), "{detail}");
+    }
+    assert_eq!(upstream.requests().len(), 0);
+    let mut raw = gateway.raw().await;
+    raw.send(format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {}\r\n\r\n", ["a"; 64].join(","))).await;
+    assert_eq!(raw.response().await.status, 200);
+}

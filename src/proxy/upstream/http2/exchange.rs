@@ -19,7 +19,7 @@ use crate::message::framing::{Asked, ResponseFraming};
 use crate::message::trailers::{self, Nominated};
 use crate::proxy::upstream::Patience;
 use crate::proxy::upstream::failure::{BodyFailure, Failure};
-use crate::proxy::upstream::head::Head;
+use crate::proxy::upstream::head::{Head, Interim};
 use crate::server::deadline::Timer;
 
 /// Where the request's body is sent from.
@@ -46,6 +46,7 @@ pub struct Exchange<B: 'static> {
     bodiless: bool,
     /// Whether any of the answer has come.
     heard: bool,
+    interim: Interim,
     trailers: Option<HeaderMap>,
     /// Whether the answer has come to its end.
     ended: bool,
@@ -76,6 +77,7 @@ where
             left: None,
             bodiless: false,
             heard: false,
+            interim: Interim::default(),
             trailers: None,
             ended: false,
             seat,
@@ -116,6 +118,7 @@ where
         while let Poll::Ready(Some(interim)) = self.asked.poll_informational(cx) {
             let interim = interim.map_err(|error| self.refused(error))?;
             self.heard = true;
+            self.interim.one_more()?;
             if interim.status() == StatusCode::SWITCHING_PROTOCOLS {
                 return Poll::Ready(Err(Failure::Malformed("it switches protocols")));
             }
