@@ -40,7 +40,7 @@ pub struct Head {
 pub struct Interim(u8);
 
 impl Interim {
-    const MOST: u8 = 16;
+    const MOST: u8 = 100;
 
     /// Counts another.
     pub(super) fn one_more(&mut self) -> Result<(), Failure> {

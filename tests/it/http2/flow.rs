@@ -160,10 +160,10 @@ async fn bodies_that_nobody_reads_do_not_use_the_window_up() {
     let key = gateway.key().await.secret;
     let mut client = Frames::connect(gateway.public()).await;
     // As much as a stream's window takes, more often than the connection's window has room for.
-    for number in 0..20 {
+    for number in 0..40 {
         let stream = 2 * number + 1;
         let mut request = begin(stream, head("POST", "/", &[]));
-        for _ in 0..16 {
+        for _ in 0..4 {
             request.extend(frames::frame(DATA, 0, stream, vec![0; 16_000]));
         }
         client.send(request).await;

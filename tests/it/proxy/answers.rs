@@ -342,8 +342,10 @@ async fn an_answer_with_two_meanings_or_none_is_refused() {
     let refused = |name, bytes: &str| get(name, bytes, Refusal, Dropped);
     let fields: String = (0..129).map(|n| format!("x-{n}: y\r\n")).collect();
     let many = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
-    let interim =
-        format!("{}HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n".repeat(17));
+    let interim = format!(
+        "{}HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\n".repeat(101)
+    );
     let options =
         format!("HTTP/1.1 200 OK\r\nconnection: {}\r\ncontent-length: 0\r\n\r\n", ["a"; 1000].join(","));
     let chunked = "transfer-encoding: chunked\r\n\r\n0\r\n\r\n";
