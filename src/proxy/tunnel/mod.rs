@@ -158,8 +158,7 @@ impl<C: Side> Tunnel<C> {
         let timeouts = &ticket.state().plan.config.timeouts;
         let limits = Limits { idle: timeouts.tunnel_idle, held_back: timeouts.response_body_idle };
         let timer = worker.deadlines.timer();
-        timer.set(limits.idle);
-        Self {
+        let mut tunnel = Self {
             client: ends.client,
             upstream: ends.upstream,
             down: Pipe::new(ends.upstream_read, frames()),
@@ -174,7 +173,9 @@ impl<C: Side> Tunnel<C> {
             _counted: ticket.counted_as_tunnel(),
             worker,
             ticket,
-        }
+        };
+        tunnel.put_off();
+        tunnel
     }
 
     /// To its end.

@@ -39,7 +39,7 @@ async fn an_upstream_that_does_not_read_holds_its_client_back_and_nobody_else() 
     .await;
     let (_gateway, mut client) = open_with(&upstream, "max: { body: 0 }").await;
     let mut stuck = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..10 {
         let request = client.request("POST", "/stuck");
         let mut exchange = client.begin(request).await;
         let sent = sent_until_held_back(&mut exchange, LARGE).await;

@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::open_with;
 use crate::guarantees::{metric, open_home, until_metric};
 use crate::support::binary::Home;
-use crate::support::frames::{CANCEL, Frames, INITIAL_WINDOW, get, head, reset, whole, window};
+use crate::support::frames::{
+    CANCEL, Frames, INITIAL_WINDOW, PRIORITY, frame, get, head, reset, whole, window,
+};
 use crate::support::gateway::Gateway;
 use crate::support::h2::H2;
 use crate::support::keys::origin;
@@ -232,5 +234,28 @@ async fn connections_of_both_protocols_are_counted_alike() {
     assert_eq!(metric(home.admin(), "keyward_connections").await, 1);
     drop(client);
     within("its end", until_metric(home.admin(), "keyward_connections", 0)).await;
+    serving.stop().await;
+}
+
+/// However much of its answers it leaves unread, and whatever ends with it.
+#[tokio::test]
+async fn who_is_told_the_end_and_reads_nothing_is_gone_soon() {
+    let upstream = Upstream::answering(|request| match request.target.as_str() {
+        "/large" => Answer::new(200).filled(64 << 20),
+        _ => Answer::hang(),
+    })
+    .await;
+    let home = open_home(&upstream, "timeouts: { idle: 1h, response_body_idle: 1h }\n");
+    let serving = home.serve().await;
+    let wide = [(INITIAL_WINDOW, 0x7fff_ffff)];
+    let mut client = Frames::over(Raw::connect_narrow(home.public()).await, &wide).await;
+    let large: Vec<u8> =
+        (0..4).flat_map(|number| whole(2 * number + 1, head("GET", "/large", &[]))).collect();
+    client.send([window(0, 0x7000_0000), large, get(9)].concat()).await;
+    upstream.until_requests(5).await;
+    let idle = frame(PRIORITY, 0, 1, [0, 0, 0, 0, 1]);
+    // More than can be earned; who is told the end stops reading.
+    let _ = client.raw.try_send(idle.repeat(60_000)).await;
+    until_metric(home.admin(), "keyward_connections", 0).await;
     serving.stop().await;
 }

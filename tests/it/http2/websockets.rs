@@ -9,6 +9,7 @@ use keyward::auth::refusal::Code;
 use keyward::clock::{Clock, Timestamp};
 
 use super::PUBLIC;
+use crate::support::frames::{Frames, INITIAL_WINDOW, RESET, fields, open as begin};
 use crate::support::gateway::Gateway;
 use crate::support::h2::{Exchange, H2, read};
 use crate::support::keys::origin;
@@ -429,4 +430,24 @@ async fn a_connect_without_a_protocol_is_refused() {
     let request = http::Request::builder().method("CONNECT").uri("a.test:443");
     client.begin(request).await.whole().await.refused(Code::BadRequest);
     assert_eq!(upstream.connections().len(), 0);
+}
+
+/// Not a byte of what its upstream says ever has a place: nothing moves, and that is no idling.
+#[tokio::test]
+async fn a_tunnel_whose_client_has_no_room_from_the_start_is_cut_as_one_that_stands_still() {
+    let upstream =
+        Upstream::answering(|request| opening(request).then_send(noise(100_000)).then_hang()).await;
+    let limits = "timeouts: { response_body_idle: 300ms, tunnel_idle: 1h }";
+    let gateway = Gateway::with(&upstream, &format!("{limits}\n{ROUTES}")).await;
+    let mut client = Frames::with(gateway.public(), &[(INITIAL_WINDOW, 0)]).await;
+    let asks = fields(&[
+        (":method", "CONNECT"),
+        (":scheme", "http"),
+        (":authority", "a.test"),
+        (":path", "/"),
+        (":protocol", "websocket"),
+        ("sec-websocket-version", "13"),
+    ]);
+    client.send(begin(1, asks)).await;
+    assert!(client.until(|frame| frame.kind == RESET).await.is_ok());
 }
