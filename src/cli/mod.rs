@@ -7,11 +7,13 @@ pub mod check;
 pub mod dev;
 pub mod explain;
 pub mod failure;
+mod input;
 pub mod keys;
 pub mod migrate;
 pub mod reload;
 mod render;
 pub mod serve;
+pub mod sessions;
 mod table;
 
 use std::io::{self, Write};
@@ -52,9 +54,12 @@ pub enum Command {
     /// Make, list and change accounts
     #[command(subcommand)]
     Accounts(accounts::Accounts),
-    /// Make, list and revoke API keys
+    /// Make, list, replace, import and revoke API keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// List and end the sessions of who is logged in
+    #[command(subcommand)]
+    Sessions(sessions::Sessions),
     /// Make the store, or bring it to the schema of this version
     Migrate(migrate::Migrate),
     /// Have the running server load its configuration anew
@@ -115,6 +120,7 @@ pub async fn run(cli: Cli, streams: &mut Streams<'_>) -> Result<(), Failure> {
         Command::Explain(explain) => explain::run(explain, &settings()?.config, streams).await,
         Command::Accounts(command) => accounts::run(command, &settings()?.config, streams).await,
         Command::Keys(command) => keys::run(command, &settings()?.config, streams).await,
+        Command::Sessions(command) => sessions::run(command, &settings()?.config, streams).await,
         Command::Migrate(command) => migrate::run(command, &settings()?.config, streams).await,
         Command::Reload => reload::run(settings(), streams).await,
         Command::Schema => streams.print(&config::schema()),

@@ -1,19 +1,29 @@
-//! The port to the home of accounts, key digests and the audit log: one trait, plain records, [`StoreError`].
+//! The port to the home of accounts, key digests, sessions, signing keys and the audit log: one trait, plain records, [`StoreError`].
 //!
 //! Every change is one transaction that also writes one audit row. The rows' sequence numbers follow the order of
 //! commits, so the audit log is the change feed too: whoever has seen row n knows every change up to n.
 //! Nothing here knows SQL; [`sqlite`] does.
 
+pub mod key_changes;
+pub mod passwords;
 pub mod records;
+pub mod refresh;
+pub mod sessions;
+pub mod signing;
 pub mod sqlite;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+pub use key_changes::{ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, Once, Rotated};
+pub use passwords::{Login, PasswordChange, Proof, ResetLink};
 pub use records::{
     Account, AccountStatus, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq, Subject,
 };
+pub use refresh::{Refresh, RefreshRefusal, Refreshed};
+pub use sessions::{Ending, FoundSession, NewSession, Session};
+pub use signing::{Handover, PrivateKey, Purpose, SigningKey};
 
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
@@ -42,7 +52,7 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 /// A store that threads share.
 pub type SharedStore = Arc<dyn Store>;
 
-/// Home of accounts, keys and the audit log. Every method is one transaction.
+/// Home of accounts, keys, sessions and the audit log. Every method is one transaction.
 ///
 /// Writing methods return the sequence number of their audit row, which no earlier [`find_key`](Self::find_key)
 /// had seen.
@@ -98,6 +108,27 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Answer<'a, Page<Key>>;
 
+    /// Keeps a key, with what its making brings about: the end of the key it replaces, and the note that a request was
+    /// answered. [`StoreError::NotFound`] when its account or the key it replaces is gone, [`StoreError::Conflict`]
+    /// when the latter is no longer good.
+    fn make_key<'a>(&'a self, new: &'a NewKey, origin: &'a Origin) -> Answer<'a, Kept>;
+
+    /// Keeps all of these keys that were made elsewhere, or none of them when some digests are known already.
+    /// [`StoreError::NotFound`] when an account is gone.
+    fn import_keys<'a>(&'a self, keys: &'a [ImportedKey], origin: &'a Origin) -> Answer<'a, Imports>;
+
+    /// The forms that imported keys have, a handful.
+    fn key_forms(&self) -> Answer<'_, Vec<KeyForm>>;
+
+    /// Changes what is known of a key. [`StoreError::Conflict`] when it is revoked or over.
+    fn patch_key<'a>(
+        &'a self,
+        id: &'a str,
+        patch: &'a KeyPatch,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq>;
+
     /// Revokes a key for good. Revoking it again keeps the first time and writes no audit row; the answer is then the
     /// sequence number of the newest row.
     fn revoke_key<'a>(&'a self, id: &'a str, at: Timestamp, origin: &'a Origin) -> Answer<'a, Seq>;
@@ -108,6 +139,102 @@ pub trait Store: Send + Sync + 'static {
         &'a self,
         before: Timestamp,
         limit: u32,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, u32>;
+
+    /// The one indexed query of a first-seen access token: the session with this id and its account, and the newest
+    /// sequence number that the same snapshot holds.
+    fn find_session<'a>(&'a self, id: &'a str) -> Answer<'a, FoundSession>;
+
+    /// Keeps a session with its first refresh token. [`StoreError::NotFound`] when its account is gone,
+    /// [`StoreError::Conflict`] when the account is disabled or its password is no longer the one that was checked.
+    fn start_session<'a>(&'a self, new: &'a NewSession, origin: &'a Origin) -> Answer<'a, Seq>;
+
+    /// The session with this id.
+    fn session<'a>(&'a self, id: &'a str) -> Answer<'a, Session>;
+
+    /// Sessions that are alive at `now`, by id, of one account or of all, after the id `after`, at most `limit`.
+    fn sessions<'a>(
+        &'a self,
+        account: Option<&'a str>,
+        now: Timestamp,
+        after: Option<&'a str>,
+        limit: u32,
+    ) -> Answer<'a, Page<Session>>;
+
+    /// Ends a session for good. Ending it again keeps the first time and writes no audit row; the answer is then the
+    /// sequence number of the newest row.
+    fn end_session<'a>(
+        &'a self,
+        id: &'a str,
+        ending: Ending,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq>;
+
+    /// Exchanges a refresh token for its successor, or ends the session of one that is dead: one step of the state
+    /// machine that [`refresh`] describes.
+    fn refresh<'a>(&'a self, step: &'a Refresh, origin: &'a Origin) -> Answer<'a, Refreshed>;
+
+    /// Removes sessions that were dead before `before`, with their refresh tokens, each session with its audit row. At
+    /// most `limit` rows at once, so a session of many tokens takes several calls. Gives the number of rows: as many as
+    /// `limit` means that there may be more.
+    fn remove_dead_sessions<'a>(
+        &'a self,
+        before: Timestamp,
+        limit: u32,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, u32>;
+
+    /// Who logs in with this address, and what its password is held against; `None` for nobody.
+    fn login<'a>(&'a self, email: &'a str) -> Answer<'a, Option<Login>>;
+
+    /// Gives an account a password; ends its sessions and reset links. [`StoreError::NotFound`] when the account is
+    /// gone, [`StoreError::Conflict`] when the proof no longer holds.
+    fn set_password<'a>(
+        &'a self,
+        change: &'a PasswordChange,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq>;
+
+    /// Keeps a reset link, in place of any older one of its account.
+    fn create_reset_link<'a>(&'a self, link: &'a ResetLink, origin: &'a Origin) -> Answer<'a, Seq>;
+
+    /// The reset link with this digest and its account, whether or not it is over; `None` once it was used.
+    fn reset_link(&self, digest: HashedToken) -> Answer<'_, Option<(ResetLink, Account)>>;
+
+    /// The secret with this name, which is `fresh` when there was none.
+    fn secret<'a>(
+        &'a self,
+        name: &'static str,
+        fresh: &'a PrivateKey,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, PrivateKey>;
+
+    /// Removes reset links and notes of answered requests that were over before `before`, at most `limit` of each, and
+    /// gives the greater number. Nobody can tell that they are gone, so there is no audit row.
+    fn remove_leftovers(&self, before: Timestamp, limit: u32) -> Answer<'_, u32>;
+
+    /// Every signing key, the oldest first.
+    fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>>;
+
+    /// Keeps a signing key, the newest of its purpose from now on. [`StoreError::Conflict`] when the newest is not the
+    /// one that it takes over from: somebody else was faster.
+    fn add_signing_key<'a>(
+        &'a self,
+        key: &'a SigningKey,
+        handover: Option<&'a Handover>,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq>;
+
+    /// Removes the signing keys that retired before `before`, each with its audit row, and gives their number.
+    fn remove_signing_keys<'a>(
+        &'a self,
+        before: Timestamp,
         at: Timestamp,
         origin: &'a Origin,
     ) -> Answer<'a, u32>;
