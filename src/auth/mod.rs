@@ -4,6 +4,7 @@
 
 pub mod catalogue;
 pub mod credential;
+pub mod jwt;
 pub mod principal;
 pub mod random;
 pub mod refusal;

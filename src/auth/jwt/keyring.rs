@@ -1,0 +1,82 @@
+//! All signing keys of a store, and which of them does what at a moment.
+//!
+//! A key is published from when it is made, signs from [`signs_from`](RingKey::signs_from) until a later one does, and
+//! verifies until it retires. Which one signs follows from the time alone, so processes agree without talking.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Purpose, SigningKey};
+use crate::clock::Timestamp;
+
+/// One key and its times.
+#[derive(Clone, Debug)]
+pub struct RingKey {
+    /// The key.
+    pub key: SigningKey,
+    /// What it signs.
+    pub purpose: Purpose,
+    /// When it begins to sign.
+    pub signs_from: Timestamp,
+    /// From when on nothing that it signed is good any more; `None` while no other is to take over.
+    pub retires_at: Option<Timestamp>,
+}
+
+impl RingKey {
+    /// Whether what it signed may still be good.
+    #[must_use]
+    pub fn verifies(&self, now: Timestamp) -> bool {
+        self.retires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Keyring(Box<[Arc<RingKey>]>);
+
+impl Keyring {
+    /// These keys.
+    pub fn new(keys: impl IntoIterator<Item = RingKey>) -> Self {
+        Self(keys.into_iter().map(Arc::new).collect())
+    }
+
+    /// The key that signs now: of those that may, the one that began last.
+    #[must_use]
+    pub fn signer(&self, purpose: Purpose, now: Timestamp) -> Option<&Arc<RingKey>> {
+        let may = |key: &&Arc<RingKey>| key.purpose == purpose && key.signs_from <= now && key.verifies(now);
+        self.0.iter().filter(may).max_by_key(|key| (key.signs_from, key.key.kid()))
+    }
+
+    /// The key of that name, if what it signed may still be good.
+    #[must_use]
+    pub fn verifier(&self, purpose: Purpose, kid: &str, now: Timestamp) -> Option<&Arc<RingKey>> {
+        let named = |key: &&Arc<RingKey>| key.purpose == purpose && key.key.kid() == kid;
+        self.0.iter().find(named).filter(|key| key.verifies(now))
+    }
+
+    /// Whether a key of that name is there and has not retired, whatever it is for.
+    #[must_use]
+    pub fn knows(&self, kid: &str, now: Timestamp) -> bool {
+        self.0.iter().any(|key| key.key.kid() == kid && key.verifies(now))
+    }
+
+    /// Whether every key that verifies at `now` verifies by `other` too.
+    #[must_use]
+    pub fn is_within(&self, other: &Self, now: Timestamp) -> bool {
+        self.0.iter().filter(|key| key.verifies(now)).all(|key| other.knows(key.key.kid(), now))
+    }
+
+    /// The keys.
+    pub fn iter(&self) -> impl Iterator<Item = &RingKey> {
+        self.0.iter().map(|key| &**key)
+    }
+
+    /// The public halves of the keys that verify at `now`, as a JWK Set (RFC 7517 §5): those that will sign are in it
+    /// before they do.
+    #[must_use]
+    pub fn jwks(&self, now: Timestamp) -> Value {
+        let keys: Vec<Value> = self.iter().filter(|key| key.verifies(now)).map(|key| key.key.jwk()).collect();
+        json!({ "keys": keys })
+    }
+}
