@@ -23,8 +23,8 @@ use keyward::config::{self, Cache};
 use keyward::decision::Decision;
 use keyward::message::target;
 use keyward::store::{
-    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq,
-    Store, StoreError,
+    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover, Key,
+    NewAccount, NewSession, Origin, Page, Seq, Session, SigningKey, Store, StoreError,
 };
 
 /// Keys by digest, ten to an account; nothing ever changes.
@@ -78,6 +78,14 @@ impl Store for Fixed {
     fn keys<'a>(&'a self, _: Option<&'a str>, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Key>> { unused() }
     fn revoke_key<'a>(&'a self, _: &'a str, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
     fn remove_dead_keys<'a>(&'a self, _: Timestamp, _: u32, _: Timestamp, _: &'a Origin) -> Answer<'a, u32> { unused() }
+    fn find_session<'a>(&'a self, _: &'a str) -> Answer<'a, FoundSession> { unused() }
+    fn start_session<'a>(&'a self, _: &'a NewSession, _: &'a Origin) -> Answer<'a, Seq> { unused() }
+    fn session<'a>(&'a self, _: &'a str) -> Answer<'a, Session> { unused() }
+    fn sessions<'a>(&'a self, _: Option<&'a str>, _: Timestamp, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Session>> { unused() }
+    fn end_session<'a>(&'a self, _: &'a str, _: Ending, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
+    fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>> { unused() }
+    fn add_signing_key<'a>(&'a self, _: &'a SigningKey, _: Option<&'a Handover>, _: &'a Origin) -> Answer<'a, Seq> { unused() }
+    fn remove_signing_keys<'a>(&'a self, _: Timestamp, _: Timestamp, _: &'a Origin) -> Answer<'a, u32> { unused() }
     fn audit(&self, _: Seq, _: u32) -> Answer<'_, Vec<AuditEntry>> { unused() }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows of sockets, stores or configuration files.
 
+pub mod algorithm;
 pub mod catalogue;
 pub mod credential;
 pub mod jwt;

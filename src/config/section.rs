@@ -228,6 +228,28 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A section that means something by being there; `None` when it is not.
+    pub fn optional_section<T>(
+        &mut self,
+        key: &'static str,
+        comment: &'static str,
+        f: impl FnOnce(&mut Section<'a>) -> T,
+    ) -> Option<T> {
+        match &mut self.mode {
+            Mode::Read(reader) => reader.entry(key).is_some().then(|| reader.section(key, f)),
+            Mode::Describe(keys) => {
+                let (_, inner) = described(f);
+                keys.push(Key {
+                    name: key,
+                    comment,
+                    shape: Shape::Section(inner),
+                    presence: Presence::Optional,
+                });
+                None
+            }
+        }
+    }
+
     /// A section that must be there.
     pub fn required_section<T>(
         &mut self,

@@ -1,10 +1,12 @@
-//! The port to the home of accounts, key digests and the audit log: one trait, plain records, [`StoreError`].
+//! The port to the home of accounts, key digests, sessions, signing keys and the audit log: one trait, plain records, [`StoreError`].
 //!
 //! Every change is one transaction that also writes one audit row. The rows' sequence numbers follow the order of
 //! commits, so the audit log is the change feed too: whoever has seen row n knows every change up to n.
 //! Nothing here knows SQL; [`sqlite`] does.
 
 pub mod records;
+pub mod sessions;
+pub mod signing;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use futures_util::future::BoxFuture;
 pub use records::{
     Account, AccountStatus, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq, Subject,
 };
+pub use sessions::{Ending, FoundSession, NewSession, Session};
+pub use signing::{Handover, PrivateKey, Purpose, SigningKey};
 
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
@@ -42,7 +46,7 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 /// A store that threads share.
 pub type SharedStore = Arc<dyn Store>;
 
-/// Home of accounts, keys and the audit log. Every method is one transaction.
+/// Home of accounts, keys, sessions and the audit log. Every method is one transaction.
 ///
 /// Writing methods return the sequence number of their audit row, which no earlier [`find_key`](Self::find_key)
 /// had seen.
@@ -108,6 +112,56 @@ pub trait Store: Send + Sync + 'static {
         &'a self,
         before: Timestamp,
         limit: u32,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, u32>;
+
+    /// The one indexed query of a first-seen access token: the session with this id and its account, and the newest
+    /// sequence number that the same snapshot holds.
+    fn find_session<'a>(&'a self, id: &'a str) -> Answer<'a, FoundSession>;
+
+    /// Keeps a session with its first refresh token. [`StoreError::NotFound`] when its account is gone,
+    /// [`StoreError::Conflict`] when the account is disabled or its password is no longer the one that was checked.
+    fn start_session<'a>(&'a self, new: &'a NewSession, origin: &'a Origin) -> Answer<'a, Seq>;
+
+    /// The session with this id.
+    fn session<'a>(&'a self, id: &'a str) -> Answer<'a, Session>;
+
+    /// Sessions that are alive at `now`, by id, of one account or of all, after the id `after`, at most `limit`.
+    fn sessions<'a>(
+        &'a self,
+        account: Option<&'a str>,
+        now: Timestamp,
+        after: Option<&'a str>,
+        limit: u32,
+    ) -> Answer<'a, Page<Session>>;
+
+    /// Ends a session for good. Ending it again keeps the first time and writes no audit row; the answer is then the
+    /// sequence number of the newest row.
+    fn end_session<'a>(
+        &'a self,
+        id: &'a str,
+        ending: Ending,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq>;
+
+    /// Every signing key, the oldest first.
+    fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>>;
+
+    /// Keeps a signing key, the newest of its purpose from now on. [`StoreError::Conflict`] when the newest is not the
+    /// one that it takes over from: somebody else was faster.
+    fn add_signing_key<'a>(
+        &'a self,
+        key: &'a SigningKey,
+        handover: Option<&'a Handover>,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq>;
+
+    /// Removes the signing keys that retired before `before`, each with its audit row, and gives their number.
+    fn remove_signing_keys<'a>(
+        &'a self,
+        before: Timestamp,
         at: Timestamp,
         origin: &'a Origin,
     ) -> Answer<'a, u32>;

@@ -118,15 +118,24 @@ pub enum Subject {
     Account,
     /// An API key.
     ApiKey,
+    /// A session.
+    Session,
+    /// A signing key.
+    SigningKey,
 }
 
 impl Subject {
+    /// Every kind there is.
+    pub const ALL: [Self; 4] = [Self::Account, Self::ApiKey, Self::Session, Self::SigningKey];
+
     /// The store name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Account => "account",
             Self::ApiKey => "api_key",
+            Self::Session => "session",
+            Self::SigningKey => "signing_key",
         }
     }
 }

@@ -12,8 +12,8 @@ use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::{Clock, Timestamp};
 use crate::store::{
-    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq,
-    Store, StoreError, Subject,
+    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover, Key,
+    NewAccount, NewSession, Origin, Page, Seq, Session, SigningKey, Store, StoreError, Subject,
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -248,6 +248,41 @@ impl Store for Script {
         unused()
     }
     fn remove_dead_keys<'a>(&'a self, _: Timestamp, _: u32, _: Timestamp, _: &'a Origin) -> Answer<'a, u32> {
+        unused()
+    }
+    fn find_session<'a>(&'a self, _: &'a str) -> Answer<'a, FoundSession> {
+        unused()
+    }
+    fn start_session<'a>(&'a self, _: &'a NewSession, _: &'a Origin) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn session<'a>(&'a self, _: &'a str) -> Answer<'a, Session> {
+        unused()
+    }
+    fn sessions<'a>(
+        &'a self,
+        _: Option<&'a str>,
+        _: Timestamp,
+        _: Option<&'a str>,
+        _: u32,
+    ) -> Answer<'a, Page<Session>> {
+        unused()
+    }
+    fn end_session<'a>(&'a self, _: &'a str, _: Ending, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>> {
+        unused()
+    }
+    fn add_signing_key<'a>(
+        &'a self,
+        _: &'a SigningKey,
+        _: Option<&'a Handover>,
+        _: &'a Origin,
+    ) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn remove_signing_keys<'a>(&'a self, _: Timestamp, _: Timestamp, _: &'a Origin) -> Answer<'a, u32> {
         unused()
     }
     fn audit(&self, _: Seq, _: u32) -> Answer<'_, Vec<AuditEntry>> {

@@ -68,6 +68,34 @@ impl Kind for Pattern {
     }
 }
 
+/// A host as `Host` carries it, without a port.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) struct HostName;
+
+impl Kind for HostName {
+    type Value = Box<str>;
+
+    fn what(&self) -> String {
+        "a host".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "a name such as auth.example.com, or an address, without a port".to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<Box<str>, Complaint> {
+        host_name(text).map(Into::into)
+    }
+
+    fn show(&self, value: &Box<str>) -> String {
+        value.to_string()
+    }
+
+    fn schema(&self) -> Value {
+        string_schema("^([a-z0-9_-]+(\\.[a-z0-9_-]+)*|\\[[0-9a-f:.]+\\])$")
+    }
+}
+
 /// A lower-case DNS name, an IPv4 address, or an IPv6 address in brackets, as it stands in `Host`.
 pub(super) fn host_name(text: &str) -> Result<String, Complaint> {
     if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {

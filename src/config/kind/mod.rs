@@ -7,6 +7,7 @@ pub(super) mod number;
 pub(super) mod path;
 pub(super) mod text;
 pub(super) mod time;
+pub(super) mod url;
 pub(super) mod words;
 
 use serde_json::{Value, json};

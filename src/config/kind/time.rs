@@ -16,21 +16,31 @@ const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_0
 #[derive(Clone, Copy, Debug)]
 pub(in crate::config) struct Span {
     shortest: Duration,
-    /// Why nothing shorter.
+    longest: Duration,
+    /// Why nothing shorter, or longer where that is bounded.
     because: &'static str,
 }
 
 impl Span {
     /// Any duration, zero included.
-    pub const ANY: Self = Self { shortest: Duration::ZERO, because: "" };
+    pub const ANY: Self = Self { shortest: Duration::ZERO, longest: LONGEST, because: "" };
     /// Not zero.
     pub const SOME: Self = Self {
         shortest: Duration::from_millis(1),
+        longest: LONGEST,
         because: "it must be longer than zero; this limit cannot be turned off",
     };
     /// The life of a credential.
-    pub const LIFE: Self =
-        Self { shortest: Duration::from_secs(1), because: "the shortest life of a key is 1s" };
+    pub const LIFE: Self = Self {
+        shortest: Duration::from_secs(1),
+        longest: LONGEST,
+        because: "the shortest life of a key is 1s",
+    };
+
+    /// Between two bounds, `because` says which.
+    pub const fn within(shortest: Duration, longest: Duration, because: &'static str) -> Self {
+        Self { shortest, longest, because }
+    }
 }
 
 impl Kind for Span {
@@ -58,7 +68,7 @@ impl Kind for Span {
         if duration > LONGEST {
             return Err(Complaint::refused("it is longer than 36500d, a hundred years"));
         }
-        if duration < self.shortest {
+        if duration < self.shortest || duration > self.longest {
             return Err(Complaint::refused(self.because));
         }
         Ok(duration)

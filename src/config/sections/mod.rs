@@ -1,6 +1,7 @@
 //! The keys of the file, one declaration each. The order here is the order of the full example.
 
 mod credentials;
+mod identity;
 mod limits;
 mod listeners;
 mod operation;
@@ -19,7 +20,7 @@ use super::section::Section;
 
 /// The whole file.
 pub(super) fn file(s: &mut Section<'_>) -> Config {
-    s.not_yet(&["identity", "doors", "limits"]);
+    s.not_yet(&["doors", "limits"]);
     let listeners = listeners::listeners(s);
     let trusted_proxies = s.scalars(
         "trusted_proxies",
@@ -30,6 +31,8 @@ pub(super) fn file(s: &mut Section<'_>) -> Config {
     let admin = listeners::admin(s, &listeners);
     let store =
         s.section("store", "Where accounts and keys live. A change needs a restart.", operation::store);
+    let comment = "Issuing to people: absent = no login, no tokens, no console.";
+    let identity = s.optional_section("identity", comment, identity::identity).flatten();
     let scopes = scopes::scopes(s);
     let keys = s.section("keys", "How API keys are made.", credentials::keys);
     let (credentials, identity_headers) = credentials::sources(s);
@@ -42,6 +45,7 @@ pub(super) fn file(s: &mut Section<'_>) -> Config {
         trusted_proxies: trusted_proxies.into_iter().map(|network| network.value).collect(),
         admin,
         store,
+        identity,
         scopes: scopes.into_iter().map(|scope| scope.value).collect(),
         keys,
         credentials,

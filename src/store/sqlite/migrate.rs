@@ -14,7 +14,10 @@ use super::open_error::OpenError;
 const APPLICATION_ID: i64 = 0x4B57_5244;
 
 /// The statements that lead from each version to the next, from an empty database on.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_accounts_keys_audit.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_accounts_keys_audit.sql"),
+    include_str!("migrations/0002_sessions_signing_keys.sql"),
+];
 
 /// The schema version of a store, after checking that it is a store and not newer than `known`.
 pub(super) async fn version(conn: &mut SqliteConnection, path: &Path, known: i64) -> Result<i64, OpenError> {

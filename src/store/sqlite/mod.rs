@@ -12,6 +12,8 @@ mod open;
 mod open_error;
 mod place;
 mod rows;
+mod sessions;
+mod signing;
 mod trouble;
 
 use std::path::{Path, PathBuf};
@@ -25,8 +27,8 @@ pub use open_error::OpenError;
 pub use place::effective_user;
 
 use super::{
-    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq,
-    Store, StoreError,
+    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover, Key,
+    NewAccount, NewSession, Origin, Page, Seq, Session, SigningKey, Store, StoreError,
 };
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
@@ -183,6 +185,60 @@ impl Store for SqliteStore {
         self.within(keys::remove_dead(&self.connections, before, limit, at, origin))
     }
 
+    fn find_session<'a>(&'a self, id: &'a str) -> Answer<'a, FoundSession> {
+        self.within(sessions::find(&self.connections, id))
+    }
+
+    fn start_session<'a>(&'a self, new: &'a NewSession, origin: &'a Origin) -> Answer<'a, Seq> {
+        self.within(sessions::start(&self.connections, new, origin))
+    }
+
+    fn session<'a>(&'a self, id: &'a str) -> Answer<'a, Session> {
+        self.within(sessions::get(&self.connections, id))
+    }
+
+    fn sessions<'a>(
+        &'a self,
+        account: Option<&'a str>,
+        now: Timestamp,
+        after: Option<&'a str>,
+        limit: u32,
+    ) -> Answer<'a, Page<Session>> {
+        self.within(sessions::list(&self.connections, account, now, after, limit))
+    }
+
+    fn end_session<'a>(
+        &'a self,
+        id: &'a str,
+        ending: Ending,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq> {
+        self.within(sessions::end(&self.connections, id, ending, at, origin))
+    }
+
+    fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>> {
+        self.within(signing::list(&self.connections))
+    }
+
+    fn add_signing_key<'a>(
+        &'a self,
+        key: &'a SigningKey,
+        handover: Option<&'a Handover>,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq> {
+        self.within(signing::add(&self.connections, key, handover, origin))
+    }
+
+    fn remove_signing_keys<'a>(
+        &'a self,
+        before: Timestamp,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, u32> {
+        self.within(signing::remove(&self.connections, before, at, origin))
+    }
+
     fn audit(&self, after: Seq, limit: u32) -> Answer<'_, Vec<AuditEntry>> {
         self.within(audit::entries(&self.connections, after, limit))
     }
@@ -192,23 +248,36 @@ impl Store for SqliteStore {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn the_cold_look_up_is_one_indexed_statement() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("a.db");
-        let store = SqliteStore::open(&path, Synchronous::Normal, Open::Create).await.unwrap();
+    /// How SQLite means to do this, a step a line.
+    async fn plan(store: &SqliteStore, statement: &str, values: usize) -> String {
         let mut conn = store.connections.read().await.unwrap();
-        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", keys::FIND));
-        let rows = sqlx::query(explain).bind("0").fetch_all(&mut *conn).await.unwrap();
-        let plan: Vec<String> = rows.iter().map(|row| sqlx::Row::get(row, "detail")).collect();
-        let plan = plan.join("\n");
-        for step in [
-            "SEARCH audit_log USING COVERING INDEX sqlite_autoindex_audit_log_1",
-            "SEARCH k USING INDEX sqlite_autoindex_api_keys_2 (digest=?)",
-            "SEARCH a USING INDEX sqlite_autoindex_accounts_1 (id=?)",
-        ] {
-            assert!(plan.contains(step), "{step} is missing in\n{plan}");
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let query = (0..values).fold(sqlx::query(explain), |query, _| query.bind("0"));
+        let rows = query.fetch_all(&mut *conn).await.unwrap();
+        rows.iter().map(|row| sqlx::Row::get::<String, _>(row, "detail") + "\n").collect()
+    }
+
+    async fn fresh(place: &tempfile::TempDir) -> SqliteStore {
+        let path = place.path().join("a.db");
+        SqliteStore::open(&path, Synchronous::Normal, Open::Create).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_cold_look_ups_are_one_indexed_statement_each() {
+        let place = tempfile::tempdir().unwrap();
+        let store = fresh(&place).await;
+        let key = "SEARCH k USING INDEX sqlite_autoindex_api_keys_2 (digest=?)";
+        let session = "SEARCH s USING INDEX sqlite_autoindex_sessions_1 (id=?)";
+        for (statement, credential) in [(keys::FIND, key), (sessions::FIND, session)] {
+            let plan = plan(&store, statement, 1).await;
+            for step in [
+                "SEARCH audit_log USING COVERING INDEX sqlite_autoindex_audit_log_1",
+                credential,
+                "SEARCH a USING INDEX sqlite_autoindex_accounts_1 (id=?)",
+            ] {
+                assert!(plan.contains(step), "{step} is missing in\n{plan}");
+            }
+            assert!(!["k", "s", "a"].iter().any(|table| plan.contains(&format!("SCAN {table}"))), "{plan}");
         }
-        assert!(!plan.contains("SCAN k") && !plan.contains("SCAN a"), "{plan}");
     }
 }

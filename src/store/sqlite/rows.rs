@@ -3,10 +3,15 @@
 use ipnet::IpNet;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use zeroize::Zeroizing;
 
+use crate::auth::algorithm::SigningAlgorithm;
 use crate::auth::scope::ScopeSet;
 use crate::clock::Timestamp;
-use crate::store::{Account, AccountStatus, AuditEntry, Change, Key, Origin, Page, Seq, StoreError, Subject};
+use crate::store::{
+    Account, AccountStatus, AuditEntry, Change, Ending, Key, Origin, Page, PrivateKey, Purpose, Seq, Session,
+    SigningKey, StoreError, Subject,
+};
 
 /// The columns that [`account`] reads, of a table called `a`.
 macro_rules! account_columns {
@@ -24,7 +29,16 @@ macro_rules! key_columns {
     };
 }
 
-pub(super) use {account_columns, key_columns};
+/// The columns that [`session`] reads, of a table called `s`.
+macro_rules! session_columns {
+    () => {
+        "s.id AS s_id, s.account_id AS s_account_id, s.created_at AS s_created_at, \
+         s.last_used_at AS s_last_used_at, s.expires_at AS s_expires_at, s.ends_at AS s_ends_at, \
+         s.ended_at AS s_ended_at, s.ended_by AS s_ended_by, s.address AS s_address, s.agent AS s_agent"
+    };
+}
+
+pub(super) use {account_columns, key_columns, session_columns};
 
 /// Past tense of making, as the last word of an action: what look-ups that found nothing may now find.
 const CREATED: &str = ".created";
@@ -58,6 +72,44 @@ pub(super) fn key(row: &SqliteRow) -> Result<Key, StoreError> {
         expires_at: Timestamp(row.try_get("k_expires_at")?),
         last_used_at: last_used_at.map(Timestamp),
         revoked_at: revoked_at.map(Timestamp),
+    })
+}
+
+pub(super) fn session(row: &SqliteRow) -> Result<Session, StoreError> {
+    let ended_at: Option<i64> = row.try_get("s_ended_at")?;
+    let ended_by: Option<String> = row.try_get("s_ended_by")?;
+    Ok(Session {
+        id: row.try_get("s_id")?,
+        account_id: row.try_get("s_account_id")?,
+        created_at: Timestamp(row.try_get("s_created_at")?),
+        last_used_at: Timestamp(row.try_get("s_last_used_at")?),
+        expires_at: Timestamp(row.try_get("s_expires_at")?),
+        ends_at: Timestamp(row.try_get("s_ends_at")?),
+        ended: ended_at
+            .map(|at| Ok::<_, StoreError>((Timestamp(at), ending(ended_by.as_deref())?)))
+            .transpose()?,
+        address: row.try_get("s_address")?,
+        agent: row.try_get("s_agent")?,
+    })
+}
+
+pub(super) fn signing_key(row: &SqliteRow) -> Result<SigningKey, StoreError> {
+    let retires_at: Option<i64> = row.try_get("retires_at")?;
+    let purpose: String = row.try_get("purpose")?;
+    let algorithm: String = row.try_get("algorithm")?;
+    Ok(SigningKey {
+        id: row.try_get("id")?,
+        purpose: named(Purpose::ALL, Purpose::as_str, &purpose, "signing_keys.purpose")?,
+        algorithm: named(
+            SigningAlgorithm::ALL,
+            SigningAlgorithm::as_str,
+            &algorithm,
+            "signing_keys.algorithm",
+        )?,
+        private_key: PrivateKey::new(Zeroizing::new(row.try_get("private_key")?)),
+        created_at: Timestamp(row.try_get("created_at")?),
+        signs_from: Timestamp(row.try_get("signs_from")?),
+        retires_at: retires_at.map(Timestamp),
     })
 }
 
@@ -106,17 +158,25 @@ fn scope_set(text: &str, column: &str) -> Result<ScopeSet, StoreError> {
 }
 
 fn account_status(text: &str) -> Result<AccountStatus, StoreError> {
-    [AccountStatus::Active, AccountStatus::Disabled]
-        .into_iter()
-        .find(|status| status.as_str() == text)
-        .ok_or_else(|| unreadable("accounts.status"))
+    named([AccountStatus::Active, AccountStatus::Disabled], AccountStatus::as_str, text, "accounts.status")
+}
+
+fn ending(text: Option<&str>) -> Result<Ending, StoreError> {
+    named(Ending::ALL, Ending::as_str, text.unwrap_or_default(), "sessions.ended_by")
 }
 
 fn subject(text: &str) -> Result<Subject, StoreError> {
-    [Subject::Account, Subject::ApiKey]
-        .into_iter()
-        .find(|subject| subject.as_str() == text)
-        .ok_or_else(|| unreadable("audit_log.subject"))
+    named(Subject::ALL, Subject::as_str, text, "audit_log.subject")
+}
+
+/// The value with this store name.
+fn named<T: Copy, const N: usize>(
+    all: [T; N],
+    name: impl Fn(T) -> &'static str,
+    text: &str,
+    column: &str,
+) -> Result<T, StoreError> {
+    all.into_iter().find(|value| name(*value) == text).ok_or_else(|| unreadable(column))
 }
 
 fn unreadable(column: &str) -> StoreError {

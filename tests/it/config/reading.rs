@@ -282,3 +282,22 @@ proptest! {
         let _ = read(&nested).map_err(|problems| problems.render(Style::Plain));
     }
 }
+
+#[test]
+fn identity_is_absent_or_has_defaults() {
+    assert_eq!(super::good("{}").identity, None);
+    let identity = super::good("identity: { public_url: https://auth.example.com:8443 }").identity.unwrap();
+    assert_eq!(identity.public_url.as_str(), "https://auth.example.com:8443");
+    assert_eq!(
+        (&*identity.audience, identity.hosts),
+        ("https://auth.example.com:8443", vec!["auth.example.com".into()])
+    );
+    assert_eq!(
+        (identity.access_token_ttl, identity.refresh.reuse_window),
+        (Duration::from_mins(15), Duration::ZERO)
+    );
+    let text =
+        "identity: { public_url: http://auth.internal, insecure_http: true, hosts: [a, b], audience: api }";
+    let identity = super::good(text).identity.unwrap();
+    assert_eq!((&*identity.audience, identity.hosts.len()), ("api", 2));
+}

@@ -57,7 +57,7 @@ fn keys_and_forms() {
             "listener: []",
             "timeouts: { fist_byte: 1s }",
             "banana: 1",
-            "identity: { public_url: https://auth.example.com }",
+            "doors: { address: 127.0.0.1:8082 }",
             "listeners: [{ name: a, address: 0.0.0.0:443, tls: {} }]",
             "routes: [{ name: a, match: { path: / }, upstream: api, auth: { required: { issuers: [x] } } }]",
             "timeouts: 10s",
@@ -161,6 +161,46 @@ fn addresses_and_names() {
             "credentials: { headers: [X-Id] }\nidentity_headers: { method: X-Id }",
         ]),
     );
+}
+
+/// `identity` with `keys` beside its public URL.
+fn identity(keys: &&str) -> String {
+    refusal(&with_route(&format!("identity:\n  public_url: https://auth.example.com\n  {keys}\n")))
+}
+
+#[test]
+fn identity_keys() {
+    let urls = messages(&[
+        "identity: {}",
+        "identity: https://auth.example.com",
+        "identity: { public_url: auth.example.com }",
+        "identity: { public_url: https://auth.example.com/ }",
+        "identity: { public_url: https://auth.example.com/login }",
+        "identity: { public_url: \"https://auth.example.com?a=b\" }",
+        "identity: { public_url: http://auth.example.com }",
+        "identity: { public_url: ftp://auth.example.com }",
+        "identity: { public_url: https://user@auth.example.com }",
+    ]);
+    let cases = [
+        "hosts: [\"auth.example.com:443\"]",
+        "hosts: [\"*.example.com\"]",
+        "audience: my api",
+        "audience: \":api\"",
+        "algorithm: rs256",
+        "access_token_ttl: 1s",
+        "access_token_ttl: 30d",
+        "access_token_ttl: 2h\n  refresh: { idle: 1h }",
+        "refresh: { idle: 100d }",
+        "session_max: 20d",
+        "session_max: 1000d",
+        "refresh: { reuse_window: 2m }",
+        "signing_key_lifetime: 1m",
+        "passwords: { min_length: 6 }",
+        "passwords: { concurrent: 0 }",
+        "password: { min_length: 9 }",
+    ];
+    let told: Vec<String> = std::iter::once(urls).chain(cases.iter().map(identity)).collect();
+    snapshot("identity", &told.join("\n\n\n"));
 }
 
 #[test]

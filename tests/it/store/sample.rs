@@ -1,9 +1,12 @@
-//! Accounts and keys to store.
+//! Accounts, keys and sessions to store.
 
+use keyward::auth::algorithm::SigningAlgorithm;
 use keyward::auth::scope::ScopeSet;
 use keyward::auth::token::HashedToken;
 use keyward::clock::Timestamp;
-use keyward::store::{ApiKey, Key, NewAccount, Origin, Seq, Store};
+use keyward::store::{
+    ApiKey, Key, NewAccount, NewSession, Origin, PrivateKey, Purpose, Seq, Session, SigningKey, Store,
+};
 
 pub fn at(millis: i64) -> Timestamp {
     Timestamp(millis)
@@ -64,5 +67,37 @@ pub async fn fill(store: &dyn Store, keys: u32) {
     let account = create_account(store, 1).await;
     for number in 0..keys {
         create_key(store, &format!("key-{number:04}"), &account).await;
+    }
+}
+
+/// A session that lives until 10,000, or 100,000 when it is refreshed; its refresh token's digest is that of its id.
+pub fn session(id: &str, account: &str) -> NewSession {
+    let session = Session {
+        id: id.to_owned(),
+        account_id: account.to_owned(),
+        created_at: at(3_000),
+        last_used_at: at(3_000),
+        expires_at: at(10_000),
+        ends_at: at(100_000),
+        ended: None,
+        address: "192.0.2.7".to_owned(),
+        agent: "curl/8.0".to_owned(),
+    };
+    NewSession { session, refresh: digest(id), password: None }
+}
+
+pub async fn start_session(store: &dyn Store, id: &str, account: &str) -> Seq {
+    store.start_session(&session(id, account), &origin()).await.unwrap()
+}
+
+pub fn signing_key(id: &str, purpose: Purpose) -> SigningKey {
+    SigningKey {
+        id: id.to_owned(),
+        purpose,
+        algorithm: SigningAlgorithm::EdDsa,
+        private_key: PrivateKey::new("not a real one".to_owned().into()),
+        created_at: at(1_000),
+        signs_from: at(2_000),
+        retires_at: None,
     }
 }

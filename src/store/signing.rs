@@ -1,0 +1,83 @@
+//! What the store keeps of the keys that tokens are signed with.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::auth::algorithm::SigningAlgorithm;
+use crate::clock::Timestamp;
+
+/// A key that tokens are signed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigningKey {
+    /// The key id: `kid` of what it signs.
+    pub id: String,
+    /// What it signs; one purpose's tokens are never another's.
+    pub purpose: Purpose,
+    /// How.
+    pub algorithm: SigningAlgorithm,
+    /// The secret half.
+    pub private_key: PrivateKey,
+    /// When it was made, and published from.
+    pub created_at: Timestamp,
+    /// When it begins to sign.
+    pub signs_from: Timestamp,
+    /// When what it signed is no longer believed, and it no longer published; `None` while no other takes over.
+    pub retires_at: Option<Timestamp>,
+}
+
+/// What a signing key signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Access tokens.
+    AccessToken,
+    /// Assertions of a principal to an upstream.
+    Assertion,
+}
+
+impl Purpose {
+    /// Every purpose there is.
+    pub const ALL: [Self; 2] = [Self::AccessToken, Self::Assertion];
+
+    /// The store name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessToken => "access_token",
+            Self::Assertion => "assertion",
+        }
+    }
+}
+
+/// The secret half of a signing key: PKCS#8 as text. `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PrivateKey(Zeroizing<String>);
+
+impl PrivateKey {
+    /// Takes what was made or read.
+    #[must_use]
+    pub const fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    /// The text, for who signs and for the store.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateKey(…)")
+    }
+}
+
+/// Which key a new one takes over from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handover {
+    /// The newest key of the purpose, as the maker of the new one saw it.
+    pub from: String,
+    /// When that one retires.
+    pub retires_at: Timestamp,
+}

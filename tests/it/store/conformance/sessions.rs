@@ -1,0 +1,112 @@
+//! Sessions and their ends.
+
+use keyward::store::{AccountStatus, Ending, NewSession, Seq, StoreError, Subject};
+
+use super::super::sample::{at, create_account, create_key, digest, origin, session, start_session};
+use super::{Case, House, assert_not_found};
+
+pub const CASES: &[(&str, Case)] = &[
+    ("a session is found by its id, with its account", |h| Box::pin(sessions_are_found(h))),
+    ("what is no session is not found", |h| Box::pin(unknown_sessions(h))),
+    ("an account that may not log in gets no session", |h| Box::pin(who_may_not_log_in(h))),
+    ("ending a session again keeps the first time and writes nothing", |h| Box::pin(ending_is_idempotent(h))),
+    ("lists hold the living, in pages", |h| Box::pin(lists_hold_the_living(h))),
+    ("every start and end of a session is in the audit log and the feed", |h| Box::pin(all_is_audited(h))),
+];
+
+async fn sessions_are_found(house: &dyn House) {
+    let store = house.open().await;
+    let account = create_account(&*store, 1).await;
+    let new = session("s", &account);
+    assert_eq!(store.start_session(&new, &origin()).await.unwrap(), Seq(2));
+    let found = store.find_session("s").await.unwrap();
+    assert_eq!(found.as_of, Seq(2));
+    let (session, owner) = found.session.unwrap();
+    assert_eq!(session, new.session);
+    assert_eq!(owner, store.account(&account).await.unwrap());
+    assert_eq!(store.session("s").await.unwrap(), new.session);
+    store.set_account_status(&account, AccountStatus::Active, at(4), &origin()).await.unwrap();
+    assert_eq!(store.find_session("s").await.unwrap().as_of, Seq(3));
+}
+
+async fn unknown_sessions(house: &dyn House) {
+    let store = house.open().await;
+    let account = create_account(&*store, 1).await;
+    start_session(&*store, "s", &account).await;
+    let found = store.find_session("another").await.unwrap();
+    assert_eq!((found.as_of, found.session), (Seq(2), None));
+    assert_not_found("session", store.session("another").await);
+    assert_not_found("session", store.end_session("another", Ending::Logout, at(1), &origin()).await);
+    assert_eq!(store.latest().await.unwrap(), Seq(2));
+}
+
+async fn who_may_not_log_in(house: &dyn House) {
+    let store = house.open().await;
+    let account = create_account(&*store, 1).await;
+    assert_not_found("account", store.start_session(&session("s", "nobody"), &origin()).await);
+    let other = NewSession { password: Some("$argon2id$another".to_owned()), ..session("s", &account) };
+    assert_conflict(&store.start_session(&other, &origin()).await);
+    store.set_account_status(&account, AccountStatus::Disabled, at(4), &origin()).await.unwrap();
+    assert_conflict(&store.start_session(&session("s", &account), &origin()).await);
+    assert_not_found("session", store.session("s").await);
+    assert_eq!(store.latest().await.unwrap(), Seq(2));
+}
+
+async fn ending_is_idempotent(house: &dyn House) {
+    let store = house.open().await;
+    let account = create_account(&*store, 1).await;
+    start_session(&*store, "s", &account).await;
+    let end = |ending, millis| {
+        let store = store.clone();
+        async move { store.end_session("s", ending, at(millis), &origin()).await.unwrap() }
+    };
+    assert_eq!(end(Ending::Logout, 5_000).await, Seq(3));
+    create_key(&*store, "k", &account).await;
+    assert_eq!(end(Ending::Revoked, 9_000).await, Seq(4));
+    let (session, _) = store.find_session("s").await.unwrap().session.unwrap();
+    assert_eq!(session.ended, Some((at(5_000), Ending::Logout)));
+    assert!(!session.is_alive(at(4_000)));
+    assert_eq!(store.latest().await.unwrap(), Seq(4));
+}
+
+async fn lists_hold_the_living(house: &dyn House) {
+    let store = house.open().await;
+    let (one, two) = (create_account(&*store, 1).await, create_account(&*store, 2).await);
+    for (id, account) in [("a", &one), ("b", &one), ("c", &two), ("d", &one), ("e", &one)] {
+        start_session(&*store, id, account).await;
+    }
+    let mut over = session("over", &one);
+    over.session.expires_at = at(4_000);
+    store.start_session(&over, &origin()).await.unwrap();
+    store.end_session("b", Ending::Logout, at(3_500), &origin()).await.unwrap();
+    let list = |account, after, limit| {
+        let store = store.clone();
+        async move {
+            let page = store.sessions(account, at(4_000), after, limit).await.unwrap();
+            (page.items.into_iter().map(|session| session.id).collect::<Vec<_>>().concat(), page.next)
+        }
+    };
+    assert_eq!(list(None, None, 9).await, ("acde".to_owned(), None));
+    assert_eq!(list(Some(&*one), None, 2).await, ("ad".to_owned(), Some("d".to_owned())));
+    assert_eq!(list(Some(&*one), Some("d"), 2).await, ("e".to_owned(), None));
+    assert_eq!(list(Some("nobody"), None, 9).await, (String::new(), None));
+}
+
+async fn all_is_audited(house: &dyn House) {
+    let store = house.open().await;
+    let account = create_account(&*store, 1).await;
+    start_session(&*store, "s", &account).await;
+    store.end_session("s", Ending::Revoked, at(5_000), &origin()).await.unwrap();
+    let log = store.audit(Seq(1), 10).await.unwrap();
+    let told: Vec<_> = log.iter().map(|row| (&*row.action, &*row.id, row.at.0)).collect();
+    assert_eq!(told, [("session.started", "s", 3_000), ("session.ended", "s", 5_000)]);
+    assert!(log[0].detail.contains(&account) && log[1].detail.contains("revoked"), "{log:?}");
+    let secret = digest("s").hex();
+    assert!(log.iter().all(|row| row.origin == origin() && !row.detail.contains(&secret)));
+    let changes = store.changes(Seq(1), 10).await.unwrap();
+    assert!(changes.iter().all(|change| (change.subject, &*change.id) == (Subject::Session, "s")));
+}
+
+pub fn assert_conflict<T: std::fmt::Debug>(outcome: &Result<T, StoreError>) {
+    assert!(matches!(outcome, Err(StoreError::Conflict(_))), "{outcome:?}");
+}
