@@ -13,11 +13,10 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt as _;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method};
-use keyward::auth::catalogue::Catalogue;
 use keyward::auth::random::System;
 use keyward::auth::scope::ScopeSet;
 use keyward::auth::token::{HashedToken, Kind, PlainToken, Prefix, is_well_formed};
-use keyward::authenticator::{Authenticator, Front, Health};
+use keyward::authenticator::{Authenticator, Front, Health, Question, Rules};
 use keyward::clock::{Clock, Timestamp};
 use keyward::config::{self, Cache};
 use keyward::decision::Decision;
@@ -132,15 +131,15 @@ fn hits(criterion: &mut Criterion) {
         let digests = tokens.iter().map(|token| HashedToken::of(token.as_bytes()));
         let store = Arc::new(Fixed(digests.zip(0..).collect()));
         let (clock, terms) = (Clock::system(), terms(count));
-        let (authenticator, _tasks) = runtime
-            .block_on(async { Authenticator::start(store, clock.clone(), &terms, Catalogue::default()) });
+        let (authenticator, _tasks) =
+            runtime.block_on(async { Authenticator::start(store, clock.clone(), &terms, Rules::default()) });
         let front = authenticator.front();
         runtime.block_on(async {
             while authenticator.health() != Health::Ready {
                 tokio::task::yield_now().await;
             }
             for token in &tokens {
-                assert!(front.load(HashedToken::of(token.as_bytes())).await.is_ok());
+                assert!(front.load(Question::key(HashedToken::of(token.as_bytes()))).await.is_ok());
             }
         });
         // Presented in another order than they were cached in, each text fresh in the processor's cache as one from

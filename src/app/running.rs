@@ -13,7 +13,7 @@ use super::Options;
 use super::watch::{self, InForce};
 use super::workers::Handle;
 use crate::auth::random;
-use crate::authenticator::{self, Authenticator, Layer, Outcome, Tasks};
+use crate::authenticator::{self, Authenticator, Layer, Outcome, Rules, Tasks};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config};
 use crate::control::{AskHealth, AskReload, Checks, Health, ReloadOutcome, Status};
@@ -175,7 +175,7 @@ impl Core {
     /// Puts `config` in force. Under the lock [`reloading`](Self::reloading), so that one is whole before the next.
     async fn take_over(&self, config: Config) -> Vec<String> {
         let warnings = waiting_for_restart(&self.started_with, &config);
-        self.authenticator.reload(&config.cache, config.catalogue());
+        self.authenticator.reload(&config.cache, Rules::of(&config));
         let plan = Arc::new(Plan::compile(config.clone()));
         let adopting = self.workers.iter().map(|worker| worker.adopt(Arc::clone(&plan)));
         futures_util::future::join_all(adopting).await;

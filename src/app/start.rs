@@ -13,7 +13,7 @@ use super::watch::InForce;
 use super::workers::{Handle, Socket};
 use super::{Options, checking, cleaning};
 use crate::auth::random::{self, RandomFailed};
-use crate::authenticator::{Authenticator, Health};
+use crate::authenticator::{Authenticator, Health, Rules};
 use crate::config::{self, Config};
 use crate::control::Control;
 use crate::control::router;
@@ -90,9 +90,8 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
         log.count_dropped(metrics.log_dropped());
     }
     let log = AccessLog::start(&config.log, metrics.log_dropped(), clock.clone())?;
-    let catalogue = config.catalogue();
     let (authenticator, tasks) =
-        Authenticator::start(Arc::clone(&store), clock.clone(), &config.cache, catalogue);
+        Authenticator::start(Arc::clone(&store), clock.clone(), &config.cache, Rules::of(&config));
     let authenticator = Arc::new(authenticator);
     first_contact(&authenticator).await;
     let plan = Arc::new(Plan::compile(config.clone()));

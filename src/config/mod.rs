@@ -38,6 +38,7 @@ use ipnet::IpNet;
 use crate::auth::algorithm::SigningAlgorithm;
 use crate::auth::catalogue::Catalogue;
 use crate::auth::credential::Basic;
+use crate::auth::jwt::access_token::Parties;
 use crate::auth::refusal::Ambiguity;
 use crate::auth::scope::{Scope, ScopeSet};
 use crate::auth::token::Prefix;
@@ -96,6 +97,13 @@ impl Config {
             self.scopes.iter().map(|entry| entry.scope.clone()).collect(),
             default.map(|entry| entry.scope.clone()).collect(),
         )
+    }
+
+    /// Who issues access tokens and for whom, if anybody does.
+    #[must_use]
+    pub fn parties(&self) -> Option<Parties> {
+        let identity = self.identity.as_ref()?;
+        Some(Parties { issuer: identity.public_url.as_str().into(), audience: identity.audience.clone() })
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::auth::algorithm::SigningAlgorithm;
+pub use crate::auth::jwt::Purpose;
 use crate::clock::Timestamp;
 
 /// A key that tokens are signed with.
@@ -24,29 +25,6 @@ pub struct SigningKey {
     pub signs_from: Timestamp,
     /// When what it signed is no longer believed, and it no longer published; `None` while no other takes over.
     pub retires_at: Option<Timestamp>,
-}
-
-/// What a signing key signs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Purpose {
-    /// Access tokens.
-    AccessToken,
-    /// Assertions of a principal to an upstream.
-    Assertion,
-}
-
-impl Purpose {
-    /// Every purpose there is.
-    pub const ALL: [Self; 2] = [Self::AccessToken, Self::Assertion];
-
-    /// The store name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AccessToken => "access_token",
-            Self::Assertion => "assertion",
-        }
-    }
 }
 
 /// The secret half of a signing key: PKCS#8 as text. `Debug` shows nothing of it.

@@ -1,8 +1,9 @@
 //! The header of a token of ours: `alg`, `typ` and `kid`, and nothing else.
 
+use super::Flaw;
 use super::compact::{decode, encode};
 use super::object::Object;
-use super::{Algorithm, Flaw};
+use crate::auth::algorithm::SigningAlgorithm;
 
 /// A header that was read; what it says of the algorithm is only ever compared with what the key says.
 pub(super) struct Header(Object);
@@ -27,13 +28,13 @@ impl Header {
     }
 
     /// Whether it was written for a key that takes `algorithm`.
-    pub(super) fn is_for(&self, algorithm: Algorithm) -> Result<(), Flaw> {
+    pub(super) fn is_for(&self, algorithm: SigningAlgorithm) -> Result<(), Flaw> {
         let said = self.0.get("alg").and_then(|alg| alg.as_str());
-        if said == Some(algorithm.jose()) { Ok(()) } else { Err(Flaw::Algorithm) }
+        if said == Some(algorithm.as_str()) { Ok(()) } else { Err(Flaw::Algorithm) }
     }
 
-    pub(super) fn write(algorithm: Algorithm, typ: &str, kid: &str) -> String {
+    pub(super) fn write(algorithm: SigningAlgorithm, typ: &str, kid: &str) -> String {
         // None of the three has a character that JSON escapes.
-        encode(format!(r#"{{"alg":"{}","typ":"{typ}","kid":"{kid}"}}"#, algorithm.jose()))
+        encode(format!(r#"{{"alg":"{}","typ":"{typ}","kid":"{kid}"}}"#, algorithm.as_str()))
     }
 }

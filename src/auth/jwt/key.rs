@@ -10,53 +10,19 @@ use zeroize::Zeroizing;
 
 use super::Flaw;
 use super::compact::{decode, encode};
+use crate::auth::algorithm::SigningAlgorithm;
 use crate::auth::random::RandomFailed;
 use crate::auth::token::HashedToken;
 
-/// What tokens are signed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
-    /// Ed25519 (RFC 8037).
-    EdDsa,
-    /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4).
-    Es256,
-}
-
-impl Algorithm {
-    /// The name in the configuration and in the store.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EdDsa => "eddsa",
-            Self::Es256 => "es256",
-        }
-    }
-
-    /// Reads what [`as_str`](Self::as_str) wrote.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::EdDsa, Self::Es256].into_iter().find(|algorithm| algorithm.as_str() == text)
-    }
-
-    /// The value of `alg`.
-    #[must_use]
-    pub const fn jose(self) -> &'static str {
-        match self {
-            Self::EdDsa => "EdDSA",
-            Self::Es256 => "ES256",
-        }
-    }
-
-    const fn of_library(self) -> jsonwebtoken::Algorithm {
-        match self {
-            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-            Self::Es256 => jsonwebtoken::Algorithm::ES256,
-        }
+const fn of_library(algorithm: SigningAlgorithm) -> jsonwebtoken::Algorithm {
+    match algorithm {
+        SigningAlgorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+        SigningAlgorithm::Es256 => jsonwebtoken::Algorithm::ES256,
     }
 }
 
 /// What a key signs. No key signs two kinds of token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// Access tokens.
     AccessToken,
@@ -76,12 +42,6 @@ impl Purpose {
             Self::Assertion => "assertion",
         }
     }
-
-    /// Reads what [`as_str`](Self::as_str) wrote.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|purpose| purpose.as_str() == text)
-    }
 }
 
 /// The text is no private key of that algorithm.
@@ -92,7 +52,7 @@ pub struct Unusable;
 /// A private key with its public half. `Debug` shows neither.
 #[derive(Clone)]
 pub struct SigningKey {
-    algorithm: Algorithm,
+    algorithm: SigningAlgorithm,
     pkcs8: Zeroizing<Vec<u8>>,
     public: Vec<u8>,
     kid: Box<str>,
@@ -104,11 +64,13 @@ impl SigningKey {
     ///
     /// # Errors
     /// When that fails.
-    pub fn generate(algorithm: Algorithm) -> Result<Self, RandomFailed> {
+    pub fn generate(algorithm: SigningAlgorithm) -> Result<Self, RandomFailed> {
         let random = aws_lc_rs::rand::SystemRandom::new();
         let made = match algorithm {
-            Algorithm::EdDsa => Ed25519KeyPair::generate_pkcs8(&random),
-            Algorithm::Es256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random),
+            SigningAlgorithm::EdDsa => Ed25519KeyPair::generate_pkcs8(&random),
+            SigningAlgorithm::Es256 => {
+                EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
+            }
         };
         let pkcs8 = made.map_err(|_| RandomFailed)?;
         Self::open(algorithm, Zeroizing::new(pkcs8.as_ref().to_vec())).map_err(|Unusable| RandomFailed)
@@ -118,25 +80,25 @@ impl SigningKey {
     ///
     /// # Errors
     /// When it is something else.
-    pub fn from_text(algorithm: Algorithm, text: &str) -> Result<Self, Unusable> {
+    pub fn from_text(algorithm: SigningAlgorithm, text: &str) -> Result<Self, Unusable> {
         let pkcs8 = STANDARD.decode(text).map_err(|_| Unusable)?;
         Self::open(algorithm, Zeroizing::new(pkcs8))
     }
 
-    fn open(algorithm: Algorithm, pkcs8: Zeroizing<Vec<u8>>) -> Result<Self, Unusable> {
+    fn open(algorithm: SigningAlgorithm, pkcs8: Zeroizing<Vec<u8>>) -> Result<Self, Unusable> {
         let public = match algorithm {
-            Algorithm::EdDsa => {
+            SigningAlgorithm::EdDsa => {
                 let pair = Ed25519KeyPair::from_pkcs8(&pkcs8).map_err(|_| Unusable)?;
                 pair.public_key().as_ref().to_vec()
             }
-            Algorithm::Es256 => {
+            SigningAlgorithm::Es256 => {
                 let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8);
                 pair.map_err(|_| Unusable)?.public_key().as_ref().to_vec()
             }
         };
         let verifies = match algorithm {
-            Algorithm::EdDsa => DecodingKey::from_ed_der(&public),
-            Algorithm::Es256 => DecodingKey::from_ec_der(&public),
+            SigningAlgorithm::EdDsa => DecodingKey::from_ed_der(&public),
+            SigningAlgorithm::Es256 => DecodingKey::from_ec_der(&public),
         };
         let mut key = Self { algorithm, pkcs8, public, kid: Box::default(), verifies };
         // RFC 7638: the name of a key follows from the key, so that no two can share one.
@@ -152,7 +114,7 @@ impl SigningKey {
 
     /// What it signs with.
     #[must_use]
-    pub const fn algorithm(&self) -> Algorithm {
+    pub const fn algorithm(&self) -> SigningAlgorithm {
         self.algorithm
     }
 
@@ -167,7 +129,7 @@ impl SigningKey {
     pub fn jwk(&self) -> serde_json::Value {
         let mut jwk = serde_json::from_str(&self.required_members()).unwrap_or(serde_json::Value::Null);
         if let Some(members) = jwk.as_object_mut() {
-            for (name, value) in [("use", "sig"), ("alg", self.algorithm.jose()), ("kid", self.kid())] {
+            for (name, value) in [("use", "sig"), ("alg", self.algorithm.as_str()), ("kid", self.kid())] {
                 members.insert(name.to_owned(), value.into());
             }
         }
@@ -177,10 +139,10 @@ impl SigningKey {
     /// The members that a thumbprint is made of, in its order (RFC 7638 §3.2, RFC 8037 §2).
     fn required_members(&self) -> String {
         match self.algorithm {
-            Algorithm::EdDsa => {
+            SigningAlgorithm::EdDsa => {
                 format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encode(&self.public))
             }
-            Algorithm::Es256 => {
+            SigningAlgorithm::Es256 => {
                 // An uncompressed point: 4, x, y.
                 let point = self.public.get(1..).unwrap_or_default();
                 let (x, y) = point.split_at_checked(32).unwrap_or_default();
@@ -195,12 +157,12 @@ impl SigningKey {
     /// When the library fails, for want of randomness.
     pub(super) fn sign(&self, message: &str) -> Result<String, RandomFailed> {
         let key = match self.algorithm {
-            Algorithm::EdDsa => EncodingKey::from_ed_der(&self.pkcs8),
-            Algorithm::Es256 => EncodingKey::from_ec_der(&self.pkcs8),
+            SigningAlgorithm::EdDsa => EncodingKey::from_ed_der(&self.pkcs8),
+            SigningAlgorithm::Es256 => EncodingKey::from_ec_der(&self.pkcs8),
         };
         // Every other signature of ES256 is in the form that is verified here.
         for _ in 0..128 {
-            let signed = jsonwebtoken::crypto::sign(message.as_bytes(), &key, self.algorithm.of_library());
+            let signed = jsonwebtoken::crypto::sign(message.as_bytes(), &key, of_library(self.algorithm));
             let signature = signed.map_err(|_| RandomFailed)?;
             if self.is_in_form(&signature) {
                 return Ok(signature);
@@ -215,8 +177,8 @@ impl SigningKey {
         let Some((r, s)) = bytes.split_at_checked(32).filter(|(_, s)| s.len() == 32) else { return false };
         match self.algorithm {
             // RFC 8032 §5.1.7: the library refuses an s that is not reduced.
-            Algorithm::EdDsa => true,
-            Algorithm::Es256 => {
+            SigningAlgorithm::EdDsa => true,
+            SigningAlgorithm::Es256 => {
                 r.iter().any(|byte| *byte != 0) && s.iter().any(|byte| *byte != 0) && *s <= HALF_ORDER[..]
             }
         }
@@ -224,7 +186,7 @@ impl SigningKey {
 
     /// Verifies the signature of `message`.
     pub(super) fn verify(&self, message: &str, signature: &str) -> Result<(), Flaw> {
-        let algorithm = self.algorithm.of_library();
+        let algorithm = of_library(self.algorithm);
         let good = self.is_in_form(signature)
             && jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.verifies, algorithm)
                 .unwrap_or(false);

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use serde_json::{Value, json};
 
 use super::{Purpose, SigningKey};
@@ -28,6 +29,23 @@ impl RingKey {
     #[must_use]
     pub fn verifies(&self, now: Timestamp) -> bool {
         self.retires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// The keys as a process knows them now, for all that sign and verify in it. Empty until they were first read.
+#[derive(Debug, Default)]
+pub struct Ring(ArcSwapOption<Keyring>);
+
+impl Ring {
+    /// The keys; `None` when they were never read.
+    #[must_use]
+    pub fn keys(&self) -> Option<Arc<Keyring>> {
+        self.0.load_full()
+    }
+
+    /// Puts `keys` in the place of those before.
+    pub fn set(&self, keys: Keyring) {
+        self.0.store(Some(Arc::new(keys)));
     }
 }
 

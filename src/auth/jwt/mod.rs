@@ -17,5 +17,5 @@ mod object;
 mod tests;
 
 pub use flaw::Flaw;
-pub use key::{Algorithm, Purpose, SigningKey, Unusable};
-pub use keyring::{Keyring, RingKey};
+pub use key::{Purpose, SigningKey, Unusable};
+pub use keyring::{Keyring, Ring, RingKey};

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::access_token::{self, Claims, Parties, Verified};
 use super::*;
+use crate::auth::algorithm::SigningAlgorithm as Algorithm;
 use crate::auth::principal::{Identity, Method, Principal};
 use crate::auth::scope::ScopeSet;
 use crate::clock::Timestamp;
@@ -54,7 +55,7 @@ impl Bed {
     }
 
     fn header(&self) -> Value {
-        json!({ "alg": self.key.algorithm().jose(), "typ": "at+jwt", "kid": self.key.kid() })
+        json!({ "alg": self.key.algorithm().as_str(), "typ": "at+jwt", "kid": self.key.kid() })
     }
 
     /// Signed by the right key, whatever it says.
