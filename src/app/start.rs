@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::running::{Core, Running};
 use super::watch::InForce;
 use super::workers::{Handle, Socket};
-use super::{Options, checking, cleaning};
+use super::{Options, checking, cleaning, signing};
 use crate::auth::random::{self, RandomFailed};
 use crate::authenticator::{Authenticator, Health, Rules};
 use crate::config::{self, Config};
@@ -90,6 +90,8 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
         log.count_dropped(metrics.log_dropped());
     }
     let log = AccessLog::start(&config.log, metrics.log_dropped(), clock.clone())?;
+    // Before the first contact, which reads them.
+    signing::keep_up(&store, &clock, &config).await;
     let (authenticator, tasks) =
         Authenticator::start(Arc::clone(&store), clock.clone(), &config.cache, Rules::of(&config));
     let authenticator = Arc::new(authenticator);
@@ -122,6 +124,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     let running = Running::new(core, addresses, admin.local_addr()?, tasks);
     serve_control(&running, admin).await?;
     running.keep(cleaning::run(running.core()));
+    running.keep(signing::run(running.core()));
     running.keep(checking::run(file, running.core().draining.clone()));
     running.keep(running.core().watch());
     Ok(running)

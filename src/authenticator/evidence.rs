@@ -15,7 +15,12 @@ pub(super) enum Evidence {
     /// By the digest of an API key.
     Key(Found),
     /// By the session of an access token.
-    Session { token: Arc<Verified>, found: FoundSession },
+    Session {
+        token: Arc<Verified>,
+        /// When its key vouches no more.
+        retires_at: Option<Timestamp>,
+        found: FoundSession,
+    },
     /// A token that is not ours; the store was not asked.
     Forged,
 }
@@ -62,9 +67,11 @@ impl Evidence {
                 let (key, account) = found.key.as_ref().ok_or(Refused::Unknown)?;
                 judge_key(key, account, catalogue, now)?
             }
-            Self::Session { token, found } => {
+            Self::Session { token, retires_at, found } => {
                 let (session, account) = found.session.as_ref().ok_or(Refused::Unknown)?;
-                judge_token(token, session, account, catalogue, now)?
+                let ends = token.claims.expires_at.min(session.expires_at);
+                let ends = retires_at.map_or(ends, |retires| ends.min(retires));
+                judge_token(token, ends, (session, account), catalogue, now)?
             }
             Self::Forged => return Err(Refused::Forged),
         };
@@ -104,8 +111,8 @@ fn judge_key(
 
 fn judge_token(
     Verified { claims, .. }: &Verified,
-    session: &Session,
-    account: &Account,
+    expires_at: Timestamp,
+    (session, account): (&Session, &Account),
     catalogue: &Catalogue,
     now: Timestamp,
 ) -> Result<Principal, Refused> {
@@ -120,7 +127,6 @@ fn judge_token(
         None if account.status == AccountStatus::Disabled => return Err(Refused::AccountDisabled),
         None => {}
     }
-    let expires_at = claims.expires_at.min(session.expires_at);
     if now >= expires_at {
         return Err(Refused::Expired { at: expires_at });
     }

@@ -6,10 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::keys;
 use super::shared::Shared;
 use crate::clock::Tick;
-use crate::store::{Seq, SharedStore, StoreError, Subject};
+use crate::store::{Seq, SharedStore, StoreError, Subject, signing};
 
 /// Between two reads.
 pub(super) const PERIOD: Duration = Duration::from_millis(250);
@@ -111,7 +110,7 @@ impl Feed {
 
     async fn read_keys(&self) -> Result<(), StoreError> {
         match in_time(self.store.signing_keys()).await {
-            Ok(keys) => self.shared.take_keys(keys::ring(&keys)),
+            Ok(keys) => self.shared.take_keys(signing::ring(&keys)),
             Err(error @ StoreError::Unavailable(_)) => return Err(error),
             // API keys need none of them.
             Err(error) => tracing::error!(%error, "the signing keys cannot be read; those known before stay"),

@@ -9,6 +9,7 @@ use super::marks::Overtaken;
 use super::question::{Finds, Question};
 use super::shared::Shared;
 use crate::auth::jwt::access_token::Verified;
+use crate::auth::jwt::{Purpose, RingKey};
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::store::{SharedStore, StoreError};
@@ -101,17 +102,19 @@ impl Lookup {
         Ok(match proved {
             Proved::Key => Evidence::Key(self.store.find_key(digest).await?),
             Proved::Nothing => Evidence::Forged,
-            Proved::Token(token) if !self.vouches_still(token) => Evidence::Forged,
-            Proved::Token(token) => {
-                let found = self.store.find_session(&token.claims.session).await?;
-                Evidence::Session { token: Arc::clone(token), found }
-            }
+            Proved::Token(token) => match self.key_of(token) {
+                None => Evidence::Forged,
+                Some(key) => {
+                    let found = self.store.find_session(&token.claims.session).await?;
+                    Evidence::Session { token: Arc::clone(token), retires_at: key.retires_at, found }
+                }
+            },
         })
     }
 
-    /// Whether the key that vouched for a token once does so now.
-    fn vouches_still(&self, token: &Verified) -> bool {
-        self.shared.ring.keys().is_some_and(|keys| keys.knows(&token.kid, self.shared.clock.now()))
+    /// The key that vouched for a token once, if it does so now.
+    fn key_of(&self, token: &Verified) -> Option<Arc<RingKey>> {
+        self.shared.ring.keys()?.named(Purpose::AccessToken, &token.kid).cloned()
     }
 
     fn failed(&self, error: &StoreError) {

@@ -17,7 +17,6 @@ mod entry;
 mod evidence;
 mod feed;
 mod front;
-mod keys;
 mod loader;
 mod lookup;
 mod marks;

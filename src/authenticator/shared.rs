@@ -65,10 +65,9 @@ impl Shared {
     /// Takes the signing keys as they are now. What a key vouched for that does so no more ends with it.
     pub(super) fn take_keys(&self, keys: Keyring) {
         let now = self.clock.now();
-        let before = self.ring.keys();
-        let loses_one = before.is_some_and(|before| !before.is_within(&keys, now));
+        let shrinks = self.ring.keys().is_some_and(|before| !before.is_within(&keys, now));
         self.ring.set(keys);
-        if loses_one {
+        if shrinks {
             self.marks.end_all();
         }
     }

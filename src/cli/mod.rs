@@ -12,6 +12,7 @@ pub mod migrate;
 pub mod reload;
 mod render;
 pub mod serve;
+pub mod signing_keys;
 mod table;
 
 use std::io::{self, Write};
@@ -55,6 +56,9 @@ pub enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// List and replace the keys that tokens are signed with
+    #[command(subcommand)]
+    SigningKeys(signing_keys::SigningKeys),
     /// Make the store, or bring it to the schema of this version
     Migrate(migrate::Migrate),
     /// Have the running server load its configuration anew
@@ -115,6 +119,7 @@ pub async fn run(cli: Cli, streams: &mut Streams<'_>) -> Result<(), Failure> {
         Command::Explain(explain) => explain::run(explain, &settings()?.config, streams).await,
         Command::Accounts(command) => accounts::run(command, &settings()?.config, streams).await,
         Command::Keys(command) => keys::run(command, &settings()?.config, streams).await,
+        Command::SigningKeys(command) => signing_keys::run(command, &settings()?.config, streams).await,
         Command::Migrate(command) => migrate::run(command, &settings()?.config, streams).await,
         Command::Reload => reload::run(settings(), streams).await,
         Command::Schema => streams.print(&config::schema()),

@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod address;
 pub mod error;
 pub mod keys;
+pub mod signing;
 mod text;
 pub mod view;
 

@@ -66,23 +66,19 @@ impl Keyring {
         self.0.iter().filter(may).max_by_key(|key| (key.signs_from, key.key.kid()))
     }
 
-    /// The key of that name, if what it signed may still be good.
+    /// The key of that name, retired or not: what a retired one signed is over, and that can be told of it.
     #[must_use]
-    pub fn verifier(&self, purpose: Purpose, kid: &str, now: Timestamp) -> Option<&Arc<RingKey>> {
-        let named = |key: &&Arc<RingKey>| key.purpose == purpose && key.key.kid() == kid;
-        self.0.iter().find(named).filter(|key| key.verifies(now))
+    pub fn named(&self, purpose: Purpose, kid: &str) -> Option<&Arc<RingKey>> {
+        self.0.iter().find(|key| key.purpose == purpose && key.key.kid() == kid)
     }
 
-    /// Whether a key of that name is there and has not retired, whatever it is for.
-    #[must_use]
-    pub fn knows(&self, kid: &str, now: Timestamp) -> bool {
-        self.0.iter().any(|key| key.key.kid() == kid && key.verifies(now))
-    }
-
-    /// Whether every key that verifies at `now` verifies by `other` too.
+    /// Whether every key that verifies at `now` does so by `other`, too.
     #[must_use]
     pub fn is_within(&self, other: &Self, now: Timestamp) -> bool {
-        self.0.iter().filter(|key| key.verifies(now)).all(|key| other.knows(key.key.kid(), now))
+        let verifies = |key: &&RingKey| key.verifies(now);
+        self.iter()
+            .filter(verifies)
+            .all(|key| other.named(key.purpose, key.key.kid()).is_some_and(|known| known.verifies(now)))
     }
 
     /// The keys.
