@@ -198,7 +198,10 @@ fn start_workers(
         let (plan, clock, metrics, shared) = (plan.clone(), clock.clone(), metrics.clone(), shared.clone());
         let request_ids = RequestIds::new(&random::System::default())?;
         let (authenticator, log) = (Arc::clone(authenticator), log.worker());
-        let make = move || Worker::new(plan, clock, authenticator.front(), log, metrics, request_ids, shared);
+        let make = move || {
+            let validation = (authenticator.front(), authenticator.ring());
+            Worker::new(plan, clock, validation, log, metrics, request_ids, shared)
+        };
         workers.push(Handle::start(number, sockets, make)?);
     }
     Ok(workers)

@@ -139,7 +139,8 @@ impl<T> Entry<T> {
     }
 
     /// The digest it is about.
-    pub(super) const fn digest(&self) -> &HashedToken {
+    #[must_use]
+    pub const fn digest(&self) -> &HashedToken {
         &self.digest
     }
 

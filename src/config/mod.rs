@@ -328,6 +328,8 @@ pub struct Route {
     pub allow: Vec<Ambiguity>,
     /// Whether the upstream receives the credential itself.
     pub forward_credential: bool,
+    /// Whether the upstream receives a signed assertion of the principal.
+    pub assertion: bool,
     /// Protocols that a connection may be upgraded to, in lower case, such as `websocket`.
     pub upgrades: Vec<Box<str>>,
     /// Where else the handshake of a WebSocket may carry its credential.

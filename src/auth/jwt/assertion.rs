@@ -21,8 +21,6 @@ pub struct Envelope<'a> {
     pub issuer: &'a str,
     /// `aud`: the name of the upstream.
     pub upstream: &'a str,
-    /// `jti`.
-    pub id: &'a str,
 }
 
 /// When an assertion ends that is written at `now`: after [`LIFE`], or with the credential, whichever is first.
@@ -31,7 +29,7 @@ pub fn ends(principal: &Principal, now: Timestamp) -> Timestamp {
     now.after(LIFE).min(principal.expires_at)
 }
 
-/// Writes and signs an assertion of `principal`.
+/// Writes and signs an assertion of `principal`. It has no `jti`: one serves many requests.
 ///
 /// # Errors
 /// When there is no randomness to sign with.
@@ -51,7 +49,6 @@ pub fn mint(
         ("method", Value::Text(principal.method.as_str())),
         ("iat", Value::Seconds(seconds(now))),
         ("exp", Value::Seconds(seconds(ends(principal, now)))),
-        ("jti", Value::Text(envelope.id)),
     ];
     if let Some(client) = identity.client() {
         claims.push(("client_id", Value::Text(client)));

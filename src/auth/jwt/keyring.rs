@@ -59,11 +59,13 @@ impl Keyring {
         Self(keys.into_iter().map(Arc::new).collect())
     }
 
-    /// The key that signs now: of those that may, the one that began last.
+    /// The key that signs now: of those that may, the one that began last. Where none may yet, as by a clock that was set
+    /// back, the one that will be first.
     #[must_use]
     pub fn signer(&self, purpose: Purpose, now: Timestamp) -> Option<&Arc<RingKey>> {
-        let may = |key: &&Arc<RingKey>| key.purpose == purpose && key.signs_from <= now && key.verifies(now);
-        self.0.iter().filter(may).max_by_key(|key| (key.signs_from, key.key.kid()))
+        let good = || self.0.iter().filter(move |key| key.purpose == purpose && key.verifies(now));
+        let order = |key: &&Arc<RingKey>| (key.signs_from, key.key.kid().to_owned());
+        good().filter(|key| key.signs_from <= now).max_by_key(order).or_else(|| good().min_by_key(order))
     }
 
     /// The key of that name, retired or not: what a retired one signed is over, and that can be told of it.

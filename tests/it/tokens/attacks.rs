@@ -111,7 +111,7 @@ async fn what_our_own_key_signed_for_something_else_is_no_credential() {
         method: Method::AccessToken,
         allowed_addresses: Box::default(),
     };
-    let envelope = Envelope { issuer: "https://auth.test", upstream: "https://api.test", id: "x" };
+    let envelope = Envelope { issuer: "https://auth.test", upstream: "https://api.test" };
     for purpose in Purpose::ALL {
         let key = scene.signer(purpose).await.key;
         let assertion = assertion::mint(&key, &envelope, &principal, START).unwrap();

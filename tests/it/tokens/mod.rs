@@ -1,5 +1,6 @@
 //! Access tokens through the running gateway.
 
+mod assertions;
 mod attacks;
 mod endings;
 mod rotation;
