@@ -22,6 +22,10 @@ pub const TOKEN_MAX: usize = PREFIX_MAX + 1 + 2 + 1 + SECRET_LEN + CHECKSUM_LEN;
 pub enum Kind {
     /// A long-lived key of an account.
     ApiKey,
+    /// What a new pair of tokens is got with, once.
+    RefreshToken,
+    /// What a new password is set with, once.
+    ResetLink,
 }
 
 impl Kind {
@@ -30,6 +34,8 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ApiKey => "sk",
+            Self::RefreshToken => "rt",
+            Self::ResetLink => "rl",
         }
     }
 }

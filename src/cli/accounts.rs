@@ -1,13 +1,16 @@
 //! `keyward accounts …`
 
 use clap::{Args, Subcommand};
+use zeroize::Zeroizing;
 
 use super::backend::{Backend, PAGE};
-use super::{Failure, Streams, render};
+use super::{Exit, Failure, Streams, input, render};
 use crate::config::Config;
-use crate::issuer::{List, NewAccount, ScopesChoice, check_email};
+use crate::issuer::{LinkView, List, NewAccount, ScopesChoice, check_email, check_password};
 use crate::store::sqlite::Open;
 use crate::store::{Account, AccountStatus};
+
+type Password = Zeroizing<String>;
 
 /// What to do with accounts.
 #[derive(Debug, Subcommand)]
@@ -24,6 +27,10 @@ pub enum Accounts {
     Enable(Named),
     /// Set what the keys of an account may have
     SetScopes(SetScopes),
+    /// Give an account the password that stands on standard input; its sessions end
+    SetPassword(Named),
+    /// Print a link under which an account gets a new password, once and within an hour
+    ResetLink(Named),
 }
 
 /// How the result is printed.
@@ -50,6 +57,9 @@ pub struct Create {
     /// The address of its owner; each account has its own
     #[arg(long)]
     email: String,
+    /// Read its password from standard input; without one it cannot log in
+    #[arg(long)]
+    password_stdin: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -83,27 +93,44 @@ struct Choice {
 /// # Errors
 /// What to print and how to exit.
 pub async fn run(command: Accounts, config: &Config, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let open = match &command {
-        Accounts::Create(new) => {
-            // A refused command makes no store.
-            check_email(&new.email)?;
-            Open::Create
-        }
-        _ => Open::Existing,
-    };
+    let (open, password) = prepared(&command, config)?;
     let backend = Backend::open(config, open, streams).await?;
-    let outcome = carry_out(&command, &backend).await;
+    let outcome = carry_out(&command, password, &backend).await;
     backend.close().await;
-    streams.print_outcome(outcome)
+    match (command, outcome) {
+        (Accounts::ResetLink(_), Ok(text)) => hand_out(&text, streams),
+        (_, outcome) => streams.print_outcome(outcome),
+    }
 }
 
-async fn carry_out(command: &Accounts, backend: &Backend) -> Result<String, Failure> {
+/// What can be refused before there is a store: a refused command makes none.
+fn prepared(command: &Accounts, config: &Config) -> Result<(Open, Option<Password>), Failure> {
+    match command {
+        Accounts::Create(new) => {
+            check_email(&new.email)?;
+            let password = new.password_stdin.then(input::password).transpose()?;
+            if let Some(password) = &password {
+                check_password(&new.email, password, config)?;
+            }
+            Ok((Open::Create, password))
+        }
+        Accounts::SetPassword(_) => Ok((Open::Existing, Some(input::password()?))),
+        _ => Ok((Open::Existing, None)),
+    }
+}
+
+async fn carry_out(
+    command: &Accounts,
+    password: Option<Password>,
+    backend: &Backend,
+) -> Result<String, Failure> {
     let Backend { issuer, origin, .. } = backend;
     let (account, output) = match command {
         Accounts::List(output) => return list(backend, *output).await,
-        Accounts::Create(new) => {
-            let asked = NewAccount { email: new.email.clone(), scopes: ScopesChoice::Defaults };
-            (issuer.create_account(&asked, origin).await?, new.output)
+        Accounts::Create(new) => (create(backend, new, password).await?, new.output),
+        Accounts::ResetLink(named) => return reset_link(backend, named).await,
+        Accounts::SetPassword(named) => {
+            (issuer.set_password(&named.account, password.unwrap_or_default(), origin).await?, named.output)
         }
         Accounts::Show(named) => (issuer.account(&named.account).await?, named.output),
         Accounts::Disable(named) => {
@@ -119,6 +146,32 @@ async fn carry_out(command: &Accounts, backend: &Backend) -> Result<String, Fail
         }
     };
     one(backend, &account, output)
+}
+
+async fn create(backend: &Backend, new: &Create, password: Option<Password>) -> Result<Account, Failure> {
+    let Backend { issuer, origin, .. } = backend;
+    let asked = NewAccount { email: new.email.clone(), scopes: ScopesChoice::Defaults };
+    let account = issuer.create_account(&asked, origin).await?;
+    match password {
+        None => Ok(account),
+        Some(password) => Ok(issuer.set_password(&account.id, password, origin).await?),
+    }
+}
+
+async fn reset_link(backend: &Backend, named: &Named) -> Result<String, Failure> {
+    let link = backend.issuer.make_reset_link(&named.account, &backend.origin).await?;
+    match named.output.json {
+        true => render::json(&LinkView::new(&link)),
+        false => Ok(render::reset_link(&link)),
+    }
+}
+
+/// Here a closed pipe is a loss: nobody will ever see this link.
+fn hand_out(text: &str, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    streams.write(text).map_err(|error| {
+        Failure::new(Exit::Refused, format!("the link was made, but it could not be printed: {error}"))
+            .hint("make another; it ends this one")
+    })
 }
 
 fn chosen(choice: &Choice) -> ScopesChoice {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::issuer::IssueError;
+use crate::issuer::{IssueError, LineProblem};
 use crate::store::StoreError;
 use crate::store::sqlite::OpenError;
 
@@ -87,12 +87,25 @@ impl From<IssueError> for Failure {
             IssueError::NotFound("account") => {
                 Self::new(Exit::Refused, error.to_string()).hint("`keyward accounts list` shows them")
             }
+            IssueError::NotFound("session") => {
+                Self::new(Exit::Refused, error.to_string()).hint("`keyward sessions list` shows them")
+            }
             IssueError::NotFound(_) => {
                 Self::new(Exit::Refused, error.to_string()).hint("`keyward keys list` shows them")
             }
             IssueError::AccountDisabled => Self::new(Exit::Refused, "the account is disabled")
                 .hint("`keyward accounts enable` comes first"),
-            IssueError::Conflict(_) | IssueError::NoRandomness => Self::new(Exit::Refused, error.to_string()),
+            IssueError::NoIdentity => Self::new(Exit::Refused, error.to_string())
+                .hint("`identity: { public_url: https://auth.example.com }` is the least of one"),
+            IssueError::Import { problems, more } => lines(&problems, more),
+            IssueError::WrongLogin
+            | IssueError::IdempotencyMismatch
+            | IssueError::Wait(_)
+            | IssueError::Busy
+            | IssueError::InvalidGrant
+            | IssueError::InvalidLink
+            | IssueError::Conflict(_)
+            | IssueError::NoRandomness => Self::new(Exit::Refused, error.to_string()),
             IssueError::Store(error) => unreachable_store(&error),
         }
     }
@@ -102,6 +115,13 @@ impl From<IssueError> for Failure {
 fn several(mut problems: Vec<String>) -> Failure {
     let rest = problems.split_off(problems.len().min(1));
     Failure { hints: rest, ..Failure::new(Exit::Refused, problems.concat()) }
+}
+
+fn lines(problems: &[LineProblem], more: usize) -> Failure {
+    let failure = Failure::new(Exit::Refused, "nothing was imported, because not every line is right");
+    let hints = problems.iter().map(ToString::to_string);
+    let rest = (more > 0).then(|| format!("and {more} more"));
+    Failure { hints: hints.chain(rest).collect(), ..failure }
 }
 
 fn unreachable_store(error: &StoreError) -> Failure {

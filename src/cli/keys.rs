@@ -7,9 +7,9 @@ use clap::{Args, Subcommand};
 
 use super::accounts::{Output, words};
 use super::backend::{Backend, PAGE};
-use super::{Exit, Failure, Streams, render};
+use super::{Exit, Failure, Streams, input, render};
 use crate::config::{self, Config};
-use crate::issuer::{Expiry, KeyView, List, MadeKey, MadeKeyView, NewKey};
+use crate::issuer::{Expiry, KeyView, List, MadeKey, MadeKeyView, MadeOnce, NewKey};
 use crate::store::Key;
 use crate::store::sqlite::Open;
 
@@ -24,6 +24,32 @@ pub enum Keys {
     Show(Named),
     /// Revoke a key for good
     Revoke(Named),
+    /// Replace a key by another like it and print that, once; the old one lives on for a while
+    Rotate(Rotate),
+    /// Take keys over from elsewhere: digests from standard input, a JSON object a line
+    #[command(after_help = IMPORT_HELP)]
+    Import(Output),
+}
+
+const IMPORT_HELP: &str = "\
+Each line: {\"digest\": SHA-256 of the whole key in hexadecimal, \"prefix\": what the key begins with, \"last4\": …,
+\"name\": …, \"account\": id or email, \"scopes\": […], \"expires_at\": \"2027-01-31T00:00:00Z\"}, and if it is known
+\"length\": bytes of the whole key, \"allowed_addresses\": […]. At most 10000 lines at once. When a line is wrong, every
+wrong line is told and nothing is imported.";
+
+/// A key to be replaced.
+#[derive(Debug, Args)]
+pub struct Rotate {
+    /// The id of the key
+    id: String,
+    /// How long the old key lives on: 0s, 12h, 7d, …
+    #[arg(long, value_name = "DURATION", value_parser = config::parse_duration, default_value = "24h")]
+    overlap: Duration,
+    /// Print the new key alone: key=$(keyward keys rotate --quiet …)
+    #[arg(long, short, conflicts_with = "json")]
+    quiet: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// A new key.
@@ -75,8 +101,11 @@ pub struct Named {
 /// # Errors
 /// What to print and how to exit.
 pub async fn run(command: Keys, config: &Config, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let lines = matches!(command, Keys::Import(_)).then(input::all).transpose()?.unwrap_or_default();
     let backend = Backend::open(config, Open::Existing, streams).await?;
     let outcome = match command {
+        Keys::Rotate(rotate) => replace(&backend, &rotate, streams).await,
+        Keys::Import(output) => streams.print_outcome(import(&backend, &lines, output).await),
         Keys::Create(new) => create(&backend, new, streams).await,
         Keys::List(which) => streams.print_outcome(list(&backend, &which).await),
         Keys::Show(named) => streams.print_outcome(show(&backend, &named).await),
@@ -95,12 +124,41 @@ async fn create(backend: &Backend, new: Create, streams: &mut Streams<'_>) -> Re
         allowed_addresses: new.allow,
     };
     let made = backend.issuer.create_key(&asked, &backend.origin).await?;
-    let text = if new.quiet {
+    hand_out(backend, &made, new.quiet, new.output, streams).await
+}
+
+async fn replace(backend: &Backend, rotate: &Rotate, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let made = backend.issuer.rotate_key(&rotate.id, rotate.overlap, None, &backend.origin).await?;
+    match made {
+        MadeOnce::Made(made) => hand_out(backend, &made, rotate.quiet, rotate.output, streams).await,
+        // Only for a request that is sent again.
+        MadeOnce::Before(key) => streams.print_outcome(one(backend, &key, rotate.output).await),
+    }
+}
+
+async fn import(backend: &Backend, lines: &str, output: Output) -> Result<String, Failure> {
+    let keys = backend.issuer.import_keys(lines, &backend.origin).await?;
+    if output.json {
+        let items = keys.iter().map(|key| backend.issuer.key_view(key)).collect();
+        return render::json(&List { items, next_cursor: None });
+    }
+    let many = if keys.len() == 1 { "" } else { "s" };
+    Ok(format!("imported {} key{many}\n", keys.len()))
+}
+
+async fn hand_out(
+    backend: &Backend,
+    made: &MadeKey,
+    quiet: bool,
+    output: Output,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failure> {
+    let text = if quiet {
         format!("{}\n", made.token.expose())
-    } else if new.output.json {
-        render::json(&MadeKeyView::new(&made, backend.clock.now()))?
+    } else if output.json {
+        render::json(&MadeKeyView::new(made, backend.clock.now()))?
     } else {
-        in_words(backend, &made).await?
+        in_words(backend, made).await?
     };
     // Here a closed pipe is a loss: nobody will ever see this key.
     streams.write(&text).map_err(|error| {

@@ -7,11 +7,13 @@ pub mod check;
 pub mod dev;
 pub mod explain;
 pub mod failure;
+mod input;
 pub mod keys;
 pub mod migrate;
 pub mod reload;
 mod render;
 pub mod serve;
+pub mod sessions;
 pub mod signing_keys;
 mod table;
 
@@ -53,9 +55,12 @@ pub enum Command {
     /// Make, list and change accounts
     #[command(subcommand)]
     Accounts(accounts::Accounts),
-    /// Make, list and revoke API keys
+    /// Make, list, replace, import and revoke API keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// List and end the sessions of who is logged in
+    #[command(subcommand)]
+    Sessions(sessions::Sessions),
     /// List and replace the keys that tokens are signed with
     #[command(subcommand)]
     SigningKeys(signing_keys::SigningKeys),
@@ -119,6 +124,7 @@ pub async fn run(cli: Cli, streams: &mut Streams<'_>) -> Result<(), Failure> {
         Command::Explain(explain) => explain::run(explain, &settings()?.config, streams).await,
         Command::Accounts(command) => accounts::run(command, &settings()?.config, streams).await,
         Command::Keys(command) => keys::run(command, &settings()?.config, streams).await,
+        Command::Sessions(command) => sessions::run(command, &settings()?.config, streams).await,
         Command::SigningKeys(command) => signing_keys::run(command, &settings()?.config, streams).await,
         Command::Migrate(command) => migrate::run(command, &settings()?.config, streams).await,
         Command::Reload => reload::run(settings(), streams).await,

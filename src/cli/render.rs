@@ -1,10 +1,10 @@
-//! Accounts and keys as text for people, and objects as JSON.
+//! Accounts, keys and sessions as text for people, and objects as JSON.
 
 use serde::Serialize;
 
 use super::table::{self, members, terminal_width};
 use super::{Exit, Failure};
-use crate::issuer::{AccountView, KeyView};
+use crate::issuer::{AccountView, KeyView, MadeLink, SessionView};
 
 pub(super) fn json(value: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(value);
@@ -83,6 +83,56 @@ pub(super) fn key(key: &KeyView, email: &str) -> String {
 /// A key just made; the one time that its secret is shown.
 pub(super) fn made_key(view: &KeyView, email: &str, secret: &str) -> String {
     format!("The key is shown only now; keep it safe:\n\n    {secret}\n\n{}", key(view, email))
+}
+
+/// A reset link just made; the one time that it is shown.
+pub(super) fn reset_link(link: &MadeLink) -> String {
+    let url = &*link.url;
+    let about = members(&[
+        ("account", format!("{} ({})", link.account.email, link.account.id)),
+        ("expires", link.expires_at.rfc3339()),
+    ]);
+    format!("The link works once and is shown only now:\n\n    {url}\n\n{about}")
+}
+
+/// Sessions, each with its account's address.
+pub(super) fn sessions(sessions: &[(SessionView, String)]) -> String {
+    if sessions.is_empty() {
+        return "Nobody is logged in.\n".to_owned();
+    }
+    let rows: Vec<_> = sessions
+        .iter()
+        .map(|(session, email)| {
+            [
+                session.id.clone(),
+                email.clone(),
+                session.address.clone(),
+                session.created_at.clone(),
+                session.last_used_at.clone(),
+                session.expires_at.clone(),
+                session.agent.clone(),
+            ]
+        })
+        .collect();
+    let head = ["ID", "ACCOUNT", "ADDRESS", "BEGAN", "LAST USED", "EXPIRES", "PROGRAM"];
+    table::rows(head, &rows, terminal_width())
+}
+
+pub(super) fn session(session: &SessionView, email: &str) -> String {
+    let mut all = vec![
+        ("id", session.id.clone()),
+        ("account", format!("{email} ({})", session.account_id)),
+        ("address", session.address.clone()),
+        ("program", session.agent.clone()),
+        ("began", session.created_at.clone()),
+        ("last used", session.last_used_at.clone()),
+    ];
+    let ended = session.ended_at.clone().zip(session.ended_by);
+    all.push(match ended {
+        Some((at, by)) => ("ended", format!("{at} ({})", by.replace('_', " "))),
+        None => ("expires", session.expires_at.clone()),
+    });
+    members(&all)
 }
 
 fn shown(key: &KeyView) -> String {

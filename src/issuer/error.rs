@@ -15,7 +15,18 @@ pub enum IssueError {
     /// What was asked for is not right; all that is wrong with it, at least one problem.
     #[error("{}", sentences(.0))]
     Invalid(Vec<Problem>),
-    /// No such account or key.
+    /// Lines of an import that are not right; none of the others was taken either.
+    #[error("{}; nothing was imported", lines(problems, *more))]
+    Import {
+        /// What is wrong, in the order of the lines.
+        problems: Vec<LineProblem>,
+        /// How many more there are.
+        more: usize,
+    },
+    /// The request was answered before, and asked for something else then.
+    #[error("this Idempotency-Key came with another request before; use a fresh one for each")]
+    IdempotencyMismatch,
+    /// No such account, key or session.
     #[error("there is no such {0}")]
     NotFound(&'static str),
     /// It contradicts what is there.
@@ -24,12 +35,40 @@ pub enum IssueError {
     /// A disabled account gets no keys.
     #[error("the account is disabled; enable it before making keys for it")]
     AccountDisabled,
+    /// No account with this address and this password may log in. Told the same for every cause.
+    #[error("email or password is wrong")]
+    WrongLogin,
+    /// Too many logins failed; no password was looked at.
+    #[error("too many logins failed; try again in {}", text::duration(text::whole_seconds(*.0)))]
+    Wait(Duration),
+    /// More passwords wait to be checked than ever can be in time.
+    #[error("too many logins at once; try again in a moment")]
+    Busy,
+    /// A refresh token that is exchanged for nothing. Told the same for every cause.
+    #[error("the refresh token is unknown, used or expired; log in again")]
+    InvalidGrant,
+    /// A reset link that sets nothing.
+    #[error("the link is unknown, used or expired; ask for a new one")]
+    InvalidLink,
+    /// The configuration issues nothing to people.
+    #[error("the configuration has no section `identity`")]
+    NoIdentity,
     /// The operating system gave no random bytes.
     #[error("the operating system's random generator failed; nothing was made")]
     NoRandomness,
     /// The store could not be asked, or what it said could not be read.
     #[error("{0}")]
     Store(#[source] StoreError),
+}
+
+/// What is wrong with one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {problem}")]
+pub struct LineProblem {
+    /// Which, from 1.
+    pub line: usize,
+    /// What.
+    pub problem: Problem,
 }
 
 /// One thing that is wrong with what was asked for.
@@ -83,6 +122,62 @@ pub enum Problem {
         /// What was probably meant.
         network: String,
     },
+    /// Longer than a rotation may take.
+    #[error("the longest overlap is {}", text::duration(super::rotation::OVERLAP_MAX))]
+    OverlapTooLong,
+    /// No key of a request.
+    #[error("an Idempotency-Key has 1 to {max} visible ASCII characters", max = super::rotation::REQUEST_KEY_MAX)]
+    RequestKey,
+    /// No object of the form of a key.
+    #[error("this is no key: {0}")]
+    NotALine(String),
+    /// No digest.
+    #[error("`digest` is not a SHA-256 in 64 hexadecimal digits")]
+    Digest,
+    /// The same as in an earlier line.
+    #[error("`digest` is that of line {0} too")]
+    DigestTwice(usize),
+    /// In the store already.
+    #[error("a key with this digest is there already")]
+    DigestKnown,
+    /// What no key begins with.
+    #[error("{} is no prefix: at most 32 visible ASCII characters", text::quoted(.0))]
+    KeyPrefix(String),
+    /// What keys made here begin with.
+    #[error("{} is the prefix of keys that are made here; such a key would never be looked up", text::quoted(.0))]
+    OwnPrefix(String),
+    /// Too much of a key to be shown.
+    #[error("{} is not the last four characters of a key", text::quoted(.0))]
+    Last4(String),
+    /// No length of a credential.
+    #[error("`length` is 1 to 8192 bytes")]
+    KeyLength,
+    /// Not RFC 3339.
+    #[error("{} is not a time such as 2027-01-31T00:00:00Z", text::quoted(.0))]
+    NotATime(String),
+    /// Nobody's.
+    #[error("there is no account {}", text::quoted(.0))]
+    UnknownAccount(String),
+    /// More than one transaction should hold.
+    #[error("at most {max} keys are imported at once; split the file", max = super::import::LINES_MAX)]
+    TooManyLines,
+    /// Too short a password.
+    #[error("the password has {have} characters; at least {least} are needed")]
+    PasswordTooShort {
+        /// Its length.
+        have: usize,
+        /// What is asked for.
+        least: usize,
+    },
+    /// Too long a password.
+    #[error("the password has more than {max} bytes", max = super::passwords::BYTES_MAX)]
+    PasswordTooLong,
+    /// A password that everybody tries.
+    #[error("the password is one of the most common; choose another")]
+    PasswordCommon,
+    /// A password that is the account's address, or the first half of it.
+    #[error("the password is the email address; choose another")]
+    PasswordIsEmail,
     /// Too many networks.
     #[error("{0} networks are listed, at most {max} are allowed", max = super::address::NETWORKS_MAX)]
     TooManyNetworks(usize),
@@ -95,8 +190,22 @@ impl Problem {
         match self {
             Self::Email(_) => "email",
             Self::NameMissing | Self::NameTooLong(_) | Self::NameCharacter(_) => "name",
+            Self::OverlapTooLong => "overlap_seconds",
+            Self::RequestKey => "Idempotency-Key",
+            Self::NotALine(_) | Self::TooManyLines => "",
+            Self::Digest | Self::DigestTwice(_) | Self::DigestKnown => "digest",
+            Self::KeyPrefix(_) | Self::OwnPrefix(_) => "prefix",
+            Self::Last4(_) => "last4",
+            Self::KeyLength => "length",
+            Self::UnknownAccount(_) => "account",
+            Self::PasswordTooShort { .. }
+            | Self::PasswordTooLong
+            | Self::PasswordCommon
+            | Self::PasswordIsEmail => "password",
             Self::UnknownScopes { .. } | Self::ScopesNotGrantable { .. } => "scopes",
-            Self::ExpiryInThePast(_) | Self::LifeTooShort | Self::LifeTooLong(_) => "expires_at",
+            Self::ExpiryInThePast(_) | Self::LifeTooShort | Self::LifeTooLong(_) | Self::NotATime(_) => {
+                "expires_at"
+            }
             Self::Address(_) | Self::HostBits { .. } | Self::TooManyNetworks(_) => "allowed_addresses",
         }
     }
@@ -120,6 +229,11 @@ impl From<RandomFailed> for IssueError {
 
 fn sentences(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn lines(problems: &[LineProblem], more: usize) -> String {
+    let told = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    if more == 0 { told } else { format!("{told}; and {more} more") }
 }
 
 fn unknown_scopes(unknown: &[String], known: &ScopeSet) -> String {

@@ -146,7 +146,7 @@ impl Issuer {
         KeyView::new(key, self.clock.now())
     }
 
-    fn checked(
+    pub(super) fn checked(
         &self,
         asked: &NewKey,
         account: Account,
@@ -176,7 +176,7 @@ impl Issuer {
         })
     }
 
-    fn granted(&self, asked: &[String], account: &Account) -> Result<ScopeSet, Problem> {
+    pub(super) fn granted(&self, asked: &[String], account: &Account) -> Result<ScopeSet, Problem> {
         let scopes = self.known(asked)?;
         let grantable = self.catalogue.grantable(account.scopes.as_ref());
         let denied = scopes.without(grantable);
@@ -186,7 +186,7 @@ impl Issuer {
         Err(Problem::ScopesNotGrantable { denied, grantable: grantable.clone() })
     }
 
-    fn expiry(&self, asked: Expiry, now: Timestamp) -> Result<Timestamp, Problem> {
+    pub(super) fn expiry(&self, asked: Expiry, now: Timestamp) -> Result<Timestamp, Problem> {
         let expires_at = match asked {
             Expiry::Default => now.after(self.keys.default_lifetime),
             Expiry::In(lifetime) => now.after(lifetime),
@@ -202,7 +202,7 @@ impl Issuer {
 }
 
 /// What was read, or its problem set aside and nothing.
-fn kept<T: Default>(read: Result<T, Problem>, problems: &mut Vec<Problem>) -> T {
+pub(super) fn kept<T: Default>(read: Result<T, Problem>, problems: &mut Vec<Problem>) -> T {
     read.unwrap_or_else(|problem| {
         problems.push(problem);
         T::default()

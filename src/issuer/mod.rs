@@ -5,8 +5,16 @@
 
 pub mod accounts;
 pub mod address;
+mod delays;
+mod door;
 pub mod error;
+pub mod import;
 pub mod keys;
+pub mod login;
+pub mod passwords;
+pub mod reset;
+pub mod rotation;
+pub mod sessions;
 pub mod signing;
 mod text;
 pub mod view;
@@ -16,15 +24,20 @@ use std::sync::Arc;
 use uuid::Builder;
 
 pub use accounts::{NewAccount, ScopesChoice, check_email};
-pub use error::{IssueError, Problem};
+pub use error::{IssueError, LineProblem, Problem};
 pub use keys::{Expiry, KeyStatus, MadeKey, NewKey};
-pub use view::{AccountView, KeyView, List, MadeKeyView};
+pub use login::{Pair, Visitor};
+pub use reset::{MadeLink, check_password};
+pub use rotation::{Changes, MadeOnce, Request};
+pub use view::{AccountView, KeyView, LinkView, List, MadeKeyView, SessionView};
 
 use crate::auth::catalogue::Catalogue;
 use crate::auth::random::{Random, RandomFailed};
 use crate::auth::scope::ScopeSet;
 use crate::clock::{Clock, Timestamp};
 use crate::config;
+use door::Door;
+
 use crate::store::{Change, ChangeSink, Seq, SharedStore, Subject};
 
 /// For processes that judge no requests.
@@ -43,6 +56,8 @@ pub struct Issuer {
     random: Arc<dyn Random>,
     catalogue: Arc<Catalogue>,
     keys: Arc<config::Keys>,
+    identity: Option<Arc<config::Identity>>,
+    door: Arc<Door>,
     changes: Arc<dyn ChangeSink>,
 }
 
@@ -57,7 +72,27 @@ impl Issuer {
         changes: Arc<dyn ChangeSink>,
     ) -> Self {
         let catalogue = Arc::new(config.catalogue());
-        Self { store, clock, random, catalogue, keys: Arc::new(config.keys.clone()), changes }
+        let identity = config.identity.clone().map(Arc::new);
+        let door = Arc::new(Door::new(identity.as_deref()));
+        let keys = Arc::new(config.keys.clone());
+        Self { store, clock, random, catalogue, keys, identity, door, changes }
+    }
+
+    /// The same under the rules of another configuration. What is remembered of failed logins is kept; so is the bound
+    /// on passwords that are checked at once, until a restart.
+    #[must_use]
+    pub fn under(&self, config: &config::Config) -> Self {
+        Self {
+            catalogue: Arc::new(config.catalogue()),
+            keys: Arc::new(config.keys.clone()),
+            identity: config.identity.clone().map(Arc::new),
+            ..self.clone()
+        }
+    }
+
+    /// The section `identity`, without which nobody logs in.
+    fn identity(&self) -> Result<&config::Identity, IssueError> {
+        self.identity.as_deref().ok_or(IssueError::NoIdentity)
     }
 
     /// A fresh UUIDv7 of the moment `now`.

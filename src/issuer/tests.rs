@@ -1,5 +1,10 @@
 //! The use cases on a real store in a temporary directory, with a clock that stands still.
 
+mod import;
+mod login;
+mod rotation;
+mod sessions;
+
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -31,6 +36,12 @@ struct Desk {
     _place: tempfile::TempDir,
 }
 
+fn identity() -> config::Identity {
+    let yaml = "identity: { public_url: https://auth.example.com }";
+    let loaded = config::parse(yaml, "test", std::path::Path::new("/"), &|_| None).unwrap();
+    loaded.config.identity.unwrap()
+}
+
 async fn desk() -> Desk {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("keyward.db");
@@ -50,6 +61,8 @@ async fn desk() -> Desk {
         random: Arc::new(System::default()),
         catalogue: Arc::new(Catalogue::new(set("orders:read orders:write"), set("orders:read"))),
         keys: Arc::new(keys),
+        identity: Some(Arc::new(identity())),
+        door: Arc::new(Door::new(None)),
         changes: Arc::<Told>::clone(&told),
     };
     let origin = Origin { actor: "test".to_owned(), via: "test".to_owned() };

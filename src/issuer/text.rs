@@ -53,7 +53,7 @@ fn is_domain(text: &str) -> bool {
 
 /// Control characters, and what is invisible or turns the direction of text around. Joiners stay: scripts and emoji
 /// need them.
-fn misleads(c: char) -> bool {
+pub(super) fn misleads(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{061C}' | '\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}'
@@ -71,6 +71,12 @@ pub(super) fn quoted(text: &str) -> String {
 /// Scopes as part of a sentence.
 pub(super) fn list(scopes: &ScopeSet) -> String {
     scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Whole seconds, rounded up: nobody who waits as long is early.
+pub(super) const fn whole_seconds(duration: Duration) -> Duration {
+    let more = if duration.subsec_nanos() > 0 { 1 } else { 0 };
+    Duration::from_secs(duration.as_secs().saturating_add(more))
 }
 
 /// A duration in its largest whole unit, as the configuration writes it.

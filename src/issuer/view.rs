@@ -1,11 +1,12 @@
-//! Accounts and keys as the APIs and `--json` show them. Times are RFC 3339 in UTC.
+//! Accounts, keys and sessions as the APIs and `--json` show them. Times are RFC 3339 in UTC.
 
 use serde::Serialize;
 
 use super::keys::{KeyStatus, MadeKey};
+use super::reset::MadeLink;
 use crate::auth::scope::ScopeSet;
 use crate::clock::Timestamp;
-use crate::store::{Account, Key};
+use crate::store::{Account, Key, Session};
 
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -75,6 +76,59 @@ impl KeyView {
             last_used_at: key.last_used_at.map(Timestamp::rfc3339),
             revoked_at: key.revoked_at.map(Timestamp::rfc3339),
             status: KeyStatus::of(key, now),
+        }
+    }
+}
+
+/// A reset link just made: the one place where it is written out.
+#[derive(Serialize)]
+pub struct LinkView<'a> {
+    account_id: &'a str,
+    url: &'a str,
+    expires_at: String,
+}
+
+impl<'a> LinkView<'a> {
+    /// `link` as it is.
+    #[must_use]
+    pub fn new(link: &'a MadeLink) -> Self {
+        Self { account_id: &link.account.id, url: &link.url, expires_at: link.expires_at.rfc3339() }
+    }
+}
+
+/// A session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "each is named for what it tells")]
+pub struct SessionView {
+    pub id: String,
+    pub account_id: String,
+    pub address: String,
+    pub agent: String,
+    pub created_at: String,
+    pub last_used_at: String,
+    /// When it ends unless it is refreshed.
+    pub expires_at: String,
+    /// When it ends however often it is refreshed.
+    pub ends_at: String,
+    pub ended_at: Option<String>,
+    pub ended_by: Option<&'static str>,
+}
+
+impl SessionView {
+    /// `session` as it is.
+    #[must_use]
+    pub fn new(session: &Session) -> Self {
+        Self {
+            id: session.id.clone(),
+            account_id: session.account_id.clone(),
+            address: session.address.clone(),
+            agent: session.agent.clone(),
+            created_at: session.created_at.rfc3339(),
+            last_used_at: session.last_used_at.rfc3339(),
+            expires_at: session.expires_at.rfc3339(),
+            ends_at: session.ends_at.rfc3339(),
+            ended_at: session.ended.map(|(at, _)| at.rfc3339()),
+            ended_by: session.ended.map(|(_, by)| by.as_str()),
         }
     }
 }

@@ -4,7 +4,10 @@
 //! commits, so the audit log is the change feed too: whoever has seen row n knows every change up to n.
 //! Nothing here knows SQL; [`sqlite`] does.
 
+pub mod key_changes;
+pub mod passwords;
 pub mod records;
+pub mod refresh;
 pub mod sessions;
 pub mod signing;
 pub mod sqlite;
@@ -13,9 +16,12 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+pub use key_changes::{ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, Once, Rotated};
+pub use passwords::{Login, PasswordChange, Proof, ResetLink};
 pub use records::{
     Account, AccountStatus, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq, Subject,
 };
+pub use refresh::{Refresh, RefreshRefusal, Refreshed};
 pub use sessions::{Ending, FoundSession, NewSession, Session};
 pub use signing::{Handover, PrivateKey, Purpose, SigningKey};
 
@@ -102,6 +108,27 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Answer<'a, Page<Key>>;
 
+    /// Keeps a key, with what its making brings about: the end of the key it replaces, and the note that a request was
+    /// answered. [`StoreError::NotFound`] when its account or the key it replaces is gone, [`StoreError::Conflict`]
+    /// when the latter is no longer good.
+    fn make_key<'a>(&'a self, new: &'a NewKey, origin: &'a Origin) -> Answer<'a, Kept>;
+
+    /// Keeps all of these keys that were made elsewhere, or none of them when some digests are known already.
+    /// [`StoreError::NotFound`] when an account is gone.
+    fn import_keys<'a>(&'a self, keys: &'a [ImportedKey], origin: &'a Origin) -> Answer<'a, Imports>;
+
+    /// The forms that imported keys have, a handful.
+    fn key_forms(&self) -> Answer<'_, Vec<KeyForm>>;
+
+    /// Changes what is known of a key. [`StoreError::Conflict`] when it is revoked or over.
+    fn patch_key<'a>(
+        &'a self,
+        id: &'a str,
+        patch: &'a KeyPatch,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq>;
+
     /// Revokes a key for good. Revoking it again keeps the first time and writes no audit row; the answer is then the
     /// sequence number of the newest row.
     fn revoke_key<'a>(&'a self, id: &'a str, at: Timestamp, origin: &'a Origin) -> Answer<'a, Seq>;
@@ -145,6 +172,52 @@ pub trait Store: Send + Sync + 'static {
         at: Timestamp,
         origin: &'a Origin,
     ) -> Answer<'a, Seq>;
+
+    /// Exchanges a refresh token for its successor, or ends the session of one that is dead: one step of the state
+    /// machine that [`refresh`] describes.
+    fn refresh<'a>(&'a self, step: &'a Refresh, origin: &'a Origin) -> Answer<'a, Refreshed>;
+
+    /// Removes sessions that were dead before `before`, with their refresh tokens, each session with its audit row. At
+    /// most `limit` rows at once, so a session of many tokens takes several calls. Gives the number of rows: as many as
+    /// `limit` means that there may be more.
+    fn remove_dead_sessions<'a>(
+        &'a self,
+        before: Timestamp,
+        limit: u32,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, u32>;
+
+    /// Who logs in with this address, and what its password is held against; `None` for nobody.
+    fn login<'a>(&'a self, email: &'a str) -> Answer<'a, Option<Login>>;
+
+    /// Gives an account a password; ends its sessions and reset links. [`StoreError::NotFound`] when the account is
+    /// gone, [`StoreError::Conflict`] when the proof no longer holds.
+    fn set_password<'a>(
+        &'a self,
+        change: &'a PasswordChange,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq>;
+
+    /// Keeps a reset link, in place of any older one of its account.
+    fn create_reset_link<'a>(&'a self, link: &'a ResetLink, origin: &'a Origin) -> Answer<'a, Seq>;
+
+    /// The reset link with this digest and its account, whether or not it is over; `None` once it was used.
+    fn reset_link(&self, digest: HashedToken) -> Answer<'_, Option<(ResetLink, Account)>>;
+
+    /// The secret with this name, which is `fresh` when there was none.
+    fn secret<'a>(
+        &'a self,
+        name: &'static str,
+        fresh: &'a PrivateKey,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, PrivateKey>;
+
+    /// Removes reset links and notes of answered requests that were over before `before`, at most `limit` of each, and
+    /// gives the greater number. Nobody can tell that they are gone, so there is no audit row.
+    fn remove_leftovers(&self, before: Timestamp, limit: u32) -> Answer<'_, u32>;
 
     /// Every signing key, the oldest first.
     fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>>;

@@ -12,8 +12,10 @@ use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::{Clock, Timestamp};
 use crate::store::{
-    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover, Key,
-    NewAccount, NewSession, Origin, Page, Seq, Session, SigningKey, Store, StoreError, Subject,
+    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
+    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, Login, NewAccount, NewKey, NewSession, Origin, Page,
+    PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store, StoreError,
+    Subject,
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -321,6 +323,54 @@ impl Store for Script {
         unused()
     }
     fn end_session<'a>(&'a self, _: &'a str, _: Ending, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn make_key<'a>(&'a self, _: &'a NewKey, _: &'a Origin) -> Answer<'a, Kept> {
+        unused()
+    }
+    fn import_keys<'a>(&'a self, _: &'a [ImportedKey], _: &'a Origin) -> Answer<'a, Imports> {
+        unused()
+    }
+    fn key_forms(&self) -> Answer<'_, Vec<KeyForm>> {
+        unused()
+    }
+    fn patch_key<'a>(&'a self, _: &'a str, _: &'a KeyPatch, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn refresh<'a>(&'a self, _: &'a Refresh, _: &'a Origin) -> Answer<'a, Refreshed> {
+        unused()
+    }
+    fn remove_dead_sessions<'a>(
+        &'a self,
+        _: Timestamp,
+        _: u32,
+        _: Timestamp,
+        _: &'a Origin,
+    ) -> Answer<'a, u32> {
+        unused()
+    }
+    fn login<'a>(&'a self, _: &'a str) -> Answer<'a, Option<Login>> {
+        unused()
+    }
+    fn set_password<'a>(&'a self, _: &'a PasswordChange, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn create_reset_link<'a>(&'a self, _: &'a ResetLink, _: &'a Origin) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn reset_link(&self, _: HashedToken) -> Answer<'_, Option<(ResetLink, Account)>> {
+        unused()
+    }
+    fn secret<'a>(
+        &'a self,
+        _: &'static str,
+        _: &'a PrivateKey,
+        _: Timestamp,
+        _: &'a Origin,
+    ) -> Answer<'a, PrivateKey> {
+        unused()
+    }
+    fn remove_leftovers(&self, _: Timestamp, _: u32) -> Answer<'_, u32> {
         unused()
     }
     fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>> {

@@ -4,10 +4,11 @@ use sqlx::SqliteConnection;
 
 use super::audit::Entry;
 use super::connections::Connections;
+use super::passwords::end_sessions;
 use super::rows::{self, account_columns};
 use crate::auth::scope::ScopeSet;
 use crate::clock::Timestamp;
-use crate::store::{Account, AccountStatus, NewAccount, Origin, Page, Seq, StoreError, Subject};
+use crate::store::{Account, AccountStatus, Ending, NewAccount, Origin, Page, Seq, StoreError, Subject};
 
 const INSERT: &str = "INSERT INTO accounts (id, email, email_folded, status, scopes, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6)";
@@ -91,8 +92,29 @@ pub(super) async fn set_status(
         AccountStatus::Active => "account.enabled",
         AccountStatus::Disabled => "account.disabled",
     };
-    let entry = entry(action, id, at, origin, format!("status: {}", status.as_str()));
-    update(store, SET_STATUS, Some(status.as_str()), entry).await
+    let mut change = store.begin().await?;
+    let updated = sqlx::query(SET_STATUS).bind(id).bind(status.as_str()).execute(&mut *change).await?;
+    let outcome = match (updated.rows_affected(), status) {
+        (0, _) => Err(StoreError::NotFound("account")),
+        (_, AccountStatus::Active) => {
+            entry(action, id, at, origin, "status: active".to_owned()).append(&mut change).await
+        }
+        (_, AccountStatus::Disabled) => disabled(&mut change, action, id, at, origin).await,
+    };
+    change.end(outcome).await
+}
+
+/// Sessions end with it, so that enabling the account again does not bring back who was shut out.
+async fn disabled(
+    conn: &mut SqliteConnection,
+    action: &'static str,
+    id: &str,
+    at: Timestamp,
+    origin: &Origin,
+) -> Result<Seq, StoreError> {
+    let ended = end_sessions(conn, id, Ending::AccountDisabled, None, at).await?;
+    let detail = format!("status: disabled; sessions ended: {ended}");
+    entry(action, id, at, origin, detail).append(conn).await
 }
 
 pub(super) async fn set_scopes(
@@ -122,7 +144,7 @@ async fn update(
     change.end(outcome).await
 }
 
-fn entry<'a>(
+pub(super) fn entry<'a>(
     action: &'static str,
     id: &'a str,
     at: Timestamp,
@@ -141,6 +163,6 @@ fn in_words(scopes: Option<&ScopeSet>) -> String {
 }
 
 /// Letter case aside, as addresses and ids are compared.
-fn folded(text: &str) -> String {
+pub(super) fn folded(text: &str) -> String {
     text.to_lowercase()
 }

@@ -59,7 +59,7 @@ pub(super) async fn create(store: &Connections, key: &ApiKey, origin: &Origin) -
     change.end(outcome).await
 }
 
-async fn insert(
+pub(super) async fn insert(
     conn: &mut SqliteConnection,
     ApiKey { key, digest }: &ApiKey,
     origin: &Origin,
@@ -155,7 +155,7 @@ pub(super) async fn remove_dead(
     change.end(Ok(u32::try_from(ids.len()).unwrap_or(u32::MAX))).await
 }
 
-fn entry<'a>(
+pub(super) fn entry<'a>(
     action: &'static str,
     id: &'a str,
     at: Timestamp,
@@ -166,7 +166,6 @@ fn entry<'a>(
 }
 
 fn in_words(key: &Key) -> String {
-    let none_is = |text: String, instead: &str| if text.is_empty() { instead.to_owned() } else { text };
     format!(
         "account: {}; name: {}; scopes: {}; addresses: {}; expires: {}",
         key.account_id,
@@ -175,4 +174,9 @@ fn in_words(key: &Key) -> String {
         none_is(rows::joined(&key.allowed_addresses), "any"),
         key.expires_at
     )
+}
+
+/// The text, or what to say when there is none.
+pub(super) fn none_is(text: String, instead: &str) -> String {
+    if text.is_empty() { instead.to_owned() } else { text }
 }

@@ -6,11 +6,14 @@
 mod accounts;
 mod audit;
 mod connections;
+mod key_changes;
 mod keys;
 mod migrate;
 mod open;
 mod open_error;
+mod passwords;
 mod place;
+mod refresh;
 mod rows;
 mod sessions;
 mod signing;
@@ -27,8 +30,9 @@ pub use open_error::OpenError;
 pub use place::effective_user;
 
 use super::{
-    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover, Key,
-    NewAccount, NewSession, Origin, Page, Seq, Session, SigningKey, Store, StoreError,
+    Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
+    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, Login, NewAccount, NewKey, NewSession, Origin, Page,
+    PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store, StoreError,
 };
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
@@ -217,6 +221,77 @@ impl Store for SqliteStore {
         self.within(sessions::end(&self.connections, id, ending, at, origin))
     }
 
+    fn make_key<'a>(&'a self, new: &'a NewKey, origin: &'a Origin) -> Answer<'a, Kept> {
+        self.within(key_changes::make(&self.connections, new, origin))
+    }
+
+    fn import_keys<'a>(&'a self, keys: &'a [ImportedKey], origin: &'a Origin) -> Answer<'a, Imports> {
+        self.within(key_changes::import(&self.connections, keys, origin))
+    }
+
+    fn key_forms(&self) -> Answer<'_, Vec<KeyForm>> {
+        self.within(key_changes::forms(&self.connections))
+    }
+
+    fn patch_key<'a>(
+        &'a self,
+        id: &'a str,
+        patch: &'a KeyPatch,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq> {
+        self.within(key_changes::patch(&self.connections, id, patch, at, origin))
+    }
+
+    fn refresh<'a>(&'a self, step: &'a Refresh, origin: &'a Origin) -> Answer<'a, Refreshed> {
+        self.within(refresh::step(&self.connections, step, origin))
+    }
+
+    fn remove_dead_sessions<'a>(
+        &'a self,
+        before: Timestamp,
+        limit: u32,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, u32> {
+        self.within(sessions::remove_dead(&self.connections, before, limit, at, origin))
+    }
+
+    fn login<'a>(&'a self, email: &'a str) -> Answer<'a, Option<Login>> {
+        self.within(passwords::login(&self.connections, email))
+    }
+
+    fn set_password<'a>(
+        &'a self,
+        change: &'a PasswordChange,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq> {
+        self.within(passwords::set(&self.connections, change, at, origin))
+    }
+
+    fn create_reset_link<'a>(&'a self, link: &'a ResetLink, origin: &'a Origin) -> Answer<'a, Seq> {
+        self.within(passwords::create_link(&self.connections, link, origin))
+    }
+
+    fn reset_link(&self, digest: HashedToken) -> Answer<'_, Option<(ResetLink, Account)>> {
+        self.within(passwords::link(&self.connections, digest))
+    }
+
+    fn secret<'a>(
+        &'a self,
+        name: &'static str,
+        fresh: &'a PrivateKey,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, PrivateKey> {
+        self.within(passwords::secret(&self.connections, name, fresh, at, origin))
+    }
+
+    fn remove_leftovers(&self, before: Timestamp, limit: u32) -> Answer<'_, u32> {
+        self.within(passwords::remove_leftovers(&self.connections, before, limit))
+    }
+
     fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>> {
         self.within(signing::list(&self.connections))
     }
@@ -278,6 +353,30 @@ mod tests {
                 assert!(plan.contains(step), "{step} is missing in\n{plan}");
             }
             assert!(!["k", "s", "a"].iter().any(|table| plan.contains(&format!("SCAN {table}"))), "{plan}");
+        }
+    }
+
+    /// With a million dead rows a step that walks over them, or sorts them, would take seconds.
+    #[tokio::test]
+    async fn no_step_walks_over_what_is_dead() {
+        let place = tempfile::tempdir().unwrap();
+        let store = fresh(&place).await;
+        for (statement, values, search) in [
+            (refresh::FIND, 1, "SEARCH t USING PRIMARY KEY (digest=?)"),
+            (sessions::DEAD, 2, "SEARCH sessions USING INDEX sessions_by_death (dead_at<?)"),
+            (
+                sessions::REMOVE_TOKENS,
+                2,
+                "SEARCH refresh_tokens USING COVERING INDEX refresh_tokens_of_session",
+            ),
+            (sessions::LIST_OF_ACCOUNT, 4, "sessions_of_account (account_id=? AND dead_at>?)"),
+            (passwords::END_SESSIONS, 4, "sessions_of_account (account_id=? AND dead_at>?)"),
+            (passwords::FIND_LINK, 1, "SEARCH l USING INDEX sqlite_autoindex_reset_links_2 (digest=?)"),
+            (passwords::REMOVE_LINKS, 2, "reset_links_by_expiry (expires_at<?)"),
+            (passwords::REMOVE_ANSWERED, 2, "answered_requests_by_age (created_at<?)"),
+        ] {
+            let plan = plan(&store, statement, values).await;
+            assert!(plan.contains(search) && !plan.contains("SCAN"), "{statement}\n{plan}");
         }
     }
 }

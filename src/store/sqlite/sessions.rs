@@ -49,6 +49,13 @@ const END: &str = "UPDATE sessions SET ended_at = $2, ended_by = $3, dead_at = m
 
 const IS_THERE: &str = "SELECT count(*) FROM sessions WHERE id = $1";
 
+pub(super) const DEAD: &str = "SELECT id FROM sessions WHERE dead_at < $1 ORDER BY dead_at LIMIT $2";
+
+pub(super) const REMOVE_TOKENS: &str = "DELETE FROM refresh_tokens WHERE digest IN \
+     (SELECT digest FROM refresh_tokens WHERE session_id = $1 LIMIT $2)";
+
+const REMOVE: &str = "DELETE FROM sessions WHERE id = $1";
+
 pub(super) async fn find(store: &Connections, id: &str) -> Result<FoundSession, StoreError> {
     let mut conn = store.read().await?;
     let row = sqlx::query(FIND).bind(id).fetch_one(&mut *conn).await?;
@@ -166,6 +173,46 @@ async fn already_ended(conn: &mut SqliteConnection, id: &str) -> Result<Seq, Sto
         0 => Err(StoreError::NotFound("session")),
         _ => audit::latest_in(conn).await,
     }
+}
+
+pub(super) async fn remove_dead(
+    store: &Connections,
+    before: Timestamp,
+    limit: u32,
+    at: Timestamp,
+    origin: &Origin,
+) -> Result<u32, StoreError> {
+    let mut change = store.begin().await?;
+    let outcome = remove_dead_in(&mut change, before, limit, at, origin).await;
+    change.end(outcome).await
+}
+
+/// Each session's tokens first, as far as the limit goes; the session when it has none left.
+async fn remove_dead_in(
+    conn: &mut SqliteConnection,
+    before: Timestamp,
+    limit: u32,
+    at: Timestamp,
+    origin: &Origin,
+) -> Result<u32, StoreError> {
+    let dead: Vec<String> =
+        sqlx::query_scalar(DEAD).bind(before.millis()).bind(limit).fetch_all(&mut *conn).await?;
+    let mut left = limit;
+    for id in &dead {
+        let tokens = sqlx::query(REMOVE_TOKENS).bind(id).bind(left).execute(&mut *conn).await?;
+        left = left.saturating_sub(u32::try_from(tokens.rows_affected()).unwrap_or(u32::MAX));
+        if left == 0 {
+            break;
+        }
+        sqlx::query(REMOVE).bind(id).execute(&mut *conn).await?;
+        let detail = format!("dead since before {before}");
+        entry("session.removed", id, at, origin, detail).append(&mut *conn).await?;
+        left -= 1;
+        if left == 0 {
+            break;
+        }
+    }
+    Ok(limit - left)
 }
 
 pub(super) fn entry<'a>(

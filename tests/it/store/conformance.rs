@@ -1,5 +1,8 @@
 //! What every store does. A new kind of store passes all of these; see `sqlite.rs` for how it joins.
 
+mod key_changes;
+mod passwords;
+mod refresh;
 mod sessions;
 mod signing;
 
@@ -40,10 +43,11 @@ const CASES: &[(&str, Case)] = &[
 /// Runs every case, each on data of its own, and names those that fail.
 pub async fn passes(house: impl Fn() -> Box<dyn House>) {
     let mut failed = Vec::new();
-    for (name, case) in [CASES, sessions::CASES, signing::CASES].concat() {
+    let further = [sessions::CASES, refresh::CASES, passwords::CASES, key_changes::CASES, signing::CASES];
+    for (name, case) in CASES.iter().chain(further.into_iter().flatten()) {
         let house = house();
         if AssertUnwindSafe(case(&*house)).catch_unwind().await.is_err() {
-            failed.push(name);
+            failed.push(*name);
         }
     }
     assert!(failed.is_empty(), "this store fails that {failed:#?}");

@@ -44,3 +44,42 @@ CREATE TABLE signing_keys (
     signs_from  BIGINT NOT NULL,
     retires_at  BIGINT
 );
+
+-- Under which an account can get a new password, once. A new one takes the place of an older.
+CREATE TABLE reset_links (
+    account_id TEXT   NOT NULL PRIMARY KEY REFERENCES accounts (id),
+    digest     TEXT   NOT NULL UNIQUE CHECK (length(digest) = 64),
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+
+CREATE INDEX reset_links_by_expiry ON reset_links (expires_at);
+
+-- Secrets that tokens are derived from.
+CREATE TABLE secrets (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+);
+
+-- Requests that were answered, by the SHA-256 of their Idempotency-Key and of what they asked for.
+CREATE TABLE answered_requests (
+    account_id TEXT   NOT NULL,
+    key        TEXT   NOT NULL,
+    body       TEXT   NOT NULL,
+    -- The id of what was made.
+    made       TEXT   NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (account_id, key)
+) WITHOUT ROWID;
+
+CREATE INDEX answered_requests_by_age ON answered_requests (created_at);
+
+-- Where a key comes from: made here, or a digest from elsewhere.
+ALTER TABLE api_keys ADD COLUMN provenance TEXT NOT NULL DEFAULT 'made' CHECK (provenance IN ('made', 'imported'));
+
+-- What imported keys look like; length 0 = any. Kept when the last of a form is gone: a look-up more harms nobody.
+CREATE TABLE key_forms (
+    prefix TEXT   NOT NULL,
+    length BIGINT NOT NULL,
+    PRIMARY KEY (prefix, length)
+);

@@ -1,0 +1,365 @@
+//! How long whoever failed to log in has to wait, in bounded memory.
+//!
+//! Failures are counted for the account and for the address they come from, and each further one doubles the wait.
+//! Where the account lately logged in from (an address, a browser) only the failures from there count, so that nobody
+//! else's failures lock the owner out. An attempt counts as failed from its begin until it has succeeded: of many at
+//! once no more get through than of as many in a row.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Tick;
+
+/// Failures without a wait: people mistype.
+const FREE_OF_ACCOUNT: u32 = 5;
+/// Of an address, which a whole office may share.
+const FREE_OF_ADDRESS: u32 = 20;
+/// The first wait; each further failure doubles it.
+const FIRST: Duration = Duration::from_secs(1);
+/// The longest wait: a guess every quarter of an hour finds no password, and an owner comes back in time.
+const LONGEST: Duration = Duration::from_secs(900);
+/// After this long without a failure all is forgotten.
+const FORGET: Duration = Duration::from_secs(24 * 3600);
+/// Most cells, some 5 MB.
+const CELLS: usize = 65_536;
+/// Most places that accounts lately logged in from.
+const PLACES: usize = 65_536;
+/// Cells looked at for one that can go.
+const SAMPLE: usize = 16;
+
+/// Bits of an IPv6 address that one subscriber has at least; the rest he changes at will.
+const SUBSCRIBER_BITS: u32 = 64;
+
+/// Counts failures; clones count together.
+#[derive(Clone, Default)]
+pub(super) struct Delays(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    hasher: RandomState,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    cells: HashMap<u64, Cell>,
+    places: HashMap<u64, Tick>,
+}
+
+#[derive(Clone, Copy)]
+struct Cell {
+    failures: u32,
+    last: Tick,
+    until: Tick,
+}
+
+impl Cell {
+    fn is_forgotten(&self, now: Tick) -> bool {
+        now.since(self.last) >= FORGET
+    }
+}
+
+/// Where somebody tries to log in from.
+#[derive(Clone, Copy)]
+pub(super) struct From<'a> {
+    pub(super) address: IpAddr,
+    /// What only a browser that logged in before can say.
+    pub(super) browser: Option<&'a str>,
+}
+
+/// Whether the account lately logged in from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Known,
+    Unknown,
+}
+
+/// An attempt under way, which counts as failed unless it is said not to.
+#[must_use]
+pub(super) struct Attempt {
+    delays: Delays,
+    /// The cells it was counted in, with what they were before.
+    counted: Vec<(u64, Option<Cell>)>,
+    /// What to remember when it succeeds.
+    places: Vec<u64>,
+}
+
+impl Delays {
+    /// Whether `account` lately logged in from there, as far as this process remembers.
+    pub(super) fn place(&self, account: &str, from: From<'_>) -> Place {
+        let places = self.places(account, from);
+        let state = self.lock();
+        if places.iter().any(|place| state.places.contains_key(place)) {
+            Place::Known
+        } else {
+            Place::Unknown
+        }
+    }
+
+    /// Begins an attempt, or tells how long to wait.
+    pub(super) fn begin(
+        &self,
+        account: &str,
+        from: From<'_>,
+        place: Place,
+        now: Tick,
+    ) -> Result<Attempt, Duration> {
+        let cells = self.cells(account, from, place);
+        let mut state = self.lock();
+        let until = cells.iter().filter_map(|(cell, _)| state.cells.get(cell)).map(|cell| cell.until).max();
+        if let Some(wait) = until.map(|until| until.since(now)).filter(|wait| !wait.is_zero()) {
+            return Err(wait);
+        }
+        let count = |(cell, free)| (cell, state.count(cell, free, now));
+        let counted = cells.into_iter().map(count).collect();
+        Ok(Attempt { delays: self.clone(), counted, places: self.places(account, from) })
+    }
+
+    fn cells(&self, account: &str, from: From<'_>, place: Place) -> Vec<(u64, u32)> {
+        let address = subscriber(from.address);
+        match place {
+            Place::Known => vec![(self.hash(("known", account, address, from.browser)), FREE_OF_ACCOUNT)],
+            Place::Unknown => vec![
+                (self.hash(("account", account)), FREE_OF_ACCOUNT),
+                (self.hash(("address", address)), FREE_OF_ADDRESS),
+            ],
+        }
+    }
+
+    fn places(&self, account: &str, from: From<'_>) -> Vec<u64> {
+        let address = self.hash(("from address", account, from.address));
+        let browser = from.browser.map(|browser| self.hash(("from browser", account, browser)));
+        std::iter::once(address).chain(browser).collect()
+    }
+
+    fn hash(&self, what: impl Hash) -> u64 {
+        self.0.hasher.hash_one(what)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in it panics halfway.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Attempt {
+    /// It was the owner: counts nowhere, and the place is remembered.
+    pub(super) fn succeeded(self, now: Tick) {
+        let mut state = self.delays.lock();
+        self.restore(&mut state);
+        for place in &self.places {
+            state.remember(*place, now);
+        }
+    }
+
+    /// Nothing was learnt, because nothing was checked: counts nowhere.
+    pub(super) fn cancelled(self) {
+        self.restore(&mut self.delays.lock());
+    }
+
+    fn restore(&self, state: &mut State) {
+        for (cell, before) in &self.counted {
+            state.uncount(*cell, *before);
+        }
+    }
+}
+
+impl State {
+    /// Counts a failure and gives what was known before.
+    fn count(&mut self, key: u64, free: u32, now: Tick) -> Option<Cell> {
+        let before = self.cells.get(&key).copied().filter(|cell| !cell.is_forgotten(now));
+        if before.is_none() && self.cells.len() >= CELLS {
+            self.make_room(now);
+        }
+        let failures = before.map_or(0, |cell| cell.failures).saturating_add(1);
+        self.cells.insert(key, Cell { failures, last: now, until: now.after(wait(failures, free)) });
+        before
+    }
+
+    /// Takes back one failure; the wait that it brought too, unless others have failed since.
+    fn uncount(&mut self, key: u64, before: Option<Cell>) {
+        let Some(cell) = self.cells.get_mut(&key) else { return };
+        let counted = before.map_or(0, |before| before.failures);
+        match before {
+            Some(before) if cell.failures == counted + 1 => *cell = before,
+            None if cell.failures == 1 => {
+                self.cells.remove(&key);
+            }
+            _ => cell.failures = cell.failures.saturating_sub(1),
+        }
+    }
+
+    /// What is forgotten goes, or else of a few the one that failed least: whoever floods this with new names loses his
+    /// own cells first.
+    fn make_room(&mut self, now: Tick) {
+        let sample: Vec<(u64, Cell)> =
+            self.cells.iter().take(SAMPLE).map(|(key, cell)| (*key, *cell)).collect();
+        let least = sample.iter().min_by_key(|(_, cell)| (!cell.is_forgotten(now), cell.failures, cell.last));
+        if let Some((key, _)) = least {
+            self.cells.remove(key);
+        }
+    }
+
+    fn remember(&mut self, place: u64, now: Tick) {
+        if self.places.len() >= PLACES && !self.places.contains_key(&place) {
+            let oldest = self.places.iter().take(SAMPLE).min_by_key(|(_, at)| **at).map(|(key, _)| *key);
+            if let Some(oldest) = oldest {
+                self.places.remove(&oldest);
+            }
+        }
+        self.places.insert(place, now);
+    }
+}
+
+fn wait(failures: u32, free: u32) -> Duration {
+    match failures.checked_sub(free) {
+        None | Some(0) => Duration::ZERO,
+        Some(over) => FIRST.saturating_mul(1 << (over - 1).min(20)).min(LONGEST),
+    }
+}
+
+/// The address, of IPv6 the network that one subscriber has.
+fn subscriber(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> SUBSCRIBER_BITS << SUBSCRIBER_BITS))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Tick = Tick(1);
+
+    fn from(address: &str) -> From<'static> {
+        From { address: address.parse().unwrap(), browser: None }
+    }
+
+    fn at(seconds: u64) -> Tick {
+        START.after(Duration::from_secs(seconds))
+    }
+
+    /// One failure at `now`: how long it had to wait instead.
+    fn fail(delays: &Delays, account: &str, from: From<'_>, now: Tick) -> u64 {
+        let place = delays.place(account, from);
+        delays.begin(account, from, place, now).map_or_else(|wait| wait.as_secs(), |_failed| 0)
+    }
+
+    #[test]
+    fn waits_double_after_a_few_failures_and_end_at_a_quarter_of_an_hour() {
+        let waits = [5, 6, 7, 8, 15, 16, 17, 99, u32::MAX].map(|failures| wait(failures, 5).as_secs());
+        assert_eq!(waits, [0, 1, 2, 4, 512, 900, 900, 900, 900]);
+    }
+
+    #[test]
+    fn failures_of_an_account_count_from_wherever_they_come() {
+        let delays = Delays::default();
+        for number in 1..=6 {
+            assert_eq!(fail(&delays, "a", from(&format!("192.0.2.{number}")), START), 0);
+        }
+        let more = from("192.0.2.99");
+        assert_eq!(fail(&delays, "a", more, START), 1);
+        assert_eq!(fail(&delays, "b", more, START), 0, "another account");
+        assert_eq!(fail(&delays, "a", more, at(1)), 0);
+        assert_eq!(fail(&delays, "a", more, at(1)), 2);
+        assert_eq!(fail(&delays, "a", more, at(2)), 1, "asking meanwhile counts for nothing");
+    }
+
+    #[test]
+    fn failures_from_an_address_count_whatever_the_account() {
+        let delays = Delays::default();
+        for number in 0..21 {
+            let from = from(&format!("2001:db8:0:1::{number}"));
+            assert_eq!(fail(&delays, &format!("account {number}"), from, START), 0);
+        }
+        assert_eq!(fail(&delays, "another", from("2001:db8:0:1:ffff::1"), START), 1);
+        assert_eq!(fail(&delays, "another", from("2001:db8:0:2::1"), START), 0);
+    }
+
+    #[test]
+    fn nobody_elses_failures_lock_out_where_the_owner_logged_in() {
+        let delays = Delays::default();
+        let home = from("198.51.100.7");
+        let laptop = From { browser: Some("mark"), ..from("203.0.113.5") };
+        for place in [home, laptop] {
+            delays.begin("a", place, Place::Unknown, START).ok().unwrap().succeeded(START);
+        }
+        for _ in 0..100 {
+            fail(&delays, "a", from("192.0.2.1"), START);
+        }
+        assert!(fail(&delays, "a", from("192.0.2.2"), START) > 0);
+        let elsewhere = From { browser: Some("mark"), ..from("203.0.113.99") };
+        for place in [home, laptop, elsewhere] {
+            for _ in 0..6 {
+                assert_eq!(fail(&delays, "a", place, START), 0, "{}", place.address);
+            }
+            assert_eq!(fail(&delays, "a", place, START), 1, "its own failures count");
+        }
+        let forged = From { browser: Some("another"), ..elsewhere };
+        assert!(fail(&delays, "a", forged, START) > 0);
+        assert!(fail(&delays, "b", from("192.0.2.1"), START) == 0);
+    }
+
+    #[test]
+    fn success_takes_back_its_own_attempt_and_nobody_elses() {
+        let delays = Delays::default();
+        let attacker = from("192.0.2.1");
+        for _ in 0..5 {
+            fail(&delays, "a", attacker, START);
+        }
+        let owner = delays.begin("a", from("198.51.100.7"), Place::Unknown, START).ok().unwrap();
+        owner.succeeded(START);
+        assert_eq!(fail(&delays, "a", attacker, START), 0, "the sixth");
+        assert_eq!(fail(&delays, "a", attacker, START), 1);
+        let delays = Delays::default();
+        for _ in 0..100 {
+            delays.begin("a", attacker, Place::Unknown, START).ok().unwrap().cancelled();
+        }
+    }
+
+    #[test]
+    fn of_many_at_once_no_more_get_through_than_in_a_row() {
+        let delays = Delays::default();
+        let at_once: Vec<_> =
+            (0..50).map(|_| delays.begin("a", from("192.0.2.1"), Place::Unknown, START)).collect();
+        assert_eq!(at_once.iter().filter(|attempt| attempt.is_ok()).count(), 6);
+    }
+
+    #[test]
+    fn a_day_without_a_failure_forgets() {
+        let delays = Delays::default();
+        for _ in 0..7 {
+            fail(&delays, "a", from("192.0.2.1"), START);
+        }
+        let later = at(24 * 3600);
+        for _ in 0..6 {
+            assert_eq!(fail(&delays, "a", from("192.0.2.1"), later), 0);
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_and_who_floods_it_does_not_wash_off_what_he_did() {
+        let delays = Delays::default();
+        for _ in 0..20 {
+            for second in 0..2_000 {
+                fail(&delays, "victim", from("192.0.2.1"), at(second));
+            }
+        }
+        for number in 0..200_000_u32 {
+            let address = IpAddr::from((0x0A00_0000 + number).to_be_bytes());
+            fail(&delays, &format!("{number}"), From { address, browser: None }, at(2_000));
+        }
+        assert!(delays.lock().cells.len() <= CELLS);
+        assert!(fail(&delays, "victim", from("192.0.2.2"), at(2_000)) > 0);
+        for number in 0..PLACES as u64 + 1_000 {
+            delays.lock().remember(number, at(number));
+        }
+        assert_eq!(delays.lock().places.len(), PLACES);
+    }
+}

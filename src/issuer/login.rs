@@ -1,0 +1,206 @@
+//! Logging in: email and password → a session and its first tokens.
+//!
+//! Whoever may not is told the same after the same work, whether the password is wrong, there is none, the account is
+//! disabled or there is no account.
+
+use std::net::IpAddr;
+
+use zeroize::Zeroizing;
+
+use super::delays::{Attempt, From, Place};
+use super::passwords::Verdict;
+use super::{IssueError, Issuer};
+use crate::auth::scope::ScopeSet;
+use crate::auth::token::{Kind, PlainToken};
+use crate::clock::Timestamp;
+use crate::store::{Account, AccountStatus, Login, NewSession, Origin, Session, Subject};
+
+/// Sessions that are looked through for one from an address.
+const SESSIONS_SEEN: u32 = 100;
+/// Most characters kept of what a browser says of itself.
+const AGENT_MAX: usize = 200;
+
+/// Who stands at the door.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// The client's address.
+    pub address: IpAddr,
+    /// A mark that an earlier login left in this browser; nobody else can say it.
+    pub browser: Option<String>,
+    /// What the program says of itself; for the list of sessions.
+    pub agent: String,
+}
+
+impl Visitor {
+    fn from(&self) -> From<'_> {
+        From { address: self.address, browser: self.browser.as_deref() }
+    }
+}
+
+/// A session, its newest refresh token, and what the access token beside it must say.
+#[derive(Debug)]
+pub struct Pair {
+    /// The session; the access token names it.
+    pub session: Session,
+    /// Whose it is: the subject.
+    pub account: Account,
+    /// What the account may do.
+    pub scopes: ScopeSet,
+    /// Now.
+    pub issued_at: Timestamp,
+    /// When the access token ends; never after the session.
+    pub access_expires_at: Timestamp,
+    /// The refresh token, to be handed out once.
+    pub refresh: PlainToken,
+}
+
+impl Issuer {
+    /// Begins a session for who knows the password.
+    ///
+    /// # Errors
+    /// [`IssueError::WrongLogin`], [`IssueError::Wait`] after failures, [`IssueError::Busy`],
+    /// [`IssueError::NoIdentity`], or the store's.
+    pub async fn login(
+        &self,
+        email: &str,
+        password: Zeroizing<String>,
+        visitor: &Visitor,
+        origin: &Origin,
+    ) -> Result<Pair, IssueError> {
+        self.identity()?;
+        let found = self.store.login(email).await?;
+        let attempt = self.admit(email, found.as_ref(), visitor).await?;
+        match self.judged(found, password, visitor, origin).await {
+            Ok(pair) => {
+                attempt.succeeded(self.clock.tick());
+                Ok(pair)
+            }
+            Err(IssueError::WrongLogin) => Err(IssueError::WrongLogin),
+            Err(nothing_was_learnt) => {
+                attempt.cancelled();
+                Err(nothing_was_learnt)
+            }
+        }
+    }
+
+    /// Whether `password` is that of `account`, for who is logged in and about to change it.
+    pub(super) async fn confirmed(
+        &self,
+        account: &Account,
+        password: Zeroizing<String>,
+        visitor: &Visitor,
+    ) -> Result<Option<String>, IssueError> {
+        let found = self.store.login(&account.email).await?;
+        let attempt = self.admit(&account.email, found.as_ref(), visitor).await?;
+        let stored = found.and_then(|login| login.password);
+        match self.door.hasher.check(password, stored.clone()).await {
+            Ok(Verdict::Right) => {
+                attempt.succeeded(self.clock.tick());
+                Ok(stored)
+            }
+            Ok(Verdict::Wrong) => Err(IssueError::WrongLogin),
+            Err(nothing_was_learnt) => {
+                attempt.cancelled();
+                Err(nothing_was_learnt)
+            }
+        }
+    }
+
+    /// Begins an attempt, unless there were too many.
+    async fn admit(
+        &self,
+        email: &str,
+        found: Option<&Login>,
+        visitor: &Visitor,
+    ) -> Result<Attempt, IssueError> {
+        let (delays, from) = (&self.door.delays, visitor.from());
+        let name = email.to_lowercase();
+        let place = delays.place(&name, from);
+        match delays.begin(&name, from, place, self.clock.tick()) {
+            Ok(attempt) => Ok(attempt),
+            // After a restart only the store knows where the owner is logged in from.
+            Err(wait) if place == Place::Unknown => match self.place(found, visitor).await? {
+                Place::Unknown => Err(IssueError::Wait(wait)),
+                Place::Known => {
+                    let begun = delays.begin(&name, from, Place::Known, self.clock.tick());
+                    begun.map_err(IssueError::Wait)
+                }
+            },
+            Err(wait) => Err(IssueError::Wait(wait)),
+        }
+    }
+
+    /// Whether a session of the account came from this address. Asked for nobody too, so that it takes as long.
+    async fn place(&self, found: Option<&Login>, visitor: &Visitor) -> Result<Place, IssueError> {
+        let account = found.map_or("", |login| &login.account.id);
+        let sessions = self.store.sessions(Some(account), self.clock.now(), None, SESSIONS_SEEN).await?;
+        let address = visitor.address.to_string();
+        let known = sessions.items.iter().any(|session| session.address == address);
+        Ok(if known { Place::Known } else { Place::Unknown })
+    }
+
+    async fn judged(
+        &self,
+        found: Option<Login>,
+        password: Zeroizing<String>,
+        visitor: &Visitor,
+        origin: &Origin,
+    ) -> Result<Pair, IssueError> {
+        let (account, stored) = found.map_or((None, None), |login| (Some(login.account), login.password));
+        let verdict = self.door.hasher.check(password, stored.clone()).await?;
+        let active = account.filter(|account| account.status == AccountStatus::Active);
+        let (Verdict::Right, Some(account)) = (verdict, active) else {
+            return Err(IssueError::WrongLogin);
+        };
+        match self.start_session(account, stored, visitor, origin).await {
+            // Disabled, or given another password, while this one was checked.
+            Err(IssueError::Conflict(_) | IssueError::NotFound(_)) => Err(IssueError::WrongLogin),
+            other => other,
+        }
+    }
+
+    async fn start_session(
+        &self,
+        account: Account,
+        password: Option<String>,
+        visitor: &Visitor,
+        origin: &Origin,
+    ) -> Result<Pair, IssueError> {
+        let (identity, now) = (self.identity()?, self.clock.now());
+        let ends_at = now.after(identity.session_max);
+        let refresh = PlainToken::generate(&self.keys.prefix, Kind::RefreshToken, &*self.random)?;
+        let session = Session {
+            id: self.id(now)?,
+            account_id: account.id.clone(),
+            created_at: now,
+            last_used_at: now,
+            expires_at: now.after(identity.refresh.idle).min(ends_at),
+            ends_at,
+            ended: None,
+            address: visitor.address.to_string(),
+            agent: visible(&visitor.agent),
+        };
+        let new = NewSession { session, refresh: refresh.hashed(), password };
+        let seq = self.store.start_session(&new, origin).await?;
+        self.tell(seq, Subject::Session, &new.session.id, true);
+        self.pair(new.session, account, refresh, now)
+    }
+
+    /// What is handed out for `session` at `now`.
+    pub(super) fn pair(
+        &self,
+        session: Session,
+        account: Account,
+        refresh: PlainToken,
+        now: Timestamp,
+    ) -> Result<Pair, IssueError> {
+        let ends = now.after(self.identity()?.access_token_ttl).min(session.ends_at);
+        let scopes = self.catalogue.grantable(account.scopes.as_ref()).clone();
+        Ok(Pair { session, account, scopes, issued_at: now, access_expires_at: ends, refresh })
+    }
+}
+
+/// What a stranger says of itself, short and without what changes how text is shown.
+fn visible(agent: &str) -> String {
+    agent.chars().filter(|c| !super::text::misleads(*c)).take(AGENT_MAX).collect()
+}

@@ -1,0 +1,194 @@
+//! Keys made once per request, replaced with an overlap, and changed.
+
+use std::time::Duration;
+
+use super::error::{IssueError, Problem};
+use super::keys::{Expiry, MadeKey, NewKey, kept};
+use super::{Issuer, address, text};
+use crate::auth::token::{HashedToken, Kind, PlainToken};
+use crate::clock::Timestamp;
+use crate::store::{
+    self, Account, AccountStatus, ApiKey, Kept, Key, KeyPatch, Once, Origin, Rotated, Subject,
+};
+
+/// How long an `Idempotency-Key` is remembered.
+pub const REMEMBERED: Duration = Duration::from_hours(24);
+/// How long the old key lives on where nobody says.
+pub const OVERLAP: Duration = Duration::from_hours(24);
+/// The longest overlap: two keys of one purpose are one too many.
+pub const OVERLAP_MAX: Duration = Duration::from_hours(30 * 24);
+/// Most characters of an `Idempotency-Key`.
+pub const REQUEST_KEY_MAX: usize = 255;
+
+/// A request that is answered once, however often it is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Its `Idempotency-Key`.
+    pub key: &'a str,
+    /// What it asks for, byte for byte.
+    pub body: &'a [u8],
+}
+
+/// What a request for a key got.
+#[derive(Debug)]
+pub enum MadeOnce {
+    /// A key.
+    Made(MadeKey),
+    /// It was answered before: the key it got then, whose secret nobody can tell again.
+    Before(Key),
+}
+
+/// What is to change of a key; `None` = nothing of this.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "each is named for what it sets")]
+pub struct Changes {
+    pub name: Option<String>,
+    pub scopes: Option<Vec<String>>,
+    pub allowed_addresses: Option<Vec<String>>,
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Issuer {
+    /// Makes a key, once for a request that says which it is.
+    ///
+    /// # Errors
+    /// As [`create_key`](Self::create_key), and [`IssueError::IdempotencyMismatch`].
+    pub async fn create_key_once(
+        &self,
+        asked: &NewKey,
+        request: Option<Request<'_>>,
+        origin: &Origin,
+    ) -> Result<MadeOnce, IssueError> {
+        let account = self.owner(&asked.account).await?;
+        let now = self.clock.now();
+        let once = request.map(|request| once(&account, request, "create", now)).transpose()?;
+        let token = PlainToken::generate(&self.keys.prefix, Kind::ApiKey, &*self.random)?;
+        let key = self.checked(asked, account, &token, now)?;
+        self.keep(key, token, None, once, origin).await
+    }
+
+    /// Replaces a key by another of the same name, scopes, addresses and length of life; the old one lives on for
+    /// `overlap`, unless it ends before.
+    ///
+    /// # Errors
+    /// [`IssueError::Invalid`] for too long an overlap, [`IssueError::NotFound`], [`IssueError::Conflict`] when the
+    /// key is revoked or expired, [`IssueError::AccountDisabled`], [`IssueError::IdempotencyMismatch`], or the store's.
+    pub async fn rotate_key(
+        &self,
+        id: &str,
+        overlap: Duration,
+        request: Option<Request<'_>>,
+        origin: &Origin,
+    ) -> Result<MadeOnce, IssueError> {
+        if overlap > OVERLAP_MAX {
+            return Err(IssueError::Invalid(vec![Problem::OverlapTooLong]));
+        }
+        let old = self.store.key(id).await?;
+        let account = self.owner(&old.account_id).await?;
+        let now = self.clock.now();
+        let once = request.map(|request| once(&account, request, &old.id, now)).transpose()?;
+        let token = PlainToken::generate(&self.keys.prefix, Kind::ApiKey, &*self.random)?;
+        let life = old.created_at.until(old.expires_at).min(self.keys.max_lifetime);
+        let grantable = self.catalogue.grantable(account.scopes.as_ref());
+        let key = Key {
+            id: self.id(now)?,
+            // The account may have lost some since, and a key from elsewhere may have another prefix.
+            scopes: old.scopes.intersection(grantable),
+            prefix: self.keys.prefix.shown(Kind::ApiKey),
+            last4: token.last4().to_owned(),
+            created_at: now,
+            expires_at: now.after(life),
+            last_used_at: None,
+            revoked_at: None,
+            ..old.clone()
+        };
+        let rotated = Rotated { id: old.id, expires_at: now.after(overlap) };
+        self.keep(key, token, Some(rotated), once, origin).await
+    }
+
+    /// Changes what is named of a key that is good.
+    ///
+    /// # Errors
+    /// [`IssueError::Invalid`] with all that is wrong, [`IssueError::NotFound`], [`IssueError::Conflict`] when it is
+    /// revoked or expired, or the store's.
+    pub async fn change_key(&self, id: &str, changes: &Changes, origin: &Origin) -> Result<Key, IssueError> {
+        let key = self.store.key(id).await?;
+        let account = self.store.account(&key.account_id).await?;
+        let now = self.clock.now();
+        let patch = self.patch(changes, &account, now)?;
+        let seq = self.store.patch_key(&key.id, &patch, now, origin).await?;
+        self.tell(seq, Subject::ApiKey, &key.id, false);
+        Ok(self.store.key(&key.id).await?)
+    }
+
+    /// The key with this id if it is the account's, which otherwise does not exist for it.
+    ///
+    /// # Errors
+    /// [`IssueError::NotFound`], or the store's.
+    pub async fn key_of(&self, account: &str, id: &str) -> Result<Key, IssueError> {
+        let key = self.store.key(id).await?;
+        if key.account_id == account { Ok(key) } else { Err(IssueError::NotFound("key")) }
+    }
+
+    /// An account that may get keys.
+    pub(super) async fn owner(&self, id_or_email: &str) -> Result<Account, IssueError> {
+        let account = self.store.account(id_or_email).await?;
+        match account.status {
+            AccountStatus::Active => Ok(account),
+            AccountStatus::Disabled => Err(IssueError::AccountDisabled),
+        }
+    }
+
+    async fn keep(
+        &self,
+        key: Key,
+        token: PlainToken,
+        rotates: Option<Rotated>,
+        once: Option<Once>,
+        origin: &Origin,
+    ) -> Result<MadeOnce, IssueError> {
+        let new = store::NewKey { key: ApiKey { key, digest: token.hashed() }, rotates, once };
+        match self.store.make_key(&new, origin).await? {
+            Kept::New(seq) => {
+                if let Some(rotated) = &new.rotates {
+                    self.tell(seq, Subject::ApiKey, &rotated.id, false);
+                }
+                self.tell(seq, Subject::ApiKey, &new.key.key.id, true);
+                Ok(MadeOnce::Made(MadeKey { key: new.key.key, token }))
+            }
+            Kept::Before(id) => Ok(MadeOnce::Before(self.store.key(&id).await?)),
+            Kept::Mismatch => Err(IssueError::IdempotencyMismatch),
+        }
+    }
+
+    fn patch(&self, changes: &Changes, account: &Account, now: Timestamp) -> Result<KeyPatch, IssueError> {
+        let mut problems = Vec::new();
+        let name = changes.name.as_deref().map(|name| kept(text::name(name), &mut problems));
+        let scopes = changes.scopes.as_deref().map(|asked| kept(self.granted(asked, account), &mut problems));
+        let allowed_addresses =
+            changes.allowed_addresses.as_deref().map(|given| address::read(given, &mut problems));
+        let expires_at =
+            changes.expires_at.and_then(|at| kept(self.expiry(Expiry::At(at), now).map(Some), &mut problems));
+        if !problems.is_empty() {
+            return Err(IssueError::Invalid(problems));
+        }
+        Ok(KeyPatch { name, scopes, allowed_addresses, expires_at })
+    }
+}
+
+/// What is kept of a request. `about` tells the same body for one thing from that for another.
+fn once(account: &Account, request: Request<'_>, about: &str, now: Timestamp) -> Result<Once, IssueError> {
+    let good = (1..=REQUEST_KEY_MAX).contains(&request.key.len())
+        && request.key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if !good {
+        return Err(IssueError::Invalid(vec![Problem::RequestKey]));
+    }
+    let body = [about.as_bytes(), b"\0", request.body].concat();
+    let remembered = i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX);
+    Ok(Once {
+        account_id: account.id.clone(),
+        key: HashedToken::of(request.key.as_bytes()),
+        body: HashedToken::of(&body),
+        since: Timestamp(now.millis().saturating_sub(remembered)),
+    })
+}

@@ -1,0 +1,203 @@
+//! Logging in, and what nobody can tell from being refused.
+
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::issuer::{Pair, Visitor};
+use crate::store::{PasswordChange, Proof};
+
+pub const EMAIL: &str = "a@example.com";
+pub const PASSWORD: &str = "correct horse battery staple";
+
+pub fn plain(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(text.to_owned())
+}
+
+pub fn visitor(address: &str) -> Visitor {
+    Visitor { address: address.parse().unwrap(), browser: None, agent: "curl/8\u{202e}\n".to_owned() }
+}
+
+pub fn home() -> Visitor {
+    visitor("198.51.100.7")
+}
+
+impl Desk {
+    /// An account with a password.
+    pub async fn person(&self, email: &str) -> crate::store::Account {
+        let account = self.account(email).await;
+        self.issuer.set_password(&account.id, plain(PASSWORD), &self.origin).await.unwrap()
+    }
+
+    pub async fn login(&self, email: &str, password: &str, from: &Visitor) -> Result<Pair, IssueError> {
+        self.issuer.login(email, plain(password), from, &self.origin).await
+    }
+
+    /// What is left after a restart: the store.
+    fn restarted(mut self) -> Self {
+        self.issuer.door = Arc::new(Door::new(None));
+        self
+    }
+
+    fn runs(&self) -> u64 {
+        self.issuer.door.hasher.runs()
+    }
+}
+
+#[tokio::test]
+async fn who_knows_the_password_gets_a_session_and_its_first_tokens() {
+    let desk = desk().await;
+    let account = desk.person(EMAIL).await;
+    let pair = desk.login("A@Example.COM", PASSWORD, &home()).await.unwrap();
+    assert_eq!((&pair.account, pair.scopes.as_str()), (&account, "orders:read"));
+    let minutes = |minutes| NOW.after(Duration::from_mins(minutes));
+    assert_eq!((pair.issued_at, pair.access_expires_at), (NOW, minutes(15)));
+    let session = &pair.session;
+    assert_eq!((session.expires_at, session.ends_at), (NOW.after(30 * DAY), NOW.after(90 * DAY)));
+    assert_eq!((&*session.address, &*session.agent), ("198.51.100.7", "curl/8"));
+    assert!(is_well_formed(&Prefix::default(), Kind::RefreshToken, pair.refresh.expose()));
+    let told = desk.last_told();
+    assert_eq!((told.subject, &told.id), (Subject::Session, &session.id));
+    assert_eq!(desk.issuer.session(&session.id).await.unwrap(), *session);
+}
+
+#[tokio::test]
+async fn the_refused_are_told_the_same_after_the_same_work() {
+    let desk = desk().await;
+    desk.person(EMAIL).await;
+    desk.account("nopassword@example.com").await;
+    let disabled = desk.person("disabled@example.com").await;
+    desk.issuer.set_account_status(&disabled.id, AccountStatus::Disabled, &desk.origin).await.unwrap();
+    for (number, (email, password)) in [
+        (EMAIL, "wrong password"),
+        (EMAIL, ""),
+        ("nobody@example.com", PASSWORD),
+        ("not an address", PASSWORD),
+        ("nopassword@example.com", PASSWORD),
+        ("disabled@example.com", PASSWORD),
+        ("disabled@example.com", "wrong password"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let before = desk.runs();
+        let refused = desk.login(email, password, &visitor(&format!("192.0.2.{number}"))).await.unwrap_err();
+        assert_eq!(refused.to_string(), "email or password is wrong", "{email}");
+        assert_eq!(desk.runs(), before + 1, "{email}");
+    }
+    assert_eq!(desk.issuer.sessions(None, None, 9).await.unwrap().items, []);
+}
+
+#[tokio::test]
+async fn a_wait_is_told_the_same_for_whom_there_is_and_for_nobody() {
+    let desk = desk().await;
+    desk.person(EMAIL).await;
+    for email in [EMAIL, "nobody@example.com"] {
+        for number in 0..6 {
+            let from = visitor(&format!("192.0.2.{number}"));
+            let refused = desk.login(email, "wrong", &from).await.unwrap_err();
+            assert!(matches!(refused, IssueError::WrongLogin), "{refused}");
+        }
+        let before = desk.runs();
+        let refused = desk.login(email, PASSWORD, &visitor("192.0.2.99")).await.unwrap_err();
+        assert_eq!(refused.to_string(), "too many logins failed; try again in 1s", "{email}");
+        assert_eq!(desk.runs(), before, "a password was looked at");
+    }
+    desk.clock.advance(Duration::from_secs(1));
+    desk.login(EMAIL, PASSWORD, &visitor("192.0.2.99")).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_attacker_cannot_lock_the_owner_out_not_even_over_a_restart() {
+    let desk = desk().await;
+    desk.person(EMAIL).await;
+    desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+    let attack = async |desk: &Desk| {
+        for number in 0..20 {
+            // Refused either way.
+            let from = visitor(&format!("192.0.2.{number}"));
+            desk.login(EMAIL, "wrong", &from).await.unwrap_err();
+        }
+    };
+    attack(&desk).await;
+    desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+    let desk = desk.restarted();
+    attack(&desk).await;
+    let refused = desk.login(EMAIL, PASSWORD, &visitor("203.0.113.9")).await.unwrap_err();
+    assert!(matches!(refused, IssueError::Wait(_)), "{refused}");
+    desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_checked_nothing_counts_as_no_failure() {
+    let desk = desk().await;
+    desk.person(EMAIL).await;
+    let busy = desk.issuer.door.hasher.occupy().await;
+    // A queue of 65 per place at work, all taken; the rest is told to come back.
+    let waiting: Vec<_> = (0..65)
+        .map(|number| {
+            let (issuer, origin) = (desk.issuer.clone(), desk.origin.clone());
+            let email = format!("{number}@example.com");
+            let from = visitor(&format!("203.0.113.{number}"));
+            tokio::spawn(async move { issuer.login(&email, plain("x"), &from, &origin).await })
+        })
+        .collect();
+    while !desk.issuer.door.hasher.is_full() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..50 {
+        let refused = desk.login(EMAIL, PASSWORD, &home()).await.unwrap_err();
+        assert!(matches!(refused, IssueError::Busy), "{refused}");
+    }
+    drop(busy);
+    for waited in waiting {
+        assert!(matches!(waited.await.unwrap(), Err(IssueError::WrongLogin)));
+    }
+    desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+}
+
+/// The change comes after the look-up of the account and before the session begins.
+async fn overtaken(change: impl AsyncFnOnce(&Desk, &str)) {
+    let desk = desk().await;
+    let account = desk.person(EMAIL).await;
+    let busy = desk.issuer.door.hasher.occupy().await;
+    let (issuer, origin) = (desk.issuer.clone(), desk.origin.clone());
+    let login = tokio::spawn(async move { issuer.login(EMAIL, plain(PASSWORD), &home(), &origin).await });
+    while !desk.issuer.door.hasher.is_awaited() {
+        tokio::task::yield_now().await;
+    }
+    change(&desk, &account.id).await;
+    drop(busy);
+    let refused = login.await.unwrap().unwrap_err();
+    assert!(matches!(refused, IssueError::WrongLogin), "{refused}");
+    assert_eq!(desk.issuer.sessions(None, None, 9).await.unwrap().items, []);
+}
+
+#[tokio::test]
+async fn a_login_that_a_change_of_the_password_overtakes_begins_no_session() {
+    overtaken(async |desk, account| {
+        let change = PasswordChange {
+            account_id: account.to_owned(),
+            password: "another".to_owned(),
+            proof: Proof::Operator,
+        };
+        desk.issuer.store.set_password(&change, NOW, &desk.origin).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_login_that_disabling_overtakes_begins_no_session() {
+    overtaken(async |desk, account| {
+        desk.issuer.set_account_status(account, AccountStatus::Disabled, &desk.origin).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_the_section_identity_nobody_logs_in() {
+    let mut desk = desk().await;
+    desk.person(EMAIL).await;
+    desk.issuer.identity = None;
+    let refused = desk.login(EMAIL, PASSWORD, &home()).await.unwrap_err();
+    assert!(matches!(refused, IssueError::NoIdentity), "{refused}");
+}

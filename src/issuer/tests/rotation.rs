@@ -1,0 +1,114 @@
+//! Keys replaced, made once per request, changed.
+
+use super::*;
+use crate::issuer::{Changes, MadeOnce, Request};
+
+const EMAIL: &str = "a@example.com";
+const HOUR: Duration = Duration::from_hours(1);
+
+fn made(outcome: Result<MadeOnce, IssueError>) -> MadeKey {
+    match outcome.unwrap() {
+        MadeOnce::Made(made) => made,
+        MadeOnce::Before(key) => panic!("it was made before: {key:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_key_lives_on_for_the_overlap_beside_one_like_it() {
+    let desk = desk().await;
+    desk.account(EMAIL).await;
+    let mut new = asked("ci", &["orders:read"]);
+    new.expiry = Expiry::In(10 * DAY);
+    new.allowed_addresses = vec!["10.0.0.0/8".to_owned()];
+    let old = desk.key(&new).await.unwrap();
+    desk.clock.set_wall(NOW.after(DAY));
+    let next = made(desk.issuer.rotate_key(&old.key.id, HOUR, None, &desk.origin).await);
+    assert_ne!((&next.key.id, next.token.expose()), (&old.key.id, old.token.expose()));
+    assert_eq!((&*next.key.name, &next.key.scopes), ("ci", &old.key.scopes));
+    assert_eq!(next.key.allowed_addresses, old.key.allowed_addresses);
+    assert_eq!(next.key.expires_at, NOW.after(11 * DAY), "the same length of life, from now");
+    assert_eq!(next.key.last4, next.token.last4());
+    assert_eq!(desk.issuer.key(&old.key.id).await.unwrap().expires_at, NOW.after(DAY + HOUR));
+    let told =
+        desk.told.0.lock().unwrap().iter().rev().take(2).map(|change| change.id.clone()).collect::<Vec<_>>();
+    assert_eq!(told, [next.key.id, old.key.id.clone()]);
+    let long = desk.issuer.rotate_key(&old.key.id, 31 * DAY, None, &desk.origin).await.unwrap_err();
+    assert_eq!(long.to_string(), "the longest overlap is 30d");
+    desk.issuer.revoke_key(&old.key.id, &desk.origin).await.unwrap();
+    let dead = desk.issuer.rotate_key(&old.key.id, HOUR, None, &desk.origin).await.unwrap_err();
+    assert!(matches!(dead, IssueError::Conflict(_)), "{dead}");
+}
+
+#[tokio::test]
+async fn without_an_overlap_the_old_key_ends_at_once_and_no_key_gets_stronger() {
+    let desk = desk().await;
+    let account = desk.account(EMAIL).await;
+    let old = desk.key(&asked("ci", &["orders:read"])).await.unwrap();
+    let none = ScopesChoice::These(Vec::new());
+    desk.issuer.set_account_scopes(&account.id, &none, &desk.origin).await.unwrap();
+    let next = made(desk.issuer.rotate_key(&old.key.id, Duration::ZERO, None, &desk.origin).await);
+    assert_eq!(next.key.scopes.as_str(), "");
+    let old = desk.issuer.key(&old.key.id).await.unwrap();
+    assert_eq!(KeyStatus::of(&old, desk.clock.now()), KeyStatus::Expired);
+}
+
+#[tokio::test]
+async fn a_request_gets_one_key_however_often_it_is_sent() {
+    let desk = desk().await;
+    desk.account(EMAIL).await;
+    desk.account("b@example.com").await;
+    let new = asked("ci", &[]);
+    let send = async |new: &NewKey, key: &str, body: &str| {
+        let request = Request { key, body: body.as_bytes() };
+        desk.issuer.create_key_once(new, Some(request), &desk.origin).await
+    };
+    let first = made(send(&new, "r1", "{}").await);
+    let MadeOnce::Before(again) = send(&new, "r1", "{}").await.unwrap() else { panic!("another was made") };
+    assert_eq!(again.id, first.key.id);
+    assert!(matches!(send(&new, "r1", "{ }").await, Err(IssueError::IdempotencyMismatch)));
+    made(send(&new, "r2", "{}").await);
+    let other = NewKey { account: "b@example.com".to_owned(), ..new.clone() };
+    made(send(&other, "r1", "{}").await);
+    for bad in ["", "a\nb", "é", &"x".repeat(256)] {
+        assert!(matches!(send(&new, bad, "{}").await, Err(IssueError::Invalid(_))), "{bad:?}");
+    }
+    let rotate = async |id: &str| {
+        let request = Some(Request { key: "rotation", body: b"{}" });
+        desk.issuer.rotate_key(id, HOUR, request, &desk.origin).await
+    };
+    let next = made(rotate(&first.key.id).await);
+    let MadeOnce::Before(again) = rotate(&first.key.id).await.unwrap() else { panic!("rotated twice") };
+    assert_eq!(again.id, next.key.id);
+    assert!(matches!(rotate(&next.key.id).await, Err(IssueError::IdempotencyMismatch)));
+    desk.clock.set_wall(NOW.after(DAY));
+    made(send(&new, "r1", "{ }").await);
+}
+
+#[tokio::test]
+async fn a_key_changes_within_what_its_account_may_have() {
+    let desk = desk().await;
+    let account = desk.account(EMAIL).await;
+    let other = desk.account("b@example.com").await;
+    let key = desk.key(&asked("ci", &["orders:read"])).await.unwrap().key;
+    let change = async |changes: Changes| desk.issuer.change_key(&key.id, &changes, &desk.origin).await;
+    let renamed = change(Changes { name: Some(" cd ".to_owned()), ..Changes::default() }).await.unwrap();
+    assert_eq!((&*renamed.name, &renamed.scopes), ("cd", &key.scopes));
+    assert_eq!((desk.last_told().subject, &desk.last_told().id), (Subject::ApiKey, &key.id));
+    let wrong = Changes {
+        name: Some("a\u{202e}".to_owned()),
+        scopes: Some(vec!["orders:write".to_owned()]),
+        allowed_addresses: Some(vec!["office".to_owned()]),
+        expires_at: Some(NOW.after(366 * DAY)),
+    };
+    let IssueError::Invalid(problems) = change(wrong).await.unwrap_err() else { panic!("it was taken") };
+    let members: Vec<_> = problems.iter().map(Problem::member).collect();
+    assert_eq!(members, ["name", "scopes", "allowed_addresses", "expires_at"]);
+    let none = Changes { scopes: Some(Vec::new()), expires_at: Some(NOW.after(DAY)), ..Changes::default() };
+    let less = change(none).await.unwrap();
+    assert_eq!((less.scopes.as_str(), less.expires_at), ("", NOW.after(DAY)));
+    assert_eq!(desk.issuer.key_of(&account.id, &key.id).await.unwrap(), less);
+    let theirs = desk.issuer.key_of(&other.id, &key.id).await.unwrap_err();
+    assert!(matches!(theirs, IssueError::NotFound("key")), "{theirs}");
+    desk.clock.set_wall(NOW.after(DAY));
+    assert!(matches!(change(Changes::default()).await, Err(IssueError::Conflict(_))));
+}

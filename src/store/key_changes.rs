@@ -1,0 +1,90 @@
+//! How keys come to be otherwise than by themselves: in place of another, once per request, from elsewhere.
+
+use ipnet::IpNet;
+
+use crate::auth::scope::ScopeSet;
+use crate::auth::token::HashedToken;
+use crate::clock::Timestamp;
+
+use super::{ApiKey, Seq};
+
+/// A key to be kept, and what its making brings about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewKey {
+    /// The key.
+    pub key: ApiKey,
+    /// The one that it replaces.
+    pub rotates: Option<Rotated>,
+    /// The request that it answers.
+    pub once: Option<Once>,
+}
+
+/// A key that another replaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotated {
+    /// Its id.
+    pub id: String,
+    /// When it ends, unless it ends before.
+    pub expires_at: Timestamp,
+}
+
+/// A request that is answered once, however often it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// Who sent it.
+    pub account_id: String,
+    /// The SHA-256 of its `Idempotency-Key`.
+    pub key: HashedToken,
+    /// The SHA-256 of what it asked for.
+    pub body: HashedToken,
+    /// Notes that were made before do not count.
+    pub since: Timestamp,
+}
+
+/// What became of a key that was to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is.
+    New(Seq),
+    /// The request was answered before, with the key of this id.
+    Before(String),
+    /// The request was answered before, and asked for something else.
+    Mismatch,
+}
+
+/// A key that was made elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportedKey {
+    /// The key.
+    pub key: ApiKey,
+    /// What others of its kind look like.
+    pub form: KeyForm,
+}
+
+/// What imported keys look like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyForm {
+    /// What they begin with; may be empty.
+    pub prefix: String,
+    /// Their length in bytes; `None` = any.
+    pub length: Option<u32>,
+}
+
+/// What became of an import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Imports {
+    /// All are kept. The numbers of their changes end with this one, in the order given.
+    Kept(Seq),
+    /// None is, because the digests at these positions are known already.
+    Taken(Vec<usize>),
+}
+
+/// What is to change of a key; `None` = nothing of this.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is named for what it sets")]
+pub struct KeyPatch {
+    pub name: Option<String>,
+    pub scopes: Option<ScopeSet>,
+    pub allowed_addresses: Option<Vec<IpNet>>,
+    pub expires_at: Option<Timestamp>,
+}

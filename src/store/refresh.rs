@@ -1,0 +1,53 @@
+//! One step of a refresh token's life.
+//!
+//! ```text
+//! alive ── presented ──▶ used, its successor alive                      Refreshed::Fresh
+//! used  ── presented within the window, its successor unused ──▶ same   Refreshed::Again
+//! used  ── presented ──▶ the session ends, and every token of it        RefreshRefusal::Reused
+//! ```
+//!
+//! Of a session's tokens one at most is alive at any time.
+
+use std::time::Duration;
+
+use crate::auth::token::HashedToken;
+use crate::clock::Timestamp;
+
+use super::{Account, Seq, Session};
+
+/// A refresh token that is presented, and what is to become of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refresh {
+    /// What was presented.
+    pub presented: HashedToken,
+    /// What it is exchanged for.
+    pub successor: HashedToken,
+    /// How long the successor may wait for its use; never past the session's end.
+    pub idle: Duration,
+    /// How long after its use the token may be presented again for the same successor.
+    pub reuse_window: Duration,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refreshed {
+    /// It was exchanged.
+    Fresh(Seq, Session, Account),
+    /// It had been, just now, for this very successor; nothing changed.
+    Again(Session, Account),
+    /// It was not.
+    Refused(RefreshRefusal),
+}
+
+/// Why a refresh token is not exchanged. Who presents it is told the same for all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefreshRefusal {
+    /// Nobody knows it.
+    Unknown,
+    /// It waited too long, its session is over or its account disabled.
+    Over,
+    /// It had been used, and its session is now ended: the id, and the change.
+    Reused(String, Seq),
+}

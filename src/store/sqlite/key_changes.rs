@@ -1,0 +1,205 @@
+//! Keys in SQLite that replace others, answer a request once, come from elsewhere, or change.
+
+use sqlx::{Row, SqliteConnection};
+
+use super::connections::Connections;
+use super::keys::{entry, insert, none_is};
+use super::rows;
+use crate::auth::token::HashedToken;
+use crate::clock::Timestamp;
+use crate::store::{
+    ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, Once, Origin, Rotated, Seq, StoreError,
+};
+
+const ANSWERED: &str = "SELECT body, made FROM answered_requests \
+     WHERE account_id = $1 AND key = $2 AND created_at > $3";
+
+/// An older note of the same request counts no longer, and gives way.
+const NOTE: &str = "INSERT INTO answered_requests (account_id, key, body, made, created_at) \
+     VALUES ($1, $2, $3, $4, $5) \
+     ON CONFLICT (account_id, key) DO UPDATE SET body = $3, made = $4, created_at = $5";
+
+const EXPIRE: &str = "UPDATE api_keys SET expires_at = min(expires_at, $2) \
+     WHERE id = $1 AND revoked_at IS NULL AND expires_at > $3";
+
+const IS_THERE: &str = "SELECT count(*) FROM api_keys WHERE id = $1";
+
+const IS_KNOWN: &str = "SELECT count(*) FROM api_keys WHERE digest = $1";
+
+const IMPORTED: &str = "UPDATE api_keys SET provenance = 'imported' WHERE id = $1";
+
+const PUT_FORM: &str = "INSERT INTO key_forms (prefix, length) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+
+const FORMS: &str = "SELECT prefix, length FROM key_forms ORDER BY prefix, length";
+
+const PATCH: &str = "UPDATE api_keys SET name = coalesce($2, name), scopes = coalesce($3, scopes), \
+     allowed_addresses = coalesce($4, allowed_addresses), expires_at = coalesce($5, expires_at) \
+     WHERE id = $1 AND revoked_at IS NULL AND expires_at > $6";
+
+pub(super) async fn make(store: &Connections, new: &NewKey, origin: &Origin) -> Result<Kept, StoreError> {
+    let mut change = store.begin().await?;
+    let outcome = make_in(&mut change, new, origin).await;
+    change.end(outcome).await
+}
+
+async fn make_in(
+    conn: &mut SqliteConnection,
+    NewKey { key, rotates, once }: &NewKey,
+    origin: &Origin,
+) -> Result<Kept, StoreError> {
+    let at = key.key.created_at;
+    if let Some(once) = once {
+        if let Some(before) = answered(conn, once).await? {
+            return Ok(before);
+        }
+        note(conn, once, &key.key.id, at).await?;
+    }
+    if let Some(rotated) = rotates {
+        expire(conn, rotated, &key.key.id, at, origin).await?;
+    }
+    insert(conn, key, origin).await.map(Kept::New)
+}
+
+async fn answered(conn: &mut SqliteConnection, once: &Once) -> Result<Option<Kept>, StoreError> {
+    let row = sqlx::query(ANSWERED)
+        .bind(&once.account_id)
+        .bind(once.key.hex())
+        .bind(once.since.millis())
+        .fetch_optional(conn)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let same = row.try_get::<String, _>("body")? == once.body.hex();
+    Ok(Some(if same { Kept::Before(row.try_get("made")?) } else { Kept::Mismatch }))
+}
+
+async fn note(conn: &mut SqliteConnection, once: &Once, made: &str, at: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(NOTE)
+        .bind(&once.account_id)
+        .bind(once.key.hex())
+        .bind(once.body.hex())
+        .bind(made)
+        .bind(at.millis())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+async fn expire(
+    conn: &mut SqliteConnection,
+    Rotated { id, expires_at }: &Rotated,
+    successor: &str,
+    at: Timestamp,
+    origin: &Origin,
+) -> Result<(), StoreError> {
+    let expired =
+        sqlx::query(EXPIRE).bind(id).bind(expires_at.millis()).bind(at.millis()).execute(&mut *conn).await?;
+    if expired.rows_affected() == 0 {
+        return Err(not_good(conn, id).await?);
+    }
+    let detail = format!("successor: {successor}; expires: {expires_at} at the latest");
+    entry("api_key.rotated", id, at, origin, detail).append(conn).await?;
+    Ok(())
+}
+
+/// Why a key could not be changed.
+async fn not_good(conn: &mut SqliteConnection, id: &str) -> Result<StoreError, StoreError> {
+    Ok(match sqlx::query_scalar::<_, i64>(IS_THERE).bind(id).fetch_one(conn).await? {
+        0 => StoreError::NotFound("key"),
+        _ => StoreError::Conflict("the key is revoked or expired; make a new one"),
+    })
+}
+
+pub(super) async fn import(
+    store: &Connections,
+    keys: &[ImportedKey],
+    origin: &Origin,
+) -> Result<Imports, StoreError> {
+    let mut change = store.begin().await?;
+    let outcome = import_in(&mut change, keys, origin).await;
+    change.end(outcome).await
+}
+
+async fn import_in(
+    conn: &mut SqliteConnection,
+    keys: &[ImportedKey],
+    origin: &Origin,
+) -> Result<Imports, StoreError> {
+    let mut taken = Vec::new();
+    for (position, ImportedKey { key, .. }) in keys.iter().enumerate() {
+        if is_known(conn, key.digest).await? {
+            taken.push(position);
+        }
+    }
+    if !taken.is_empty() {
+        return Ok(Imports::Taken(taken));
+    }
+    let mut last = super::audit::latest_in(conn).await?;
+    for ImportedKey { key, form } in keys {
+        last = insert(conn, key, origin).await?;
+        sqlx::query(IMPORTED).bind(&key.key.id).execute(&mut *conn).await?;
+        let length = form.length.unwrap_or(0);
+        sqlx::query(PUT_FORM).bind(&form.prefix).bind(length).execute(&mut *conn).await?;
+    }
+    Ok(Imports::Kept(last))
+}
+
+async fn is_known(conn: &mut SqliteConnection, digest: HashedToken) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar::<_, i64>(IS_KNOWN).bind(digest.hex()).fetch_one(conn).await? > 0)
+}
+
+pub(super) async fn forms(store: &Connections) -> Result<Vec<KeyForm>, StoreError> {
+    let mut conn = store.read().await?;
+    let rows = sqlx::query(FORMS).fetch_all(&mut *conn).await?;
+    let read = |row: &sqlx::sqlite::SqliteRow| {
+        let length: u32 = row.try_get("length")?;
+        Ok(KeyForm { prefix: row.try_get("prefix")?, length: (length > 0).then_some(length) })
+    };
+    rows.iter().map(read).collect()
+}
+
+pub(super) async fn patch(
+    store: &Connections,
+    id: &str,
+    patch: &KeyPatch,
+    at: Timestamp,
+    origin: &Origin,
+) -> Result<Seq, StoreError> {
+    let mut change = store.begin().await?;
+    let outcome = patch_in(&mut change, id, patch, at, origin).await;
+    change.end(outcome).await
+}
+
+async fn patch_in(
+    conn: &mut SqliteConnection,
+    id: &str,
+    patch: &KeyPatch,
+    at: Timestamp,
+    origin: &Origin,
+) -> Result<Seq, StoreError> {
+    let patched = sqlx::query(PATCH)
+        .bind(id)
+        .bind(&patch.name)
+        .bind(patch.scopes.as_ref().map(ToString::to_string))
+        .bind(patch.allowed_addresses.as_deref().map(rows::joined))
+        .bind(patch.expires_at.map(Timestamp::millis))
+        .bind(at.millis())
+        .execute(&mut *conn)
+        .await?;
+    if patched.rows_affected() == 0 {
+        return Err(not_good(conn, id).await?);
+    }
+    entry("api_key.changed", id, at, origin, in_words(patch)).append(conn).await
+}
+
+fn in_words(patch: &KeyPatch) -> String {
+    let parts = [
+        patch.name.as_ref().map(|name| format!("name: {name}")),
+        patch.scopes.as_ref().map(|scopes| format!("scopes: {}", none_is(scopes.to_string(), "none"))),
+        patch
+            .allowed_addresses
+            .as_deref()
+            .map(|networks| format!("addresses: {}", none_is(rows::joined(networks), "any"))),
+        patch.expires_at.map(|at| format!("expires: {at}")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,134 @@
+//! Refresh tokens in SQLite: one step is one transaction.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use super::connections::Connections;
+use super::rows::{self, account_columns, session_columns};
+use super::sessions::{end_in, entry};
+use crate::clock::Timestamp;
+use crate::store::{
+    Account, AccountStatus, Ending, Origin, Refresh, RefreshRefusal, Refreshed, Session, StoreError,
+};
+
+/// The token that is presented, its successor, its session and its account.
+pub(super) const FIND: &str = concat!(
+    "SELECT t.expires_at AS t_expires_at, t.used_at AS t_used_at, t.successor AS t_successor, \
+     n.used_at IS NULL AS n_is_unused, ",
+    session_columns!(),
+    ", ",
+    account_columns!(),
+    " FROM refresh_tokens AS t \
+     JOIN sessions AS s ON s.id = t.session_id \
+     JOIN accounts AS a ON a.id = s.account_id \
+     LEFT JOIN refresh_tokens AS n ON n.digest = t.successor \
+     WHERE t.digest = $1"
+);
+
+const USE: &str = "UPDATE refresh_tokens SET used_at = $2, successor = $3 WHERE digest = $1";
+
+const INSERT: &str = "INSERT INTO refresh_tokens (digest, session_id, created_at, expires_at) \
+     VALUES ($1, $2, $3, $4)";
+
+const PROLONG: &str = "UPDATE sessions SET last_used_at = $2, expires_at = $3, dead_at = $3 WHERE id = $1";
+
+/// What is known of the token that was presented.
+struct Presented {
+    expires_at: Timestamp,
+    used_at: Option<Timestamp>,
+    successor: Option<String>,
+    successor_unused: bool,
+    session: Session,
+    account: Account,
+}
+
+impl Presented {
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            expires_at: Timestamp(row.try_get("t_expires_at")?),
+            used_at: row.try_get::<Option<i64>, _>("t_used_at")?.map(Timestamp),
+            successor: row.try_get("t_successor")?,
+            successor_unused: row.try_get("n_is_unused")?,
+            session: rows::session(row)?,
+            account: rows::account(row)?,
+        })
+    }
+
+    fn is_over(&self, at: Timestamp) -> bool {
+        self.session.ended.is_some()
+            || self.session.ends_at <= at
+            || self.account.status == AccountStatus::Disabled
+    }
+
+    /// Whether it was used just now for this very successor, which nobody has used since.
+    fn may_come_again(&self, used_at: Timestamp, step: &Refresh) -> bool {
+        step.at < used_at.after(step.reuse_window)
+            && self.successor_unused
+            && self.successor.as_deref() == Some(&*step.successor.hex())
+            && self.session.is_alive(step.at)
+    }
+}
+
+pub(super) async fn step(
+    store: &Connections,
+    step: &Refresh,
+    origin: &Origin,
+) -> Result<Refreshed, StoreError> {
+    let mut change = store.begin().await?;
+    let outcome = take(&mut change, step, origin).await;
+    change.end(outcome).await
+}
+
+async fn take(conn: &mut SqliteConnection, step: &Refresh, origin: &Origin) -> Result<Refreshed, StoreError> {
+    let row = sqlx::query(FIND).bind(step.presented.hex()).fetch_optional(&mut *conn).await?;
+    let Some(row) = row else {
+        return Ok(Refreshed::Refused(RefreshRefusal::Unknown));
+    };
+    let presented = Presented::read(&row)?;
+    if presented.is_over(step.at) {
+        return Ok(Refreshed::Refused(RefreshRefusal::Over));
+    }
+    match presented.used_at {
+        None if presented.expires_at <= step.at => Ok(Refreshed::Refused(RefreshRefusal::Over)),
+        None => exchange(conn, step, presented, origin).await,
+        Some(used_at) if presented.may_come_again(used_at, step) => {
+            Ok(Refreshed::Again(presented.session, presented.account))
+        }
+        Some(_) => {
+            let id = presented.session.id;
+            let seq = end_in(conn, &id, Ending::Reuse, step.at, origin).await?;
+            Ok(Refreshed::Refused(RefreshRefusal::Reused(id, seq)))
+        }
+    }
+}
+
+async fn exchange(
+    conn: &mut SqliteConnection,
+    step: &Refresh,
+    Presented { mut session, account, .. }: Presented,
+    origin: &Origin,
+) -> Result<Refreshed, StoreError> {
+    session.last_used_at = step.at;
+    session.expires_at = step.at.after(step.idle).min(session.ends_at);
+    sqlx::query(USE)
+        .bind(step.presented.hex())
+        .bind(step.at.millis())
+        .bind(step.successor.hex())
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query(INSERT)
+        .bind(step.successor.hex())
+        .bind(&session.id)
+        .bind(step.at.millis())
+        .bind(session.expires_at.millis())
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query(PROLONG)
+        .bind(&session.id)
+        .bind(step.at.millis())
+        .bind(session.expires_at.millis())
+        .execute(&mut *conn)
+        .await?;
+    let seq = entry("session.refreshed", &session.id, step.at, origin, String::new()).append(conn).await?;
+    Ok(Refreshed::Fresh(seq, session, account))
+}

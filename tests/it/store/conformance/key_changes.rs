@@ -1,0 +1,157 @@
+//! Keys that replace others, answer a request once, come from elsewhere, or change.
+
+use keyward::store::{
+    ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, Once, Rotated, Seq, SharedStore,
+};
+
+use super::super::sample::{at, create_account, create_key, digest, key, origin, scopes};
+use super::sessions::assert_conflict;
+use super::{Case, House, assert_not_found};
+
+pub const CASES: &[(&str, Case)] = &[
+    ("a key that replaces another ends it when told", |h| Box::pin(keys_are_rotated(h))),
+    ("a request makes one key, however often it is sent", |h| Box::pin(requests_are_answered_once(h))),
+    ("keys from elsewhere are kept all or not at all", |h| Box::pin(keys_are_imported(h))),
+    ("a key changes in what is named, while it is good", |h| Box::pin(keys_change(h))),
+];
+
+fn rotating(id: &str, account: &str, of: &str, expires: i64) -> NewKey {
+    let rotates = Some(Rotated { id: of.to_owned(), expires_at: at(expires) });
+    NewKey { key: key(id, account), rotates, once: None }
+}
+
+async fn keys_are_rotated(house: &dyn House) {
+    let store = house.open().await;
+    let account = create_account(&*store, 1).await;
+    create_key(&*store, "old", &account).await;
+    let kept = store.make_key(&rotating("new", &account, "old", 5_000), &origin()).await.unwrap();
+    assert_eq!(kept, Kept::New(Seq(4)));
+    assert_eq!(store.key("old").await.unwrap().expires_at, at(5_000));
+    assert_eq!(store.key("new").await.unwrap().expires_at, at(1_000_000));
+    let log = store.audit(Seq(2), 9).await.unwrap();
+    let told: Vec<_> = log.iter().map(|row| (&*row.action, &*row.id)).collect();
+    assert_eq!(told, [("api_key.rotated", "old"), ("api_key.created", "new")]);
+    assert!(log[0].detail.contains("successor: new"), "{log:?}");
+    // An end that comes sooner by itself stays.
+    store.make_key(&rotating("newer", &account, "old", 9_000), &origin()).await.unwrap();
+    assert_eq!(store.key("old").await.unwrap().expires_at, at(5_000));
+    store.revoke_key("new", at(3_000), &origin()).await.unwrap();
+    assert_conflict(&store.make_key(&rotating("x", &account, "new", 5_000), &origin()).await);
+    assert_not_found("key", store.make_key(&rotating("x", &account, "no", 5_000), &origin()).await);
+    assert_not_found("key", store.key("x").await);
+}
+
+fn asked(id: &str, account: &str, request: &str, body: &str) -> NewKey {
+    let once =
+        Once { account_id: account.to_owned(), key: digest(request), body: digest(body), since: at(1_000) };
+    NewKey { key: key(id, account), rotates: None, once: Some(once) }
+}
+
+async fn requests_are_answered_once(house: &dyn House) {
+    let store = house.open().await;
+    let (one, two) = (create_account(&*store, 1).await, create_account(&*store, 2).await);
+    let make = |new: NewKey| {
+        let store = store.clone();
+        async move { store.make_key(&new, &origin()).await.unwrap() }
+    };
+    assert_eq!(make(asked("a", &one, "r", "body")).await, Kept::New(Seq(3)));
+    assert_eq!(make(asked("b", &one, "r", "body")).await, Kept::Before("a".to_owned()));
+    assert_eq!(make(asked("c", &one, "r", "another")).await, Kept::Mismatch);
+    assert_eq!(store.latest().await.unwrap(), Seq(3));
+    assert_not_found("key", store.key("b").await);
+    assert_eq!(make(asked("d", &two, "r", "another")).await, Kept::New(Seq(4)));
+    assert_eq!(make(asked("e", &one, "other", "body")).await, Kept::New(Seq(5)));
+    let mut later = asked("f", &one, "r", "another");
+    later.once.as_mut().unwrap().since = at(2_000);
+    assert_eq!(make(later).await, Kept::New(Seq(6)));
+    assert_eq!(make(asked("g", &one, "r", "another")).await, Kept::Before("f".to_owned()));
+    assert_eq!(store.remove_leftovers(at(2_000), 9).await.unwrap(), 0);
+    assert_eq!(store.remove_leftovers(at(2_001), 2).await.unwrap(), 2);
+    assert_eq!(store.remove_leftovers(at(2_001), 2).await.unwrap(), 1);
+    // What is refused leaves no note behind.
+    let mut refused = asked("h", &one, "fresh", "body");
+    refused.rotates = Some(Rotated { id: "no such key".to_owned(), expires_at: at(1) });
+    assert_not_found("key", store.make_key(&refused, &origin()).await);
+    assert!(matches!(make(asked("h", &one, "fresh", "body")).await, Kept::New(_)));
+    at_once(&store, &one).await;
+}
+
+async fn at_once(store: &SharedStore, account: &str) {
+    let attempts = (0..20).map(|number| {
+        let (store, new) = (store.clone(), asked(&format!("at-once-{number}"), account, "at once", "body"));
+        tokio::spawn(async move { store.make_key(&new, &origin()).await.unwrap() })
+    });
+    let kept = futures_util::future::join_all(attempts).await;
+    let new = kept.iter().filter(|kept| matches!(kept.as_ref().unwrap(), Kept::New(_))).count();
+    assert_eq!(new, 1);
+}
+
+fn imported(id: &str, account: &str, prefix: &str, length: Option<u32>) -> ImportedKey {
+    let mut key = key(id, account);
+    key.key.prefix = prefix.to_owned();
+    ImportedKey { key, form: KeyForm { prefix: prefix.to_owned(), length } }
+}
+
+async fn keys_are_imported(house: &dyn House) {
+    let store = house.open().await;
+    let account = create_account(&*store, 1).await;
+    let import = |keys: Vec<ImportedKey>| {
+        let store = store.clone();
+        async move { store.import_keys(&keys, &origin()).await }
+    };
+    let [a, b] = [imported("a", &account, "acme_", Some(40)), imported("b", &account, "old-", None)];
+    assert_eq!(import(vec![a.clone(), b.clone()]).await.unwrap(), Imports::Kept(Seq(3)));
+    let (found, owner) = store.find_key(digest("a")).await.unwrap().key.unwrap();
+    assert_eq!((found, owner.id), (a.key.key.clone(), account.clone()));
+    let c = imported("c", &account, "acme_", Some(40));
+    let again = |id: &str, name: &str| {
+        let mut key = imported(id, &account, "x", None);
+        key.key.digest = digest(name);
+        key
+    };
+    let taken = import(vec![c.clone(), again("d", "a"), again("e", "b")]).await.unwrap();
+    assert_eq!(taken, Imports::Taken(vec![1, 2]));
+    assert_not_found("key", store.key("c").await);
+    assert_not_found("account", import(vec![c.clone(), imported("f", "nobody", "x", None)]).await);
+    assert_conflict(&import(vec![c.clone(), again("g", "c")]).await);
+    assert_not_found("key", store.key("c").await);
+    assert_eq!(store.latest().await.unwrap(), Seq(3));
+    assert_eq!(import(vec![c]).await.unwrap(), Imports::Kept(Seq(4)));
+    let forms = store.key_forms().await.unwrap();
+    let form = |prefix: &str, length| KeyForm { prefix: prefix.to_owned(), length };
+    assert_eq!(forms, [form("acme_", Some(40)), form("old-", None)]);
+}
+
+async fn keys_change(house: &dyn House) {
+    let store = house.open().await;
+    let account = create_account(&*store, 1).await;
+    create_key(&*store, "k", &account).await;
+    let before = store.key("k").await.unwrap();
+    let patch = |patch: KeyPatch, millis| {
+        let store = store.clone();
+        async move { store.patch_key("k", &patch, at(millis), &origin()).await }
+    };
+    let name = KeyPatch { name: Some("another".to_owned()), ..KeyPatch::default() };
+    assert_eq!(patch(name, 3_000).await.unwrap(), Seq(3));
+    let mut expected = before;
+    expected.name = "another".to_owned();
+    assert_eq!(store.key("k").await.unwrap(), expected);
+    let all = KeyPatch {
+        name: None,
+        scopes: Some(scopes("")),
+        allowed_addresses: Some(Vec::new()),
+        expires_at: Some(at(9_000)),
+    };
+    patch(all, 4_000).await.unwrap();
+    expected.scopes = scopes("");
+    expected.allowed_addresses = Vec::new();
+    expected.expires_at = at(9_000);
+    assert_eq!(store.find_key(digest("k")).await.unwrap().key.unwrap().0, expected);
+    let row = &store.audit(Seq(3), 9).await.unwrap()[0];
+    assert_eq!((&*row.action, row.at), ("api_key.changed", at(4_000)));
+    assert!(row.detail.contains("scopes: none; addresses: any"), "{}", row.detail);
+    assert_conflict(&patch(KeyPatch::default(), 9_000).await);
+    store.revoke_key("k", at(5_000), &origin()).await.unwrap();
+    assert_conflict(&patch(KeyPatch::default(), 6_000).await);
+    assert_not_found("key", store.patch_key("no", &KeyPatch::default(), at(1), &origin()).await);
+}
