@@ -120,7 +120,11 @@ impl Running {
     /// The making of access tokens by the configuration in force; `None` when nothing is issued.
     #[must_use]
     pub fn mint(&self) -> Option<Mint> {
-        Mint::new(self.core.authenticator.ring(), &self.core.config.load())
+        Mint::new(
+            self.core.authenticator.ring(),
+            Arc::new(random::System::default()),
+            &self.core.config.load(),
+        )
     }
 
     /// The store that this process judges by.

@@ -9,12 +9,14 @@ use std::time::Duration;
 use crate::auth::algorithm::SigningAlgorithm;
 use crate::auth::jwt::access_token::{self, Claims, FIRST_PARTY, Parties};
 use crate::auth::jwt::{self, Purpose, Ring, assertion};
+use crate::auth::random::{Random, RandomFailed};
 use crate::auth::scope::ScopeSet;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::store::{self, Handover, Origin, PrivateKey, Session, SharedStore, SigningKey, StoreError};
 
-use super::IssueError;
+use super::login::Pair;
+use super::{IssueError, fresh_id};
 
 /// How long a key is published before it signs: longer than whoever verifies keeps the key set.
 pub const PUBLISHED_BEFORE: Duration = Duration::from_secs(10 * 60);
@@ -189,7 +191,7 @@ pub enum NotMinted {
     Over,
     /// Nothing unpredictable can be had.
     #[error(transparent)]
-    Random(#[from] crate::auth::random::RandomFailed),
+    Random(#[from] RandomFailed),
 }
 
 /// An access token just made. `Debug` shows nothing of it.
@@ -208,9 +210,10 @@ impl std::fmt::Debug for Minted {
 }
 
 /// The making of access tokens, under one configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Mint {
     ring: Arc<Ring>,
+    random: Arc<dyn Random>,
     parties: Parties,
     ttl: Duration,
 }
@@ -229,16 +232,25 @@ pub struct Holder<'a> {
 impl Mint {
     /// Makes tokens with the keys of `ring`; `None` when nothing is issued.
     #[must_use]
-    pub fn new(ring: Arc<Ring>, config: &Config) -> Option<Self> {
+    pub fn new(ring: Arc<Ring>, random: Arc<dyn Random>, config: &Config) -> Option<Self> {
         let ttl = config.identity.as_ref()?.access_token_ttl;
-        Some(Self { ring, parties: config.parties()?, ttl })
+        Some(Self { ring, random, parties: config.parties()?, ttl })
     }
 
-    /// An access token with the id `id`. It ends with its session at the latest, and never after the key that signs it.
+    /// The access token beside the refresh token that a login or a refresh gave.
     ///
     /// # Errors
     /// [`NotMinted`].
-    pub fn access_token(&self, holder: Holder<'_>, id: &str, now: Timestamp) -> Result<Minted, NotMinted> {
+    pub fn beside(&self, pair: &Pair) -> Result<Minted, NotMinted> {
+        let holder = Holder { session: &pair.session, client: None, scopes: &pair.scopes };
+        self.access_token(holder, pair.issued_at)
+    }
+
+    /// An access token. It ends with its session at the latest, and never after the key that signs it.
+    ///
+    /// # Errors
+    /// [`NotMinted`].
+    pub fn access_token(&self, holder: Holder<'_>, now: Timestamp) -> Result<Minted, NotMinted> {
         let keys = self.ring.keys().ok_or(NotMinted::NoKey)?;
         let key = keys.signer(Purpose::AccessToken, now).ok_or(NotMinted::NoKey)?;
         let session = holder.session;
@@ -253,7 +265,7 @@ impl Mint {
             account: session.account_id.as_str().into(),
             session: session.id.as_str().into(),
             client: holder.client.unwrap_or(FIRST_PARTY).into(),
-            id: id.into(),
+            id: fresh_id(&*self.random, now)?.into(),
             scopes: holder.scopes.clone(),
             issued_at: now,
             expires_at,

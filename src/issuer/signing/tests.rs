@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::auth::random::System;
 use crate::config::{self, Synchronous};
 use crate::store::signing::ring;
 use crate::store::sqlite::{Open, SqliteStore};
@@ -58,9 +59,9 @@ impl Desk {
     async fn mint(&self, session: &Session) -> Result<Minted, NotMinted> {
         let known = Arc::new(Ring::default());
         known.set(ring(&self.store.signing_keys().await.unwrap()));
-        let mint = Mint::new(known, &self.config).unwrap();
+        let mint = Mint::new(known, Arc::new(System::default()), &self.config).unwrap();
         let holder = Holder { session, client: None, scopes: &ScopeSet::default() };
-        mint.access_token(holder, "token", self.clock.now())
+        mint.access_token(holder, self.clock.now())
     }
 
     async fn judge(&self, token: &str) -> Result<access_token::Verified, jwt::Flaw> {
@@ -114,7 +115,7 @@ async fn without_identity_nothing_is_signed() {
     let desk = desk("").await;
     let config = config::parse("routes: []", "test", Path::new(""), &|_| None).unwrap().config;
     assert!(Signing::new(Arc::clone(&desk.store), desk.clock.clone(), &config).is_none());
-    assert!(Mint::new(Arc::default(), &config).is_none());
+    assert!(Mint::new(Arc::default(), Arc::new(System::default()), &config).is_none());
 }
 
 #[tokio::test]

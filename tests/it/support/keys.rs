@@ -41,7 +41,7 @@ pub async fn session(gateway: &Gateway, now: Timestamp) -> Session {
     let random = System::default();
     let token = PlainToken::generate(&Prefix::default(), Kind::ApiKey, &random).unwrap();
     let session = Session {
-        id: format!("ses-{}", token.last4()),
+        id: format!("ses-{}", &token.hashed().hex()[..16]),
         account_id: gateway.account().await.to_owned(),
         created_at: now,
         last_used_at: now,
@@ -60,7 +60,7 @@ pub async fn session(gateway: &Gateway, now: Timestamp) -> Session {
 pub fn access_token(gateway: &Gateway, session: &Session, scopes: &str, now: Timestamp) -> String {
     let scopes = ScopeSet::parse(scopes).unwrap();
     let holder = Holder { session, client: None, scopes: &scopes };
-    gateway.mint().access_token(holder, "token", now).expect("a token is made").token.to_string()
+    gateway.mint().access_token(holder, now).expect("a token is made").token.to_string()
 }
 
 /// The keeping of signing keys in `store`, under the gateway's configuration.

@@ -110,6 +110,34 @@ async fn a_session_that_ends_beside_this_process_is_seen() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_logout_holds_for_every_request_that_starts_after_it() {
+    for capacity in [1, 100_000] {
+        let yaml = format!("cache: {{ capacity: {capacity}, ttl: 1h }}\n");
+        let scene = Scene::with(&yaml, Answer::ok("ok")).await;
+        let mut clients: Vec<_> = (0..4).map(|_| scene.gateway.anonymous()).collect();
+        for round in 0..100 {
+            let session = crate::support::keys::session(&scene.gateway, START).await;
+            let token = crate::support::keys::access_token(&scene.gateway, &session, "orders:read", START);
+            let credential = format!("Bearer {token}");
+            // Looked up while it ends, too: what such a look-up brings must not stay.
+            let mut racing = scene.client(&token);
+            let racing = tokio::spawn(async move { racing.get("/").await.status });
+            if round % 2 == 0 {
+                let asking = clients[0].request("GET", "/").header("Authorization", &credential);
+                assert_eq!(asking.send().await.status, 200);
+            }
+            scene.gateway.issuer().logout(&session.id, &origin()).await.unwrap();
+            for client in &mut clients {
+                let asking = client.request("GET", "/").header("Authorization", &credential);
+                asking.send().await.refused(Code::RevokedCredentials);
+            }
+            let status = racing.await.unwrap();
+            assert!(status == 200 || status == 401, "{status}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_account_that_is_disabled_or_has_fewer_scopes_is_so_for_its_tokens_at_once() {
     let scene = Scene::new().await;
