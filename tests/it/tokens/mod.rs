@@ -3,6 +3,7 @@
 mod assertions;
 mod attacks;
 mod endings;
+mod lives;
 mod rotation;
 mod verdicts;
 
