@@ -70,10 +70,14 @@ pub(super) struct From<'a> {
     pub(super) browser: Option<&'a str>,
 }
 
-/// Whether the account lately logged in from there.
+/// What of it the account lately logged in from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    Known,
+    /// This browser, from whatever address.
+    Browser,
+    /// This address, from whatever browser: what else one says there changes nothing.
+    Address,
+    /// Nothing.
     Unknown,
 }
 
@@ -88,14 +92,15 @@ pub(super) struct Attempt {
 }
 
 impl Delays {
-    /// Whether `account` lately logged in from there, as far as this process remembers.
+    /// What `account` lately logged in from, as far as this process remembers.
     pub(super) fn place(&self, account: &str, from: From<'_>) -> Place {
-        let places = self.places(account, from);
+        let browser = self.browser(account, from);
+        let address = self.address(account, from);
         let state = self.lock();
-        if places.iter().any(|place| state.places.contains_key(place)) {
-            Place::Known
-        } else {
-            Place::Unknown
+        match browser {
+            Some(browser) if state.places.contains_key(&browser) => Place::Browser,
+            _ if state.places.contains_key(&address) => Place::Address,
+            _ => Place::Unknown,
         }
     }
 
@@ -119,20 +124,29 @@ impl Delays {
     }
 
     fn cells(&self, account: &str, from: From<'_>, place: Place) -> Vec<(u64, u32)> {
-        let address = subscriber(from.address);
+        let address = self.address(account, from);
         match place {
-            Place::Known => vec![(self.hash(("known", account, address, from.browser)), FREE_OF_ACCOUNT)],
+            Place::Browser => {
+                vec![(self.browser(account, from).unwrap_or(address), FREE_OF_ACCOUNT)]
+            }
+            Place::Address => vec![(address, FREE_OF_ACCOUNT)],
             Place::Unknown => vec![
                 (self.hash(("account", account)), FREE_OF_ACCOUNT),
-                (self.hash(("address", address)), FREE_OF_ADDRESS),
+                (self.hash(("address", subscriber(from.address))), FREE_OF_ADDRESS),
             ],
         }
     }
 
     fn places(&self, account: &str, from: From<'_>) -> Vec<u64> {
-        let address = self.hash(("from address", account, from.address));
-        let browser = from.browser.map(|browser| self.hash(("from browser", account, browser)));
-        std::iter::once(address).chain(browser).collect()
+        std::iter::once(self.address(account, from)).chain(self.browser(account, from)).collect()
+    }
+
+    fn address(&self, account: &str, from: From<'_>) -> u64 {
+        self.hash(("from address", account, subscriber(from.address)))
+    }
+
+    fn browser(&self, account: &str, from: From<'_>) -> Option<u64> {
+        from.browser.map(|browser| self.hash(("from browser", account, browser)))
     }
 
     fn hash(&self, what: impl Hash) -> u64 {
@@ -295,15 +309,26 @@ mod tests {
         }
         assert!(fail(&delays, "a", from("192.0.2.2"), START) > 0);
         let elsewhere = From { browser: Some("mark"), ..from("203.0.113.99") };
-        for place in [home, laptop, elsewhere] {
+        for place in [home, elsewhere] {
             for _ in 0..6 {
                 assert_eq!(fail(&delays, "a", place, START), 0, "{}", place.address);
             }
             assert_eq!(fail(&delays, "a", place, START), 1, "its own failures count");
         }
+        assert_eq!(fail(&delays, "a", laptop, START), 1, "a browser is the same wherever it is");
         let forged = From { browser: Some("another"), ..elsewhere };
         assert!(fail(&delays, "a", forged, START) > 0);
         assert!(fail(&delays, "b", from("192.0.2.1"), START) == 0);
+    }
+
+    #[test]
+    fn a_known_address_gets_no_further_tries_by_saying_it_is_another_browser() {
+        let delays = Delays::default();
+        let home = from("198.51.100.7");
+        delays.begin("a", home, Place::Unknown, START).ok().unwrap().succeeded(START);
+        let marks: Vec<String> = (0..50).map(|number| number.to_string()).collect();
+        let tries = marks.iter().map(|mark| From { browser: Some(mark), ..home });
+        assert_eq!(tries.filter(|from| fail(&delays, "a", *from, START) == 0).count(), 6);
     }
 
     #[test]

@@ -121,8 +121,8 @@ impl Issuer {
             // After a restart only the store knows where the owner is logged in from.
             Err(wait) if place == Place::Unknown => match self.place(found, visitor).await? {
                 Place::Unknown => Err(IssueError::Wait(wait)),
-                Place::Known => {
-                    let begun = delays.begin(&name, from, Place::Known, self.clock.tick());
+                known => {
+                    let begun = delays.begin(&name, from, known, self.clock.tick());
                     begun.map_err(IssueError::Wait)
                 }
             },
@@ -136,7 +136,7 @@ impl Issuer {
         let sessions = self.store.sessions(Some(account), self.clock.now(), None, SESSIONS_SEEN).await?;
         let address = visitor.address.to_string();
         let known = sessions.items.iter().any(|session| session.address == address);
-        Ok(if known { Place::Known } else { Place::Unknown })
+        Ok(if known { Place::Address } else { Place::Unknown })
     }
 
     async fn judged(
@@ -182,7 +182,8 @@ impl Issuer {
         };
         let new = NewSession { session, refresh: refresh.hashed(), password };
         let seq = self.store.start_session(&new, origin).await?;
-        self.tell(seq, Subject::Session, &new.session.id, true);
+        // No look-up can have missed it: nobody knew its id.
+        self.tell(seq, Subject::Session, &new.session.id, false);
         self.pair(new.session, account, refresh, now)
     }
 

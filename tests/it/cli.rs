@@ -1,5 +1,7 @@
 //! The binary as an operator uses it: commands, exit codes, signals.
 
+mod identity;
+
 use std::net::SocketAddr;
 
 use keyward::auth::refusal::Code;

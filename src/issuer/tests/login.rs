@@ -128,6 +128,23 @@ async fn an_attacker_cannot_lock_the_owner_out_not_even_over_a_restart() {
 }
 
 #[tokio::test]
+async fn a_new_configuration_forgets_no_failure() {
+    let mut desk = desk().await;
+    desk.person(EMAIL).await;
+    for _ in 0..6 {
+        desk.login(EMAIL, "wrong", &home()).await.unwrap_err();
+    }
+    let yaml = "identity: { public_url: https://other.example.com, access_token_ttl: 60s }";
+    let loaded = config::parse(yaml, "test", std::path::Path::new("/"), &|_| None).unwrap();
+    desk.issuer = desk.issuer.under(&loaded.config);
+    let refused = desk.login(EMAIL, PASSWORD, &home()).await.unwrap_err();
+    assert!(matches!(refused, IssueError::Wait(_)), "{refused}");
+    desk.clock.advance(Duration::from_secs(1));
+    let pair = desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+    assert_eq!(pair.access_expires_at, pair.issued_at.after(Duration::from_mins(1)));
+}
+
+#[tokio::test]
 async fn what_checked_nothing_counts_as_no_failure() {
     let desk = desk().await;
     desk.person(EMAIL).await;

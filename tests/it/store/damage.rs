@@ -36,9 +36,9 @@ async fn a_newer_store_is_refused_naming_both_versions() {
     let place = Place::filled(1).await;
     sql(&place.path(), "PRAGMA user_version = 99").await;
     let error = refused_untouched(&place).await;
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 2, .. }), "{error}");
     assert!(
-        error.to_string().contains("schema version 99, and this Keyward knows versions up to 1"),
+        error.to_string().contains("schema version 99, and this Keyward knows versions up to 2"),
         "{error}"
     );
 }
@@ -49,10 +49,30 @@ async fn an_older_store_is_migrated_only_where_that_is_meant() {
     // KWRD, and no schema yet.
     sql(&place.path(), "PRAGMA journal_mode = WAL; PRAGMA application_id = 1264013892;").await;
     let error = place.refused(Open::Existing).await;
-    assert!(matches!(error, OpenError::Older { found: 0, needed: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::Older { found: 0, needed: 2, .. }), "{error}");
     let store = place.open().await;
-    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 0, to: 1 });
+    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 0, to: 2 });
     sample::fill(&store, 1).await;
+}
+
+#[tokio::test]
+async fn what_the_first_version_kept_is_there_after_the_migration() {
+    let place = Place::new();
+    let first = include_str!("../../../src/store/sqlite/migrations/0001_accounts_keys_audit.sql");
+    sql(&place.path(), "PRAGMA journal_mode = WAL; PRAGMA application_id = 1264013892;").await;
+    sql(&place.path(), first).await;
+    let rows = "INSERT INTO accounts VALUES ('account-001', 'a@b', 'a@b', 'active', NULL, 1000);
+        INSERT INTO api_keys VALUES ('k', 'account-001', hex(zeroblob(32)), 'k', 'kw_sk_', 'wxyz', '', '', 1, 2, NULL, NULL);
+        INSERT INTO audit_log VALUES (7, 1000, 'jane', 'test', 'account.created', 'account', 'account-001', '');
+        PRAGMA user_version = 1;";
+    sql(&place.path(), rows).await;
+    let store = place.open().await;
+    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 1, to: 2 });
+    assert_eq!(store.account("a@b").await.unwrap().id, "account-001");
+    assert_eq!(store.key("k").await.unwrap().account_id, "account-001");
+    assert_eq!(store.login("A@B").await.unwrap().unwrap().password, None);
+    assert_eq!(sample::start_session(&store, "s", "account-001").await, keyward::store::Seq(8));
+    store.verify().await.unwrap();
 }
 
 #[tokio::test]

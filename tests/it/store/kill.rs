@@ -3,6 +3,8 @@
 //! The writer is a child of this binary. It notes each acknowledged change in a file, with fsync, and the parent
 //! compares. `KEYWARD_KILL_ROUNDS=200 cargo test --test it kill:: -- --nocapture` is the long run.
 
+mod refresh;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
