@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::running::Core;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::issuer::rotation::REMEMBERED;
-use crate::store::{Answer, Origin, StoreError};
+use crate::store::{Answer, Origin, Store, StoreError};
 
 /// Between two rounds.
 const PERIOD: Duration = Duration::from_secs(600);
@@ -19,7 +19,8 @@ pub(super) async fn run(core: Arc<Core>) {
     let rounds = async {
         loop {
             tokio::time::sleep(PERIOD).await;
-            if let Err(error) = clean(&core).await {
+            let keep = core.config.load().keys.keep_dead;
+            if let Err(error) = clean(&*core.store, &core.clock, keep).await {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "what is dead could not be removed; trying again later");
             }
@@ -28,27 +29,113 @@ pub(super) async fn run(core: Arc<Core>) {
     stop.run_until_cancelled(rounds).await;
 }
 
-async fn clean(core: &Core) -> Result<(), StoreError> {
-    let keep = core.config.load().keys.keep_dead;
-    let origin = Origin { actor: "keyward".to_owned(), via: "clean-up".to_owned() };
-    let (store, origin) = (&core.store, &origin);
-    batches(core, keep, |before, now| store.remove_dead_keys(before, BATCH, now, origin)).await?;
-    batches(core, keep, |before, now| store.remove_dead_sessions(before, BATCH, now, origin)).await?;
-    batches(core, REMEMBERED, |before, _| store.remove_leftovers(before, BATCH)).await
+/// Removes all that has been dead for longer than `keep`.
+async fn clean(store: &dyn Store, clock: &Clock, keep: Duration) -> Result<(), StoreError> {
+    let origin = &Origin { actor: "keyward".to_owned(), via: "clean-up".to_owned() };
+    batches(clock, keep, |before, now| store.remove_dead_keys(before, BATCH, now, origin)).await?;
+    batches(clock, keep, |before, now| store.remove_dead_sessions(before, BATCH, now, origin)).await?;
+    batches(clock, REMEMBERED, |before, _| store.remove_leftovers(before, BATCH)).await
 }
 
 /// Removes what was dead for longer than `keep`, batch by batch.
 async fn batches<'a>(
-    core: &Core,
+    clock: &Clock,
     keep: Duration,
     remove: impl Fn(Timestamp, Timestamp) -> Answer<'a, u32>,
 ) -> Result<(), StoreError> {
     let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
     loop {
-        let now = core.clock.now();
+        let now = clock.now();
         let removed = remove(Timestamp(now.millis().saturating_sub(keep)), now).await?;
         if removed < BATCH {
             return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::scope::ScopeSet;
+    use crate::auth::token::HashedToken;
+    use crate::config::Synchronous;
+    use crate::store::sqlite::{Open, SqliteStore};
+    use crate::store::{ApiKey, Key, NewAccount, NewSession, ResetLink, Session};
+
+    const DAY: Duration = Duration::from_hours(24);
+    const START: Timestamp = Timestamp(1_793_491_200_000);
+
+    fn origin() -> Origin {
+        Origin { actor: String::new(), via: String::new() }
+    }
+
+    fn digest(name: &str) -> HashedToken {
+        HashedToken::of(name.as_bytes())
+    }
+
+    fn session(id: &str, days: u32) -> NewSession {
+        let ends = START.after(days * DAY);
+        let session = Session {
+            id: id.to_owned(),
+            account_id: "a".to_owned(),
+            created_at: START,
+            last_used_at: START,
+            expires_at: ends,
+            ends_at: ends,
+            ended: None,
+            address: String::new(),
+            agent: String::new(),
+        };
+        NewSession { session, refresh: digest(id), password: None }
+    }
+
+    fn key(id: &str, days: u32) -> ApiKey {
+        let key = Key {
+            id: id.to_owned(),
+            account_id: "a".to_owned(),
+            name: String::new(),
+            prefix: String::new(),
+            last4: String::new(),
+            scopes: ScopeSet::default(),
+            allowed_addresses: Vec::new(),
+            created_at: START,
+            expires_at: START.after(days * DAY),
+            last_used_at: None,
+            revoked_at: None,
+        };
+        ApiKey { key, digest: digest(id) }
+    }
+
+    #[tokio::test]
+    async fn what_is_dead_for_long_goes_and_all_else_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a.db");
+        let store = SqliteStore::open(&path, Synchronous::Normal, Open::Create).await.unwrap();
+        let (id, email) = ("a".to_owned(), "a@b".to_owned());
+        let account = NewAccount { id, email, scopes: None, created_at: START };
+        store.create_account(&account, &origin()).await.unwrap();
+        for (name, days) in [("long dead", 1), ("just dead", 5), ("alive", 99)] {
+            store.create_key(&key(name, days), &origin()).await.unwrap();
+            store.start_session(&session(name, days), &origin()).await.unwrap();
+        }
+        // More than one batch.
+        for number in 0..BATCH {
+            store.start_session(&session(&format!("more {number}"), 1), &origin()).await.unwrap();
+        }
+        let link = ResetLink {
+            digest: digest("link"),
+            account_id: "a".to_owned(),
+            created_at: START,
+            expires_at: START.after(DAY),
+        };
+        store.create_reset_link(&link, &origin()).await.unwrap();
+
+        clean(&store, &Clock::manual(START.after(10 * DAY)), 7 * DAY).await.unwrap();
+        for (name, stays) in [("long dead", false), ("more 7", false), ("just dead", true), ("alive", true)] {
+            assert_eq!(store.session(name).await.is_ok(), stays, "session {name}");
+        }
+        let keys = store.keys(None, None, 9).await.unwrap().items;
+        assert_eq!(keys.iter().map(|key| &*key.id).collect::<Vec<_>>(), ["alive", "just dead"]);
+        assert_eq!(store.reset_link(digest("link")).await.unwrap(), None);
     }
 }
