@@ -1,4 +1,5 @@
-//! What deciding on a request costs when its key is cached: route, credential, checksum, digest, look-up, scopes.
+//! What deciding on a request costs when its credential is cached: route, credential, form, digest, look-up, scopes; and
+//! what an access token costs that is seen for the first time, less the time of the store.
 //!
 //! `cargo bench --bench decision`
 
@@ -9,15 +10,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt as _;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method};
-use keyward::auth::catalogue::Catalogue;
+use keyward::auth::algorithm::SigningAlgorithm;
+use keyward::auth::jwt::access_token::{self, Claims, Parties};
+use keyward::auth::jwt::{self, Purpose};
 use keyward::auth::random::System;
 use keyward::auth::scope::ScopeSet;
 use keyward::auth::token::{HashedToken, Kind, PlainToken, Prefix, is_well_formed};
-use keyward::authenticator::{Authenticator, Front, Health};
+use keyward::authenticator::{Authenticator, Front, Health, Question, Rules};
 use keyward::clock::{Clock, Timestamp};
 use keyward::config::{self, Cache};
 use keyward::decision::Decision;
@@ -35,8 +38,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// Requests that are there before the clock starts, few enough for the processor's nearest cache.
 const AT_ONCE: usize = 32;
 
-/// Keys by digest, ten to an account; nothing ever changes.
-struct Fixed(HashMap<HashedToken, usize>);
+/// Keys by digest, ten to an account, and signing keys; every session is there, and nothing ever changes.
+struct Fixed(HashMap<HashedToken, usize>, Vec<SigningKey>);
 
 fn account(of: usize) -> Account {
     Account {
@@ -86,7 +89,9 @@ impl Store for Fixed {
     fn keys<'a>(&'a self, _: Option<&'a str>, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Key>> { unused() }
     fn revoke_key<'a>(&'a self, _: &'a str, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
     fn remove_dead_keys<'a>(&'a self, _: Timestamp, _: u32, _: Timestamp, _: &'a Origin) -> Answer<'a, u32> { unused() }
-    fn find_session<'a>(&'a self, _: &'a str) -> Answer<'a, FoundSession> { unused() }
+    fn find_session<'a>(&'a self, id: &'a str) -> Answer<'a, FoundSession> {
+        Box::pin(async move { Ok(FoundSession { as_of: Seq(0), session: Some((session(id), account(0))) }) })
+    }
     fn start_session<'a>(&'a self, _: &'a NewSession, _: &'a Origin) -> Answer<'a, Seq> { unused() }
     fn session<'a>(&'a self, _: &'a str) -> Answer<'a, Session> { unused() }
     fn sessions<'a>(&'a self, _: Option<&'a str>, _: Timestamp, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Session>> { unused() }
@@ -103,7 +108,7 @@ impl Store for Fixed {
     fn reset_link(&self, _: HashedToken) -> Answer<'_, Option<(ResetLink, Account)>> { unused() }
     fn secret<'a>(&'a self, _: &'static str, _: &'a PrivateKey, _: Timestamp, _: &'a Origin) -> Answer<'a, PrivateKey> { unused() }
     fn remove_leftovers(&self, _: Timestamp, _: u32) -> Answer<'_, u32> { unused() }
-    fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>> { unused() }
+    fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>> { Box::pin(async { Ok(self.1.clone()) }) }
     fn add_signing_key<'a>(&'a self, _: &'a SigningKey, _: Option<&'a Handover>, _: &'a Origin) -> Answer<'a, Seq> { unused() }
     fn remove_signing_keys<'a>(&'a self, _: Timestamp, _: Timestamp, _: &'a Origin) -> Answer<'a, u32> { unused() }
     fn audit(&self, _: Seq, _: u32) -> Answer<'_, Vec<AuditEntry>> { unused() }
@@ -118,6 +123,7 @@ fn tokens(count: usize) -> Result<Vec<String>, Box<dyn std::error::Error>> {
 
 /// Twenty routes, one of which is asked for with its scope.
 const ROUTES: &str = r#"
+identity: { public_url: "https://auth.example.com", audience: "https://api.example.com" }
 scopes: { "orders:read": { description: Read orders, default: true } }
 upstreams: [{ name: api, endpoints: [{ url: "http://127.0.0.1:9000" }] }]
 routes:
@@ -150,17 +156,17 @@ fn hits(criterion: &mut Criterion) {
     for count in [1_000_usize, 100_000, 1_000_000] {
         let Ok(tokens) = tokens(count) else { return };
         let digests = tokens.iter().map(|token| HashedToken::of(token.as_bytes()));
-        let store = Arc::new(Fixed(digests.zip(0..).collect()));
+        let store = Arc::new(Fixed(digests.zip(0..).collect(), Vec::new()));
         let (clock, terms) = (Clock::system(), terms(count));
-        let (authenticator, _tasks) = runtime
-            .block_on(async { Authenticator::start(store, clock.clone(), &terms, Catalogue::default()) });
+        let (authenticator, _tasks) =
+            runtime.block_on(async { Authenticator::start(store, clock.clone(), &terms, Rules::default()) });
         let front = authenticator.front();
         runtime.block_on(async {
             while authenticator.health() != Health::Ready {
                 tokio::task::yield_now().await;
             }
             for token in &tokens {
-                assert!(front.load(HashedToken::of(token.as_bytes())).await.is_ok());
+                assert!(front.load(Question::key(HashedToken::of(token.as_bytes()))).await.is_ok());
             }
         });
         // Presented in another order than they were cached in.
@@ -191,8 +197,121 @@ fn hits(criterion: &mut Criterion) {
 
 /// The fields of a request with this credential.
 fn presenting(token: &String) -> Option<HeaderMap> {
-    let value = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
-    Some(HeaderMap::from_iter([(AUTHORIZATION, value)]))
+    Some(headers(HeaderValue::from_str(&format!("Bearer {token}")).ok()?))
+}
+
+fn session(id: &str) -> Session {
+    Session {
+        id: id.to_owned(),
+        account_id: account(0).id,
+        created_at: Timestamp(0),
+        last_used_at: Timestamp(0),
+        expires_at: Timestamp(i64::MAX),
+        ends_at: Timestamp(i64::MAX),
+        ended: None,
+        address: String::new(),
+        agent: String::new(),
+    }
+}
+
+/// What makes access tokens, and what they are validated by.
+struct Issue {
+    key: jwt::SigningKey,
+    parties: Parties,
+    made: std::cell::Cell<u64>,
+}
+
+impl Issue {
+    fn new(algorithm: SigningAlgorithm) -> Option<Self> {
+        let parties =
+            Parties { issuer: "https://auth.example.com".into(), audience: "https://api.example.com".into() };
+        Some(Self { key: jwt::SigningKey::generate(algorithm).ok()?, parties, made: Default::default() })
+    }
+
+    fn stored(&self) -> SigningKey {
+        SigningKey {
+            id: self.key.kid().to_owned(),
+            purpose: Purpose::AccessToken,
+            algorithm: self.key.algorithm(),
+            private_key: PrivateKey::new(self.key.text()),
+            created_at: Timestamp(0),
+            signs_from: Timestamp(0),
+            retires_at: None,
+        }
+    }
+
+    /// One that was never seen before.
+    fn token(&self) -> Option<HeaderValue> {
+        self.made.set(self.made.get() + 1);
+        let claims = Claims {
+            account: account(0).id.into(),
+            session: "01890000-0000-7000-a000-000000000000".into(),
+            client: access_token::FIRST_PARTY.into(),
+            id: format!("01890000-0000-7000-b000-{:012}", self.made.get()).into(),
+            scopes: ScopeSet::parse("orders:read orders:write")?,
+            issued_at: Timestamp(0),
+            expires_at: Timestamp(253_402_300_799_000),
+        };
+        let token = access_token::mint(&self.key, &self.parties, &claims).ok()?;
+        HeaderValue::from_str(&format!("Bearer {token}")).ok()
+    }
+}
+
+fn access_tokens(criterion: &mut Criterion) {
+    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
+    else {
+        return;
+    };
+    for algorithm in SigningAlgorithm::ALL {
+        let (Some(issue), Some(decision)) = (Issue::new(algorithm), decision()) else { return };
+        let store = Arc::new(Fixed(HashMap::new(), vec![issue.stored()]));
+        let (clock, terms) = (Clock::system(), terms(100_000));
+        let rules = Rules { parties: Some(issue.parties.clone()), ..Rules::default() };
+        let (authenticator, _tasks) =
+            runtime.block_on(async { Authenticator::start(store, clock.clone(), &terms, rules) });
+        let front = authenticator.front();
+        runtime.block_on(async {
+            while authenticator.health() != Health::Ready {
+                tokio::task::yield_now().await;
+            }
+        });
+        let known = |headers: &HeaderMap| runtime.block_on(first_seen(&decision, headers, &front, &clock));
+        let mut group =
+            criterion.benchmark_group(format!("decision on an access token, {}", algorithm.as_str()));
+        let all: Vec<HeaderMap> = (0..1000).filter_map(|_| Some(headers(issue.token()?))).collect();
+        assert!(all.iter().all(known));
+        let mut order = all.iter().cycle();
+        group.bench_function("cached", |bencher| {
+            bencher.iter(|| {
+                let passes = decide(&decision, order.next()?, &front, &clock)?;
+                assert!(passes);
+                Some(passes)
+            });
+        });
+        group.bench_function("first seen, with both hand-overs between threads", |bencher| {
+            let fresh = || issue.token().map(headers).unwrap_or_default();
+            bencher.iter_batched(fresh, |headers| assert!(known(&headers)), BatchSize::SmallInput);
+        });
+        let keys = jwt::Keyring::new(issue.stored().open());
+        let token = issue.token();
+        let token =
+            token.as_ref().and_then(|value| value.to_str().ok()?.strip_prefix("Bearer ")).unwrap_or_default();
+        group.bench_function("judged and its signature verified", |bencher| {
+            bencher.iter(|| {
+                let read = access_token::read(black_box(token), &keys, &issue.parties, Timestamp(0));
+                assert!(read.and_then(|token| token.verify()).is_ok());
+            });
+        });
+    }
+}
+
+fn headers(value: HeaderValue) -> HeaderMap {
+    HeaderMap::from_iter([(AUTHORIZATION, value)])
+}
+
+async fn first_seen(decision: &Decision, headers: &HeaderMap, front: &Front, clock: &Clock) -> bool {
+    let time = (clock.tick(), clock.now());
+    decision.authenticate(0, headers, Ok(None), front, time).await.is_ok()
 }
 
 fn terms(count: usize) -> Cache {
@@ -226,6 +345,6 @@ fn parts(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
-    targets = parts, hits
+    targets = parts, hits, access_tokens
 }
 criterion_main!(benches);

@@ -23,6 +23,7 @@ fn route(host: usize, index: usize) -> Route {
         host: HostField::Fixed(HeaderValue::from_static("x")),
         allow: Vec::new(),
         forward_credential: false,
+        assertion: false,
         upgrades: Vec::new(),
         websocket_credential: WebsocketCredential::None,
     }

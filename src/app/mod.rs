@@ -6,6 +6,7 @@ mod cleaning;
 pub mod demo;
 mod running;
 pub mod signals;
+mod signing;
 mod start;
 pub mod watch;
 mod workers;

@@ -9,15 +9,16 @@ use arc_swap::ArcSwap;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Options;
 use super::watch::{self, InForce};
 use super::workers::Handle;
+use super::{Options, signing};
 use crate::auth::random;
-use crate::authenticator::{self, Authenticator, Layer, Outcome, Tasks};
+use crate::authenticator::{self, Authenticator, Layer, Outcome, Rules, Tasks};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config};
 use crate::control::{AskHealth, AskReload, Checks, Health, ReloadOutcome, Status};
 use crate::issuer::Issuer;
+use crate::issuer::signing::Mint;
 use crate::proxy::plan::Plan;
 use crate::store::{ChangeSink, SharedStore};
 use crate::telemetry::log_sink::AccessLog;
@@ -116,6 +117,16 @@ impl Running {
         self.core.issuer.load_full()
     }
 
+    /// The making of access tokens by the configuration in force; `None` when nothing is issued.
+    #[must_use]
+    pub fn mint(&self) -> Option<Mint> {
+        Mint::new(
+            self.core.authenticator.ring(),
+            Arc::new(random::System::default()),
+            &self.core.config.load(),
+        )
+    }
+
     /// The store that this process judges by.
     #[must_use]
     pub fn store(&self) -> SharedStore {
@@ -177,7 +188,7 @@ impl Core {
         let warnings = waiting_for_restart(&self.started_with, &config);
         // Each worker's part of the cache is as large as it was made.
         let capacity = self.started_with.cache.capacity;
-        self.authenticator.reload(&config::Cache { capacity, ..config.cache.clone() }, config.catalogue());
+        self.authenticator.reload(&config::Cache { capacity, ..config.cache.clone() }, Rules::of(&config));
         let plan = Arc::new(Plan::compile(config.clone()));
         let adopting = self.workers.iter().map(|worker| worker.adopt(Arc::clone(&plan)));
         futures_util::future::join_all(adopting).await;
@@ -193,12 +204,18 @@ impl Core {
         self.issuer.store(Arc::new(issuer));
         self.config.store(Arc::new(config));
         self.loaded_at.store(Arc::new(self.clock.now()));
+        self.keep_signing_keys().await;
         self.metrics.config_loaded(self.clock.now());
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
         tracing::info!("the configuration was loaded anew");
         warnings
+    }
+
+    /// Makes and replaces signing keys where that is due.
+    pub(super) async fn keep_signing_keys(&self) {
+        signing::keep_up(&self.store, &self.clock, &self.config.load_full()).await;
     }
 
     async fn reload_file(&self) -> ReloadOutcome {

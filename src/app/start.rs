@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::running::{Core, Running};
 use super::watch::InForce;
 use super::workers::{Handle, Socket};
-use super::{Options, checking, cleaning};
+use super::{Options, checking, cleaning, signing};
 use crate::auth::random::{self, RandomFailed};
-use crate::authenticator::{Authenticator, Health};
+use crate::authenticator::{Authenticator, Health, Rules};
 use crate::config::{self, Config};
 use crate::control::Control;
 use crate::control::router;
@@ -90,9 +90,10 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
         log.count_dropped(metrics.log_dropped());
     }
     let log = AccessLog::start(&config.log, metrics.log_dropped(), clock.clone())?;
-    let catalogue = config.catalogue();
+    // Before the first contact, which reads them.
+    signing::keep_up(&store, &clock, &config).await;
     let (authenticator, tasks) =
-        Authenticator::start(Arc::clone(&store), clock.clone(), &config.cache, catalogue);
+        Authenticator::start(Arc::clone(&store), clock.clone(), &config.cache, Rules::of(&config));
     let authenticator = Arc::new(authenticator);
     first_contact(&authenticator).await;
     let plan = Arc::new(Plan::compile(config.clone()));
@@ -123,6 +124,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     let running = Running::new(core, addresses, admin.local_addr()?, tasks);
     serve_control(&running, admin).await?;
     running.keep(cleaning::run(running.core()));
+    running.keep(signing::run(running.core()));
     running.keep(checking::run(file, running.core().draining.clone()));
     running.keep(running.core().watch());
     Ok(running)
@@ -196,7 +198,10 @@ fn start_workers(
         let (plan, clock, metrics, shared) = (plan.clone(), clock.clone(), metrics.clone(), shared.clone());
         let request_ids = RequestIds::new(&random::System::default())?;
         let (authenticator, log) = (Arc::clone(authenticator), log.worker());
-        let make = move || Worker::new(plan, clock, authenticator.front(), log, metrics, request_ids, shared);
+        let make = move || {
+            let validation = (authenticator.front(), authenticator.ring());
+            Worker::new(plan, clock, validation, log, metrics, request_ids, shared)
+        };
         workers.push(Handle::start(number, sockets, make)?);
     }
     Ok(workers)

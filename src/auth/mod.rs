@@ -5,6 +5,7 @@
 pub mod algorithm;
 pub mod catalogue;
 pub mod credential;
+pub mod jwt;
 pub mod principal;
 pub mod random;
 pub mod refusal;

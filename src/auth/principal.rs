@@ -12,6 +12,8 @@ use crate::clock::Timestamp;
 pub enum Method {
     /// A key issued here.
     ApiKey,
+    /// An access token issued here.
+    AccessToken,
 }
 
 impl Method {
@@ -20,6 +22,25 @@ impl Method {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ApiKey => "api_key",
+            Self::AccessToken => "access_token",
+        }
+    }
+
+    /// What people call the credential.
+    #[must_use]
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::ApiKey => "API key",
+            Self::AccessToken => "access token",
+        }
+    }
+
+    /// How to get another one.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::ApiKey => "Generate a new one.",
+            Self::AccessToken => "Refresh it, or log in again.",
         }
     }
 }

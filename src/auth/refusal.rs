@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::credential::Malformed;
+use super::principal::Method;
 use crate::clock::Timestamp;
 
 /// The stable name of a refusal: the `code` of a problem body, the `outcome` of a metric.
@@ -172,12 +173,20 @@ pub enum Refusal {
     InvalidRequest(Malformed),
     /// Unknown, or its checksum is wrong.
     InvalidCredentials,
-    /// The key was revoked.
-    Revoked,
+    /// The key, or the session of the token, was revoked.
+    Revoked {
+        /// What kind of credential it was.
+        of: Method,
+    },
     /// The account is disabled.
-    AccountDisabled,
-    /// The key has expired.
+    AccountDisabled {
+        /// What kind of credential it was.
+        of: Method,
+    },
+    /// The credential has expired.
     Expired {
+        /// What kind of credential it was.
+        of: Method,
         /// When it ended.
         at: Timestamp,
     },
@@ -236,7 +245,7 @@ impl Refusal {
             Self::MissingCredentials { .. } => Code::MissingCredentials,
             Self::InvalidRequest(_) => Code::InvalidRequest,
             Self::InvalidCredentials => Code::InvalidCredentials,
-            Self::Revoked | Self::AccountDisabled => Code::RevokedCredentials,
+            Self::Revoked { .. } | Self::AccountDisabled { .. } => Code::RevokedCredentials,
             Self::Expired { .. } => Code::ExpiredCredentials,
             Self::InsufficientScope { .. } => Code::InsufficientScope,
             Self::AddressNotAllowed => Code::AddressNotAllowed,
@@ -274,11 +283,18 @@ impl Refusal {
             Self::InvalidCredentials => {
                 "This credential is not known. Check that it was copied whole, or generate a new API key.".into()
             }
-            Self::Revoked => "This API key was revoked. Generate a new one.".into(),
-            Self::AccountDisabled => {
-                "The account of this API key is disabled. Contact the operator of this service.".into()
+            Self::Revoked { of: Method::ApiKey } => "This API key was revoked. Generate a new one.".into(),
+            Self::Revoked { of: Method::AccessToken } => {
+                "The session of this access token has ended. Log in again.".into()
             }
-            Self::Expired { at } => format!("This API key expired on {at}. Generate a new one.").into(),
+            Self::AccountDisabled { of } => format!(
+                "The account of this {} is disabled. Contact the operator of this service.",
+                of.noun()
+            )
+            .into(),
+            Self::Expired { of, at } => {
+                format!("This {} expired on {at}. {}", of.noun(), of.remedy()).into()
+            }
             Self::InsufficientScope { required } => format!(
                 "This request needs the scope {required}. Use a key that has it, or ask for it."
             )
@@ -319,8 +335,10 @@ impl Refusal {
             Self::MissingCredentials { .. } => "",
             Self::InvalidRequest(_) => r#", error="invalid_request""#,
             Self::InvalidCredentials => r#", error="invalid_token""#,
-            Self::Revoked => r#", error="invalid_token", error_description="The credential was revoked""#,
-            Self::AccountDisabled => {
+            Self::Revoked { .. } => {
+                r#", error="invalid_token", error_description="The credential was revoked""#
+            }
+            Self::AccountDisabled { .. } => {
                 r#", error="invalid_token", error_description="The account is disabled""#
             }
             Self::Expired { .. } => r#", error="invalid_token", error_description="The credential expired""#,
@@ -359,7 +377,7 @@ mod tests {
 
     #[test]
     fn every_401_has_a_challenge_and_says_when_it_expired() {
-        let expired = Refusal::Expired { at: Timestamp(1_793_491_200_000) };
+        let expired = Refusal::Expired { of: Method::ApiKey, at: Timestamp(1_793_491_200_000) };
         assert_eq!(expired.detail(), "This API key expired on 2026-11-01T00:00:00Z. Generate a new one.");
         assert!(expired.challenge().unwrap().contains("invalid_token"));
         assert_eq!(Refusal::MissingCredentials { scheme: None }.challenge().unwrap(), "");

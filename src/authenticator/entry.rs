@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::contact::Reach;
 use super::marks::{Footing, Marks};
-use crate::auth::principal::Principal;
+use super::question::Question;
+use crate::auth::jwt::access_token::Verified;
+use crate::auth::principal::{Method, Principal};
 use crate::auth::refusal::Refusal;
 use crate::auth::token::HashedToken;
 use crate::clock::{Tick, Timestamp};
@@ -16,6 +18,8 @@ use crate::clock::{Tick, Timestamp};
 pub enum Refused {
     /// There is none such.
     Unknown,
+    /// Its signature is not ours.
+    Forged,
     /// It was revoked; told before expiry.
     Revoked,
     /// Its account is disabled; told before expiry.
@@ -36,14 +40,16 @@ pub enum Denied {
     Unavailable,
 }
 
-impl From<Denied> for Refusal {
-    fn from(denied: Denied) -> Self {
-        match denied {
-            Denied::Refused(Refused::Unknown) => Self::InvalidCredentials,
-            Denied::Refused(Refused::Revoked) => Self::Revoked,
-            Denied::Refused(Refused::AccountDisabled) => Self::AccountDisabled,
-            Denied::Refused(Refused::Expired { at }) => Self::Expired { at },
-            Denied::Unavailable => Self::ValidationUnavailable,
+impl Denied {
+    /// What is told to whoever presented a credential that was proved, or was to be, by `of`.
+    #[must_use]
+    pub const fn told(self, of: Method) -> Refusal {
+        match self {
+            Self::Refused(Refused::Unknown | Refused::Forged) => Refusal::InvalidCredentials,
+            Self::Refused(Refused::Revoked) => Refusal::Revoked { of },
+            Self::Refused(Refused::AccountDisabled) => Refusal::AccountDisabled { of },
+            Self::Refused(Refused::Expired { at }) => Refusal::Expired { of, at },
+            Self::Unavailable => Refusal::ValidationUnavailable,
         }
     }
 }
@@ -52,7 +58,15 @@ impl From<Denied> for Refusal {
 pub type Verdict = Result<Arc<Valid>, Denied>;
 
 /// A validation that found a principal.
-pub type Valid = Entry<Principal>;
+pub type Valid = Entry<Vouched>;
+
+/// A principal, and by what it is asked about again.
+#[derive(Debug)]
+pub struct Vouched {
+    pub(super) principal: Principal,
+    /// The access token, its signature verified; `None` for an API key.
+    pub(super) token: Option<Arc<Verified>>,
+}
 
 /// A validation that found a reason for refusal.
 pub(super) type Denial = Entry<Refused>;
@@ -125,7 +139,8 @@ impl<T> Entry<T> {
     }
 
     /// The digest it is about.
-    pub(super) const fn digest(&self) -> &HashedToken {
+    #[must_use]
+    pub const fn digest(&self) -> &HashedToken {
         &self.digest
     }
 
@@ -156,7 +171,15 @@ impl Valid {
     /// Whom the credential speaks for.
     #[must_use]
     pub const fn principal(&self) -> &Principal {
-        &self.fact
+        &self.fact.principal
+    }
+
+    /// What is asked to have it read again: no signature is verified twice.
+    pub(super) fn question(&self) -> Question {
+        match &self.fact.token {
+            None => Question::key(self.digest),
+            Some(token) => Question::session(self.digest, Arc::clone(token)),
+        }
     }
 
     /// Claims the right to have it read again; true for one caller.
@@ -172,6 +195,11 @@ impl Valid {
 }
 
 impl Denial {
+    /// Whether it is about a text that anybody can make.
+    pub(super) const fn is_forged(&self) -> bool {
+        matches!(self.fact, Refused::Forged)
+    }
+
     /// The reason, while it holds.
     pub(super) fn refused(&self, marks: &Marks, view: &View) -> Option<Refused> {
         let fresh = matches!(self.standing(marks, view), Standing::Fresh | Standing::Ageing);
@@ -187,7 +215,7 @@ impl Denial {
     fn still_true(&self, wall: Timestamp) -> bool {
         match self.fact {
             Refused::Expired { at } => wall >= at,
-            Refused::Unknown | Refused::Revoked | Refused::AccountDisabled => true,
+            Refused::Unknown | Refused::Forged | Refused::Revoked | Refused::AccountDisabled => true,
         }
     }
 }

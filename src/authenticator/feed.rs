@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use crate::clock::Tick;
-use crate::store::{Seq, SharedStore, StoreError};
+use crate::store::{Seq, SharedStore, StoreError, Subject, signing};
 
 /// Between two reads.
 pub(super) const PERIOD: Duration = Duration::from_millis(250);
@@ -78,6 +78,10 @@ impl Feed {
                 self.shared.marks.changed(change);
                 position = position.max(change.seq);
             }
+            if changes.iter().any(|change| change.subject == Subject::SigningKey) {
+                self.read_keys().await?;
+            }
+            // Not before: keys that could not be read are read with the next try.
             self.position = Some(position);
             if changes.is_empty() {
                 return self.nothing_new(position, before).await;
@@ -104,10 +108,21 @@ impl Feed {
         self.start_over().await
     }
 
+    async fn read_keys(&self) -> Result<(), StoreError> {
+        match in_time(self.store.signing_keys()).await {
+            Ok(keys) => self.shared.take_keys(signing::ring(&keys)),
+            Err(error @ StoreError::Unavailable(_)) => return Err(error),
+            // API keys need none of them.
+            Err(error) => tracing::error!(%error, "the signing keys cannot be read; those known before stay"),
+        }
+        Ok(())
+    }
+
     /// Takes the feed's end for its beginning: whatever was validated before is validated again.
     async fn start_over(&mut self) -> Result<Tick, StoreError> {
         let before = self.shared.clock.tick();
         let latest = in_time(self.store.latest()).await?;
+        self.read_keys().await?;
         self.shared.marks.start_over(latest);
         self.position = Some(latest);
         self.quiet = 0;

@@ -12,9 +12,11 @@ use super::contact::Reach;
 use super::entry::{Denied, Loaded, Refused, Standing, Valid, Verdict, View};
 use super::loader::Ask;
 use super::lookup::{Landed, Unanswered};
+use super::question::Question;
 use super::shared::Shared;
 use super::stats::{Layer, Outcome, Tally};
 use super::table::Table;
+use crate::auth::jwt::access_token;
 use crate::auth::token::HashedToken;
 use crate::clock::{Tick, Timestamp};
 
@@ -49,11 +51,28 @@ impl Front {
         self.own(digest, view).or_else(|| self.shared_caches(digest, view))
     }
 
-    /// Asks the store about `digest`, together with whoever else asks. When it does not answer, what is held serves
-    /// if it may.
-    pub async fn load(&self, digest: HashedToken) -> Verdict {
+    /// What [`load`](Self::load) is asked about an access token that nothing is known of. All that costs no signature
+    /// check and no look-up is judged here.
+    ///
+    /// # Errors
+    /// When it cannot be one of ours, or nobody can tell for want of the keys.
+    pub fn question(&self, digest: HashedToken, token: &str, wall: Timestamp) -> Result<Question, Denied> {
+        const UNKNOWN: Denied = Denied::Refused(Refused::Unknown);
+        let parties = self.shared.parties.load();
+        let parties = parties.as_ref().ok_or(UNKNOWN)?;
+        let keys = self.shared.ring.keys().ok_or(Denied::Unavailable)?;
+        match access_token::read(token, &keys, parties, wall) {
+            Ok(token) => Ok(Question::token(digest, token)),
+            Err(_flaw) => Err(UNKNOWN),
+        }
+    }
+
+    /// Asks the store, together with whoever else asks about the same credential. When it does not answer, what is held
+    /// serves if it may.
+    pub async fn load(&self, question: Question) -> Verdict {
+        let digest = question.digest;
         for _ in 0..TRIES {
-            let Ok(loaded) = self.ask(digest).await else { break };
+            let Ok(loaded) = self.ask(question.clone()).await else { break };
             if let Some(verdict) = self.take(&loaded) {
                 return verdict;
             }
@@ -85,7 +104,7 @@ impl Front {
         let clock = &self.shared.clock;
         match self.cached(entry.digest(), clock.tick(), clock.now()) {
             Some(verdict) => verdict,
-            None => self.load(*entry.digest()).await,
+            None => self.load(entry.question()).await,
         }
     }
 
@@ -159,9 +178,9 @@ impl Front {
         }
     }
 
-    async fn ask(&self, digest: HashedToken) -> Landed {
+    async fn ask(&self, question: Question) -> Landed {
         let (reply, answer) = oneshot::channel();
-        self.asks.try_send(Ask::Load { digest, reply }).map_err(|_| Unanswered)?;
+        self.asks.try_send(Ask::Load { question, reply }).map_err(|_| Unanswered)?;
         match tokio::time::timeout(ANSWER_DEADLINE, answer).await {
             Ok(Ok(landed)) => landed,
             Ok(Err(_)) | Err(_) => Err(Unanswered),

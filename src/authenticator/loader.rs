@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::entry::{Denial, Loaded, Standing, Valid};
 use super::lookup::{Landed, Lookup, Unanswered};
+use super::question::Question;
 use super::shared::Shared;
 use super::stats::{Layer, Outcome};
 use crate::auth::token::HashedToken;
@@ -27,7 +28,7 @@ const FLIGHTS: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) enum Ask {
     /// Somebody waits.
-    Load { digest: HashedToken, reply: oneshot::Sender<Landed> },
+    Load { question: Question, reply: oneshot::Sender<Landed> },
     /// Nobody waits; the entry will end soon.
     Refresh(Arc<Valid>),
 }
@@ -63,7 +64,7 @@ impl Loader {
                     }
                 }
                 ask = self.asks.recv() => match ask {
-                    Some(Ask::Load { digest, reply }) => self.load(digest, reply),
+                    Some(Ask::Load { question, reply }) => self.load(question, reply),
                     Some(Ask::Refresh(entry)) => self.refresh(entry),
                     None => return,
                 },
@@ -71,7 +72,8 @@ impl Loader {
         }
     }
 
-    fn load(&mut self, digest: HashedToken, reply: oneshot::Sender<Landed>) {
+    fn load(&mut self, question: Question, reply: oneshot::Sender<Landed>) {
+        let digest = question.digest;
         if let Some(flight) = self.flights.get_mut(&digest) {
             self.shared.totals.add(Layer::Positive, Outcome::Joined, 1);
             flight.waiting.push(reply);
@@ -80,7 +82,7 @@ impl Loader {
             // Nobody to answer is nobody to tell.
             let _ = reply.send(Ok(loaded));
         } else if self.flights.len() < FLIGHTS {
-            self.take_off(digest, Flight { waiting: vec![reply], refreshing: None });
+            self.take_off(question, Flight { waiting: vec![reply], refreshing: None });
         } else {
             let _ = reply.send(Err(Unanswered));
         }
@@ -104,17 +106,18 @@ impl Loader {
         if let Some(flight) = self.flights.get_mut(&digest) {
             flight.refreshing = Some(entry);
         } else if self.flights.len() < FLIGHTS {
-            self.take_off(digest, Flight { waiting: Vec::new(), refreshing: Some(entry) });
+            self.take_off(entry.question(), Flight { waiting: Vec::new(), refreshing: Some(entry) });
         } else {
             entry.release_refresh();
         }
     }
 
-    fn take_off(&mut self, digest: HashedToken, flight: Flight) {
+    fn take_off(&mut self, question: Question, flight: Flight) {
+        let digest = question.digest;
         self.flights.insert(digest, flight);
         let lookup = self.lookup.clone();
         self.landing.spawn(async move {
-            let landed = AssertUnwindSafe(lookup.run(digest)).catch_unwind().await;
+            let landed = AssertUnwindSafe(lookup.run(question)).catch_unwind().await;
             (digest, landed.unwrap_or(Err(Unanswered)))
         });
     }

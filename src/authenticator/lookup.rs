@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entry::{Entry, Loaded, Refused};
-use super::marks::{About, Overtaken};
+use super::entry::{Entry, Loaded};
+use super::evidence::Evidence;
+use super::marks::Overtaken;
+use super::question::{Finds, Question};
 use super::shared::Shared;
-use crate::auth::principal::{Identity, Method, Principal};
+use crate::auth::jwt::access_token::Verified;
+use crate::auth::jwt::{Purpose, RingKey};
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
-use crate::store::{AccountStatus, Found, SharedStore, StoreError};
+use crate::store::{SharedStore, StoreError};
 
 /// How long the store may take, all tries together.
 pub(super) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(4);
@@ -36,9 +39,9 @@ impl Lookup {
         Self { store, shared }
     }
 
-    /// Finds out what `digest` stands for, and caches it.
-    pub(super) async fn run(&self, digest: HashedToken) -> Landed {
-        match tokio::time::timeout(LOOKUP_TIMEOUT, self.until_not_overtaken(digest)).await {
+    /// Finds out what a credential stands for, and caches it.
+    pub(super) async fn run(&self, question: Question) -> Landed {
+        match tokio::time::timeout(LOOKUP_TIMEOUT, self.until_not_overtaken(question)).await {
             Ok(Ok(Some(loaded))) => Ok(loaded),
             Ok(Ok(None)) => {
                 tracing::warn!(tries = TRIES, "a credential changed faster than it could be looked up");
@@ -55,9 +58,11 @@ impl Lookup {
         }
     }
 
-    async fn until_not_overtaken(&self, digest: HashedToken) -> Result<Option<Loaded>, StoreError> {
+    async fn until_not_overtaken(&self, question: Question) -> Result<Option<Loaded>, StoreError> {
+        let Question { digest, finds } = question;
+        let proved = Proved::of(finds);
         for _ in 0..TRIES {
-            if let Ok(loaded) = self.once(digest).await? {
+            if let Ok(loaded) = self.once(digest, &proved).await? {
                 self.shared.caches.load().insert(&loaded);
                 return Ok(Some(loaded));
             }
@@ -65,23 +70,27 @@ impl Lookup {
         Ok(None)
     }
 
-    async fn once(&self, digest: HashedToken) -> Result<Result<Loaded, Overtaken>, StoreError> {
+    async fn once(
+        &self,
+        digest: HashedToken,
+        proved: &Proved,
+    ) -> Result<Result<Loaded, Overtaken>, StoreError> {
         let shared = &*self.shared;
         // Before anything is read, the epoch first: what is read must not be older than they say.
         let epoch = shared.marks.epoch();
         let read_at = shared.clock.tick();
-        let found = self.store.find_key(digest).await?;
-        let attached = shared.marks.attach(epoch, found.as_of, about(&found));
+        let found = self.find(digest, proved).await?;
+        let attached = shared.marks.attach(epoch, found.as_of(), found.about());
         Ok(attached.map(|footing| {
             let terms = &shared.caches.load().terms;
-            match self.judge(&found, shared.clock.now()) {
-                Ok(principal) => {
-                    let ends = principal.expires_at;
-                    let entry = Entry::new(digest, footing, read_at, terms.ttl, (principal, ends));
-                    Loaded::Valid(Arc::new(entry))
+            match found.judge(&shared.catalogue.load(), shared.clock.now()) {
+                Ok((vouched, ends)) => {
+                    Loaded::Valid(Arc::new(Entry::new(digest, footing, read_at, terms.ttl, (vouched, ends))))
                 }
                 Err(refused) => {
-                    shared.marks.end_older(&footing);
+                    if found.is_no_longer_good(refused) {
+                        shared.marks.end_older(&footing);
+                    }
                     let fact = (refused, Timestamp(i64::MAX));
                     Loaded::Refused(Arc::new(Entry::new(digest, footing, read_at, terms.negative_ttl, fact)))
                 }
@@ -89,25 +98,23 @@ impl Lookup {
         }))
     }
 
-    fn judge(&self, found: &Found, now: Timestamp) -> Result<Principal, Refused> {
-        let (key, account) = found.key.as_ref().ok_or(Refused::Unknown)?;
-        if key.revoked_at.is_some() {
-            return Err(Refused::Revoked);
-        }
-        if account.status == AccountStatus::Disabled {
-            return Err(Refused::AccountDisabled);
-        }
-        if now >= key.expires_at {
-            return Err(Refused::Expired { at: key.expires_at });
-        }
-        let scopes = self.shared.catalogue.load().granted(account.scopes.as_ref(), &key.scopes);
-        Ok(Principal {
-            identity: Identity::new(&account.id, &key.id, None, &scopes),
-            scopes,
-            expires_at: key.expires_at,
-            method: Method::ApiKey,
-            allowed_addresses: key.allowed_addresses.clone().into(),
+    async fn find(&self, digest: HashedToken, proved: &Proved) -> Result<Evidence, StoreError> {
+        Ok(match proved {
+            Proved::Key => Evidence::Key(self.store.find_key(digest).await?),
+            Proved::Nothing => Evidence::Forged,
+            Proved::Token(token) => match self.key_of(token) {
+                None => Evidence::Forged,
+                Some(key) => {
+                    let found = self.store.find_session(&token.claims.session).await?;
+                    Evidence::Session { token: Arc::clone(token), retires_at: key.retires_at, found }
+                }
+            },
         })
+    }
+
+    /// The key that vouched for a token once, if it does so now.
+    fn key_of(&self, token: &Verified) -> Option<Arc<RingKey>> {
+        self.shared.ring.keys()?.named(Purpose::AccessToken, &token.kid).cloned()
     }
 
     fn failed(&self, error: &StoreError) {
@@ -127,9 +134,23 @@ impl Lookup {
     }
 }
 
-fn about(found: &Found) -> About<'_> {
-    match &found.key {
-        None => About::Nothing,
-        Some((key, account)) => About::ApiKey { key: &key.id, account: &account.id },
+/// What is known of a credential before the store is asked.
+enum Proved {
+    /// It has the form of an API key.
+    Key,
+    /// It is an access token of ours.
+    Token(Arc<Verified>),
+    /// It is a token, and not one of ours.
+    Nothing,
+}
+
+impl Proved {
+    /// Verifies a signature, if there is one that was not verified before.
+    fn of(finds: Finds) -> Self {
+        match finds {
+            Finds::Key => Self::Key,
+            Finds::Session(token) => Self::Token(token),
+            Finds::Token(token) => token.verify().map_or(Self::Nothing, |token| Self::Token(Arc::new(token))),
+        }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Place(u32);
 impl Place {
     /// Touched by whatever is made: what contradicts that a credential is unknown.
     const MADE: Self = Self(u32::MAX);
+    /// Touched by nothing: what no change contradicts. There are far fewer marks.
+    const NEVER: Self = Self(u32::MAX - 1);
 }
 
 /// What a validation is about, as far as changes can contradict it.
@@ -33,6 +35,10 @@ pub(super) enum About<'a> {
     Nothing,
     /// An API key and its account.
     ApiKey { key: &'a str, account: &'a str },
+    /// A session and its account.
+    Session { session: &'a str, account: &'a str },
+    /// A signature that is none, whatever the store holds.
+    Signature,
 }
 
 /// A change came between a look-up's snapshot and its end; look again.
@@ -128,6 +134,10 @@ impl Marks {
             About::ApiKey { key, account } => {
                 [self.place(Subject::ApiKey, key), self.place(Subject::Account, account)]
             }
+            About::Session { session, account } => {
+                [self.place(Subject::Session, session), self.place(Subject::Account, account)]
+            }
+            About::Signature => [Place::NEVER; 2],
         };
         let footing = Footing { as_of, epoch, places };
         let settled = epoch.is_multiple_of(2) && as_of.0 >= self.floor.load(Ordering::Acquire);

@@ -1,7 +1,7 @@
 //! Credential digest → validation, cached.
 //!
 //! ```text
-//! request → Front (a worker's own table) → shared caches → Loader (single flight) → store
+//! request → Front (a worker's own table) → shared caches → Loader (single flight: signature, store)
 //!              ↑ every hit is held against marks             ↑ what it brings must stand on the newest marks
 //! issuer, Feed → Marks (touched by what changed)
 //! ```
@@ -14,11 +14,13 @@
 mod cache;
 mod contact;
 mod entry;
+mod evidence;
 mod feed;
 mod front;
 mod loader;
 mod lookup;
 mod marks;
+mod question;
 mod shared;
 mod stats;
 mod table;
@@ -33,9 +35,12 @@ use tokio::task::JoinSet;
 pub use contact::Health;
 pub use entry::{Denied, Entry, Refused, Valid, Verdict};
 pub use front::Front;
+pub use question::Question;
 pub use stats::{Layer, Lookups, Outcome, Stats};
 
 use crate::auth::catalogue::Catalogue;
+use crate::auth::jwt::Ring;
+use crate::auth::jwt::access_token::Parties;
 use crate::clock::Clock;
 use crate::config;
 use crate::store::{Change, ChangeSink, SharedStore};
@@ -48,6 +53,23 @@ use shared::Shared;
 pub struct Authenticator {
     shared: Arc<Shared>,
     asks: mpsc::Sender<Ask>,
+}
+
+/// What credentials are held against beside the store.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Which scopes there are.
+    pub catalogue: Catalogue,
+    /// Who issues access tokens and for whom; `None` = there are none.
+    pub parties: Option<Parties>,
+}
+
+impl Rules {
+    /// What a configuration says of them.
+    #[must_use]
+    pub fn of(config: &config::Config) -> Self {
+        Self { catalogue: config.catalogue(), parties: config.parties() }
+    }
 }
 
 /// What runs on the control runtime; ends when dropped.
@@ -64,13 +86,8 @@ impl Tasks {
 
 impl Authenticator {
     /// Starts looking up and following the change feed on the current runtime.
-    pub fn start(
-        store: SharedStore,
-        clock: Clock,
-        terms: &config::Cache,
-        catalogue: Catalogue,
-    ) -> (Self, Tasks) {
-        let (authenticator, loader, feed) = Self::assemble(store, clock, terms, catalogue);
+    pub fn start(store: SharedStore, clock: Clock, terms: &config::Cache, rules: Rules) -> (Self, Tasks) {
+        let (authenticator, loader, feed) = Self::assemble(store, clock, terms, rules);
         let mut tasks = JoinSet::new();
         tasks.spawn(loader.run());
         tasks.spawn(feed.run(feed::PERIOD));
@@ -81,9 +98,9 @@ impl Authenticator {
         store: SharedStore,
         clock: Clock,
         terms: &config::Cache,
-        catalogue: Catalogue,
+        rules: Rules,
     ) -> (Self, Loader, Feed) {
-        let shared = Arc::new(Shared::new(clock, terms, catalogue));
+        let shared = Arc::new(Shared::new(clock, terms, rules));
         let (asks, asked) = mpsc::channel(loader::ASKS);
         let loader = Loader::new(asked, Arc::clone(&store), Arc::clone(&shared));
         let feed = Feed::new(store, Arc::clone(&shared));
@@ -97,8 +114,14 @@ impl Authenticator {
     }
 
     /// Takes what a reload changed; validations made under other terms or scopes are made again.
-    pub fn reload(&self, terms: &config::Cache, catalogue: Catalogue) {
-        self.shared.reload(terms, catalogue);
+    pub fn reload(&self, terms: &config::Cache, rules: Rules) {
+        self.shared.reload(terms, rules);
+    }
+
+    /// The signing keys, kept as they are in the store by following its change feed.
+    #[must_use]
+    pub fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.shared.ring)
     }
 
     /// How contact to the store stands.

@@ -1,13 +1,18 @@
 //! What workers and the control runtime both see. Nothing in it makes a hit wait.
 
-use arc_swap::ArcSwap;
+use std::sync::Arc;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
+
+use super::Rules;
 use super::cache::Caches;
 use super::contact::Contact;
 use super::entry::View;
 use super::marks::Marks;
 use super::stats::{Stats, Totals};
 use crate::auth::catalogue::Catalogue;
+use crate::auth::jwt::access_token::Parties;
+use crate::auth::jwt::{Keyring, Ring};
 use crate::clock::{Clock, Tick, Timestamp};
 use crate::config;
 
@@ -19,34 +24,52 @@ pub(super) struct Shared {
     pub(super) contact: Contact,
     pub(super) caches: ArcSwap<Caches>,
     pub(super) catalogue: ArcSwap<Catalogue>,
+    /// Who issues access tokens and for whom; `None` = nobody does.
+    pub(super) parties: ArcSwapOption<Parties>,
+    /// The keys that they are signed with.
+    pub(super) ring: Arc<Ring>,
     pub(super) totals: Totals,
 }
 
 impl Shared {
-    pub(super) fn new(clock: Clock, terms: &config::Cache, catalogue: Catalogue) -> Self {
+    pub(super) fn new(clock: Clock, terms: &config::Cache, rules: Rules) -> Self {
         Self {
             clock,
             marks: Marks::new(terms.capacity),
             contact: Contact::new(terms.stale_while_unavailable),
             caches: ArcSwap::from_pointee(Caches::new(terms)),
-            catalogue: ArcSwap::from_pointee(catalogue),
+            catalogue: ArcSwap::from_pointee(rules.catalogue),
+            parties: ArcSwapOption::from_pointee(rules.parties),
+            ring: Arc::default(),
             totals: Totals::default(),
         }
     }
 
     /// Takes what a reload changed. What was validated under other terms ends.
-    pub(super) fn reload(&self, terms: &config::Cache, catalogue: Catalogue) {
+    pub(super) fn reload(&self, terms: &config::Cache, rules: Rules) {
         let same_terms = self.caches.load().terms == *terms;
-        if same_terms && **self.catalogue.load() == catalogue {
+        let same_parties = self.parties.load().as_deref() == rules.parties.as_ref();
+        if same_terms && same_parties && **self.catalogue.load() == rules.catalogue {
             return;
         }
         if !same_terms {
             self.caches.store(Caches::new(terms).into());
             self.contact.allow(terms.stale_while_unavailable);
         }
-        self.catalogue.store(catalogue.into());
-        // Last: a look-up that reads the new epoch must read the new catalogue after it.
+        self.catalogue.store(rules.catalogue.into());
+        self.parties.store(rules.parties.map(Arc::new));
+        // Last: a look-up that reads the new epoch must read the new rules after it.
         self.marks.end_all();
+    }
+
+    /// Takes the signing keys as they are now. What a key vouched for that does so no more ends with it.
+    pub(super) fn take_keys(&self, keys: Keyring) {
+        let now = self.clock.now();
+        let shrinks = self.ring.keys().is_some_and(|before| !before.is_within(&keys, now));
+        self.ring.set(keys);
+        if shrinks {
+            self.marks.end_all();
+        }
     }
 
     /// What a request at `now` and `wall` sees. Contact is read before the marks that entries are held against.

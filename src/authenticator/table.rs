@@ -135,6 +135,7 @@ mod tests {
     use super::*;
     use crate::auth::principal::{Identity, Method, Principal};
     use crate::auth::scope::ScopeSet;
+    use crate::authenticator::entry::Vouched;
     use crate::authenticator::marks::{About, Marks};
     use crate::clock::{Tick, Timestamp};
     use crate::store::Seq;
@@ -151,7 +152,13 @@ mod tests {
             allowed_addresses: Box::default(),
         };
         let digest = HashedToken::of(&number.to_be_bytes());
-        Arc::new(Valid::new(digest, footing, Tick(0), Duration::ZERO, (principal, Timestamp(0))))
+        Arc::new(Valid::new(
+            digest,
+            footing,
+            Tick(0),
+            Duration::ZERO,
+            (Vouched { principal, token: None }, Timestamp(0)),
+        ))
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(super) async fn open_store(
 }
 
 /// Who sits at this terminal, as far as the system tells.
-fn origin() -> Origin {
+pub(super) fn origin() -> Origin {
     let name = std::env::var("LOGNAME").or_else(|_| std::env::var("USER"));
     let name = name
         .ok()

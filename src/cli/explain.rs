@@ -13,9 +13,10 @@ use http::{HeaderName, HeaderValue, Method, Request};
 use serde_json::{Value, json};
 
 use super::{Exit, Failure, Streams};
+use crate::auth::principal::Method as Proof;
 use crate::auth::refusal::{Ambiguity, Refusal};
 use crate::auth::scope::Scope;
-use crate::authenticator::{Authenticator, Front, Health, Valid};
+use crate::authenticator::{Authenticator, Front, Health, Rules, Valid};
 use crate::clock::Clock;
 use crate::config::{Auth, Config};
 use crate::decision::{Offered, Presented};
@@ -100,9 +101,8 @@ pub async fn run(explain: Explain, config: &Config, streams: &mut Streams<'_>) -
     let plan = Plan::compile(config.clone());
     let store = SqliteStore::open(&config.store.path, config.store.synchronous, Open::Existing).await?;
     let store: SharedStore = Arc::new(store);
-    let catalogue = config.catalogue();
     let (authenticator, _tasks) =
-        Authenticator::start(Arc::clone(&store), clock.clone(), &config.cache, catalogue);
+        Authenticator::start(Arc::clone(&store), clock.clone(), &config.cache, Rules::of(config));
     contact(&authenticator).await?;
     let mut story = Story::default();
     let verdict = judge(&explain, &plan, &parts, &authenticator.front(), &clock, &mut story).await;
@@ -255,9 +255,10 @@ fn presented(plan: &Plan, parts: &Parts, offered: Offered<'_>) -> String {
     match plan.decision.presented(&parts.headers, offered) {
         Ok(Presented::Nothing(None)) => "none was sent".to_owned(),
         Ok(Presented::Nothing(Some(scheme))) => format!("none was sent; the scheme {scheme} is not read"),
-        Ok(Presented::One(word)) => match plan.decision.digest(&word) {
-            Ok(_) => "one, with the form and the checksum of an API key made here".to_owned(),
-            Err(_) => "one, which by its form or checksum cannot be valid".to_owned(),
+        Ok(Presented::One(word)) => match plan.decision.verifier(&word) {
+            Some(Proof::ApiKey) => "one, with the form and the checksum of an API key made here".to_owned(),
+            Some(Proof::AccessToken) => "one, with the form of an access token".to_owned(),
+            None => "one, which by its form or checksum cannot be valid".to_owned(),
         },
         Err(_) => "it cannot be read".to_owned(),
     }

@@ -14,6 +14,7 @@ pub mod reload;
 mod render;
 pub mod serve;
 pub mod sessions;
+pub mod signing_keys;
 mod table;
 
 use std::io::{self, Write};
@@ -60,6 +61,9 @@ pub enum Command {
     /// List and end the sessions of who is logged in
     #[command(subcommand)]
     Sessions(sessions::Sessions),
+    /// List and replace the keys that tokens are signed with
+    #[command(subcommand)]
+    SigningKeys(signing_keys::SigningKeys),
     /// Make the store, or bring it to the schema of this version
     Migrate(migrate::Migrate),
     /// Have the running server load its configuration anew
@@ -121,6 +125,7 @@ pub async fn run(cli: Cli, streams: &mut Streams<'_>) -> Result<(), Failure> {
         Command::Accounts(command) => accounts::run(command, &settings()?.config, streams).await,
         Command::Keys(command) => keys::run(command, &settings()?.config, streams).await,
         Command::Sessions(command) => sessions::run(command, &settings()?.config, streams).await,
+        Command::SigningKeys(command) => signing_keys::run(command, &settings()?.config, streams).await,
         Command::Migrate(command) => migrate::run(command, &settings()?.config, streams).await,
         Command::Reload => reload::run(settings(), streams).await,
         Command::Schema => streams.print(&config::schema()),

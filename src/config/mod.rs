@@ -38,6 +38,7 @@ use ipnet::IpNet;
 use crate::auth::algorithm::SigningAlgorithm;
 use crate::auth::catalogue::Catalogue;
 use crate::auth::credential::Basic;
+use crate::auth::jwt::access_token::Parties;
 use crate::auth::refusal::Ambiguity;
 use crate::auth::scope::{Scope, ScopeSet};
 use crate::auth::token::Prefix;
@@ -96,6 +97,13 @@ impl Config {
             self.scopes.iter().map(|entry| entry.scope.clone()).collect(),
             default.map(|entry| entry.scope.clone()).collect(),
         )
+    }
+
+    /// Who issues access tokens and for whom, if anybody does.
+    #[must_use]
+    pub fn parties(&self) -> Option<Parties> {
+        let identity = self.identity.as_ref()?;
+        Some(Parties { issuer: identity.public_url.as_str().into(), audience: identity.audience.clone() })
     }
 }
 
@@ -320,6 +328,8 @@ pub struct Route {
     pub allow: Vec<Ambiguity>,
     /// Whether the upstream receives the credential itself.
     pub forward_credential: bool,
+    /// Whether the upstream receives a signed assertion of the principal.
+    pub assertion: bool,
     /// Protocols that a connection may be upgraded to, in lower case, such as `websocket`.
     pub upgrades: Vec<Box<str>>,
     /// Where else the handshake of a WebSocket may carry its credential.

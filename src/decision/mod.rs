@@ -11,11 +11,11 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Method};
 
 use crate::auth::credential::{self, Basic, Field, Form, Malformed};
-use crate::auth::principal::Principal;
+use crate::auth::principal::{Method as Proof, Principal};
 use crate::auth::refusal::{Ambiguity, Refusal};
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::{self, HashedToken, Kind, Prefix};
-use crate::authenticator::{Front, Valid};
+use crate::authenticator::{Front, Question, Valid};
 use crate::clock::{Tick, Timestamp};
 use crate::config::{Auth, Config};
 use crate::message::target::{Path, Quirks};
@@ -29,6 +29,7 @@ pub struct Decision {
     prefix: Prefix,
     basic: Basic,
     headers: Vec<HeaderName>,
+    issues_tokens: bool,
 }
 
 #[derive(Debug)]
@@ -64,6 +65,7 @@ impl Decision {
             prefix: config.keys.prefix.clone(),
             basic: config.credentials.basic,
             headers: config.credentials.headers.clone(),
+            issues_tokens: config.identity.is_some(),
         }
     }
 
@@ -140,25 +142,33 @@ impl Decision {
         front: &Front,
         (now, wall): (Tick, Timestamp),
     ) -> Result<Arc<Valid>, Refusal> {
-        let digest = self.digest(word)?;
+        let of = self.verifier(word).ok_or(Refusal::InvalidCredentials)?;
+        let digest = HashedToken::of(word.as_bytes());
         let verdict = match front.cached(&digest, now, wall) {
             Some(verdict) => verdict,
-            None => Box::pin(front.load(digest)).await,
+            None => {
+                let question = match of {
+                    Proof::ApiKey => Ok(Question::key(digest)),
+                    Proof::AccessToken => front.question(digest, word, wall),
+                };
+                match question {
+                    Ok(question) => Box::pin(front.load(question)).await,
+                    Err(denied) => Err(denied),
+                }
+            }
         };
-        verdict.map_err(Refusal::from)
+        verdict.map_err(|denied| denied.told(of))
     }
 
-    /// What is looked up for a credential. Junk is refused here, before any look-up.
-    ///
-    /// # Errors
-    /// When its form alone says that it cannot be valid.
-    pub fn digest(&self, word: &str) -> Result<HashedToken, Refusal> {
+    /// As what a credential is to be looked up; `None` when its form alone says that it cannot be valid: junk costs no
+    /// look-up.
+    #[must_use]
+    pub fn verifier(&self, word: &str) -> Option<Proof> {
         match credential::form(word, &self.prefix) {
-            Form::Ours if token::is_well_formed(&self.prefix, Kind::ApiKey, word) => {
-                Ok(HashedToken::of(word.as_bytes()))
-            }
+            Form::Ours => token::is_well_formed(&self.prefix, Kind::ApiKey, word).then_some(Proof::ApiKey),
+            Form::Jwt => Some(Proof::AccessToken).filter(|_| self.issues_tokens),
             // No verifier of foreign credentials is configured, so none can be valid.
-            Form::Ours | Form::Jwt | Form::Opaque => Err(Refusal::InvalidCredentials),
+            Form::Opaque => None,
         }
     }
 

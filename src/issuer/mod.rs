@@ -15,6 +15,7 @@ pub mod passwords;
 pub mod reset;
 pub mod rotation;
 pub mod sessions;
+pub mod signing;
 mod text;
 pub mod view;
 
@@ -96,10 +97,7 @@ impl Issuer {
 
     /// A fresh UUIDv7 of the moment `now`.
     fn id(&self, now: Timestamp) -> Result<String, RandomFailed> {
-        let mut random = [0; 10];
-        self.random.fill(&mut random)?;
-        let millis = u64::try_from(now.millis()).unwrap_or_default();
-        Ok(Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string())
+        fresh_id(&*self.random, now)
     }
 
     /// Reads scopes that must all be in the catalogue.
@@ -111,6 +109,14 @@ impl Issuer {
     fn tell(&self, seq: Seq, subject: Subject, id: &str, created: bool) {
         self.changes.changed(&Change { seq, subject, id: id.to_owned(), created });
     }
+}
+
+/// A fresh UUIDv7 of the moment `now`.
+fn fresh_id(random: &dyn Random, now: Timestamp) -> Result<String, RandomFailed> {
+    let mut bytes = [0; 10];
+    random.fill(&mut bytes)?;
+    let millis = u64::try_from(now.millis()).unwrap_or_default();
+    Ok(Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid().to_string())
 }
 
 #[cfg(test)]

@@ -23,6 +23,9 @@ use crate::web::forwarded::Arrival;
 use crate::web::request_id::{self, RequestId};
 use crate::web::traceparent;
 
+/// The field of an assertion; no configuration renames it, for its name is part of what backends check.
+static ASSERTION: HeaderName = HeaderName::from_static("x-auth-assertion");
+
 /// One request, ready to be written to whichever endpoint is chosen.
 pub struct Forward<'a> {
     pub parts: &'a Parts,
@@ -30,6 +33,8 @@ pub struct Forward<'a> {
     pub framing: Framing,
     /// The protocol that HTTP is to be left for.
     pub upgrade: Option<&'a Upgrade<'a>>,
+    /// What its upstream is told of the principal, signed.
+    pub assertion: Option<&'a str>,
     plan: &'a Plan,
     admission: &'a Admission<'a>,
     principal: Option<&'a Principal>,
@@ -57,6 +62,7 @@ impl<'a> Forward<'a> {
             route: plan.route(route).ok_or(Refusal::NoRoute)?,
             framing: admission.framing,
             upgrade: None,
+            assertion: None,
             plan,
             admission,
             principal: caller.map(Valid::principal),
@@ -194,6 +200,9 @@ impl<'a> Forward<'a> {
             field(&names.scopes, identity.scopes());
         }
         field(&names.method, principal.method.as_str());
+        if let Some(assertion) = self.assertion {
+            field(&ASSERTION, assertion);
+        }
     }
 }
 

@@ -93,6 +93,8 @@ async fn try_handle(
     if let Some(entry) = &ticket.entry {
         plan.decision.authorize(route, entry.principal(), ticket.client)?;
     }
+    let now = ticket.arrived().1;
+    let assertion = state.assertions.of(plan, route, ticket.entry.as_ref(), &worker.ring, now)?;
     ticket.allowed();
     if let Some(upgrade) = &upgrade {
         ticket.may_become_tunnel(upgrade::kind(upgrade))?;
@@ -110,6 +112,7 @@ async fn try_handle(
     let caller = ticket.entry.as_deref();
     let mut forward = Forward::new(plan, route, parts, &admission, caller, arrival, &ticket.request_id)?;
     forward.upgrade = upgrade.as_deref();
+    forward.assertion = assertion.as_deref();
     send(state, &forward, body, ticket).await
 }
 

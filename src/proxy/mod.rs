@@ -1,6 +1,7 @@
 //! The data plane: a request is accepted, judged, forwarded and answered on one worker, with no hand-off and no shared
 //! lock. [`gateway`] is the pipeline on one screen.
 
+mod assertions;
 pub mod body;
 pub mod forward;
 pub mod gateway;

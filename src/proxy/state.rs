@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::assertions::Assertions;
 use super::plan::Plan;
 use super::upstream::Upstream;
 use crate::server::deadline::Deadlines;
@@ -16,6 +17,8 @@ pub struct State {
     pub plan: Arc<Plan>,
     /// In the order of the configuration.
     pub upstreams: Vec<Rc<Upstream>>,
+    /// What was signed for them.
+    pub assertions: Assertions,
     /// This worker's counters.
     pub metrics: WorkerMetrics,
 }
@@ -35,7 +38,7 @@ impl State {
         let routes: Vec<_> = config.routes.iter().map(|route| Arc::clone(&route.name)).collect();
         let names: Vec<_> = config.upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect();
         let metrics = WorkerMetrics::new(metrics, &routes, &names);
-        Rc::new(Self { upstreams, metrics, plan })
+        Rc::new(Self { upstreams, assertions: Assertions::default(), metrics, plan })
     }
 
     /// The name of a route.

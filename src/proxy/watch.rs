@@ -139,7 +139,7 @@ impl Watched {
                 state.plan.decision.authorize(*route, entry.principal(), *client).map(|()| entry)
             }
             Err(Denied::Unavailable) if self.may_be_doubted() => Ok(known),
-            Err(denied) => Err(Refusal::from(denied)),
+            Err(denied) => Err(denied.told(self.admitted.entry.principal().method)),
         };
         self.asking.set(false);
         match verdict {

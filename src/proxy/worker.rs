@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::plan::Plan;
 use super::state::State;
 use super::watch::Watches;
+use crate::auth::jwt::Ring;
 use crate::authenticator::Front;
 use crate::clock::Clock;
 use crate::server::conn::Drain;
@@ -80,6 +81,8 @@ pub struct Worker {
     pub drain: Rc<Drain>,
     /// Its side of the validation cache.
     pub front: Front,
+    /// The keys that assertions are signed with.
+    pub ring: Arc<Ring>,
     /// Its access log.
     pub log: WorkerLog,
     /// Its request ids.
@@ -107,7 +110,7 @@ impl Worker {
     pub fn new(
         plan: Arc<Plan>,
         clock: Clock,
-        front: Front,
+        (front, ring): (Front, Arc<Ring>),
         log: WorkerLog,
         metrics: Arc<Metrics>,
         request_ids: RequestIds,
@@ -120,6 +123,7 @@ impl Worker {
             deadlines,
             drain: Rc::default(),
             front,
+            ring,
             log,
             request_ids,
             shared,
@@ -151,6 +155,7 @@ impl Worker {
         self.log.flush();
         let state = self.state();
         state.metrics.flush();
+        state.assertions.sweep(self.clock.now());
         for upstream in &state.upstreams {
             upstream.sweep(state.plan.config.timeouts.upstream_idle);
         }

@@ -20,6 +20,7 @@ fn route(name: &str, hosts: &[&str], path: PathPattern, methods: &[&str]) -> Rou
         host: HostField::Fixed(HeaderValue::from_static("x")),
         allow: Vec::new(),
         forward_credential: false,
+        assertion: false,
         upgrades: Vec::new(),
         websocket_credential: WebsocketCredential::None,
     }

@@ -5,6 +5,8 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::auth::algorithm::SigningAlgorithm;
+pub use crate::auth::jwt::Purpose;
+use crate::auth::jwt::{self, Keyring, RingKey, Unusable};
 use crate::clock::Timestamp;
 
 /// A key that tokens are signed with.
@@ -24,29 +26,6 @@ pub struct SigningKey {
     pub signs_from: Timestamp,
     /// When what it signed is no longer believed, and it no longer published; `None` while no other takes over.
     pub retires_at: Option<Timestamp>,
-}
-
-/// What a signing key signs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Purpose {
-    /// Access tokens.
-    AccessToken,
-    /// Assertions of a principal to an upstream.
-    Assertion,
-}
-
-impl Purpose {
-    /// Every purpose there is.
-    pub const ALL: [Self; 2] = [Self::AccessToken, Self::Assertion];
-
-    /// The store name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AccessToken => "access_token",
-            Self::Assertion => "assertion",
-        }
-    }
 }
 
 /// The secret half of a signing key: PKCS#8 as text. `Debug` shows nothing of it.
@@ -80,4 +59,30 @@ pub struct Handover {
     pub from: String,
     /// When that one retires.
     pub retires_at: Timestamp,
+}
+
+impl SigningKey {
+    /// The key, ready to sign and verify.
+    ///
+    /// # Errors
+    /// When what is kept is damaged.
+    pub fn open(&self) -> Result<RingKey, Unusable> {
+        let key = jwt::SigningKey::from_text(self.algorithm, self.private_key.expose())?;
+        if key.kid() != self.id {
+            return Err(Unusable);
+        }
+        Ok(RingKey { key, purpose: self.purpose, signs_from: self.signs_from, retires_at: self.retires_at })
+    }
+}
+
+/// Those of `keys` that can be used. One that cannot spoils none of the others.
+#[must_use]
+pub fn ring(keys: &[SigningKey]) -> Keyring {
+    Keyring::new(keys.iter().filter_map(|key| match key.open() {
+        Ok(opened) => Some(opened),
+        Err(error) => {
+            tracing::error!(kid = key.id, %error, "a signing key in the store is damaged; what it signed is refused");
+            None
+        }
+    }))
 }

@@ -23,4 +23,5 @@ mod proxy;
 mod readme;
 mod store;
 mod support;
+mod tokens;
 mod upstream_http2;

@@ -13,6 +13,7 @@ import time
 import traceback
 from pathlib import Path
 
+import assertions
 import forwarding
 import grpc_calls
 import refusals
@@ -34,8 +35,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="keyward-real-") as folder, Services(folder) as services:
         # nginx starts as root and serves as another user on some machines.
         Path(folder).chmod(0o755)
-        services.start_backends()
         gateway = None if options.direct else Gateway(services, options.keyward)
+        services.start_backends(gateway.base if gateway else "")
         suite = Suite(services, gateway, options.only)
         try:
             if gateway:
@@ -45,6 +46,7 @@ def main():
             forwarding.checks(suite)
             tunnels.checks(suite)
             grpc_calls.checks(suite)
+            assertions.checks(suite)
             refusals.checks(suite)
         except Exception:
             traceback.print_exc()

@@ -55,6 +55,7 @@ class Services:
         self.direct = {}  # first path segment → base URL of its backend
         self.http2 = set()  # those that speak HTTP/2
         self.grpc_port = 0
+        self.jwks = self.folder / "jwks.json"
 
     def __enter__(self):
         return self
@@ -104,12 +105,14 @@ class Services:
         assert port.isdigit(), f"{name} did not start: {self.log(name)}"
         self.direct[name] = f"http://127.0.0.1:{port}"
 
-    def start_backends(self):
+    def start_backends(self, issuer):
         self.start_nginx()
         self.start_backend("py", [sys.executable, HERE / "backends/backend.py"])
         self.start_backend("node", [tool("node"), HERE / "backends/backend.js"])
         self.start_backend("wspy", [sys.executable, HERE / "backends/websocket_server.py"])
         self.start_backend("wsjs", [tool("node"), HERE / "backends/websocket_server.js"])
+        checking = [sys.executable, HERE / "backends/assertion.py", self.jwks, issuer, "asserted"]
+        self.start_backend("asserted", checking)
         self.start_grpc()
 
     def start_grpc(self, port=0):
@@ -257,6 +260,7 @@ listeners:
     address: 127.0.0.1:@port@
 admin: { address: "127.0.0.1:@admin@" }
 store: { sqlite: { path: data/keyward.db } }
+identity: { public_url: "http://127.0.0.1:@port@" }
 scopes:
   "files:read": { description: Read the files, default: true }
 upstreams:
@@ -273,6 +277,14 @@ routes:
   - name: py
     match: { path_prefix: /py }
     upstream: py
+  - name: asserted
+    match: { path_prefix: /asserted }
+    upstream: asserted
+    assertion: true
+  - name: py_asserted
+    match: { path_prefix: /py/asserted }
+    upstream: py
+    assertion: true
   - name: node
     match: { path_prefix: /node }
     upstream: node

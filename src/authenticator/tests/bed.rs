@@ -9,10 +9,11 @@ use tokio::task::JoinHandle;
 
 use super::store::{Mode, Script};
 use crate::auth::catalogue::Catalogue;
+use crate::auth::jwt::access_token::Parties;
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::authenticator::feed::Feed;
-use crate::authenticator::{Authenticator, Denied, Front, Layer, Outcome, Refused, Verdict};
+use crate::authenticator::{Authenticator, Denied, Front, Layer, Outcome, Question, Refused, Rules, Verdict};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Cache;
 use crate::store::{Change, ChangeSink};
@@ -33,9 +34,18 @@ pub fn terms() -> Cache {
     }
 }
 
-pub fn catalogue(default: &str) -> Catalogue {
+fn catalogue(default: &str) -> Catalogue {
     let set = |scopes| ScopeSet::parse(scopes).unwrap();
     Catalogue::new(set("orders:read orders:write"), set(default))
+}
+
+pub fn parties() -> Parties {
+    Parties { issuer: "https://auth.test".into(), audience: "https://api.test".into() }
+}
+
+/// With `default` scopes for accounts that were given none.
+pub fn rules(default: &str) -> Rules {
+    Rules { catalogue: catalogue(default), parties: Some(parties()) }
 }
 
 pub fn digest(token: &str) -> HashedToken {
@@ -78,7 +88,7 @@ impl Bed {
         let clock = Clock::manual(START);
         let shared: Arc<Script> = Arc::clone(&store);
         let (authenticator, loader, feed) =
-            Authenticator::assemble(shared, clock.clone(), terms, catalogue("orders:read"));
+            Authenticator::assemble(shared, clock.clone(), terms, rules("orders:read"));
         let front = Rc::new(authenticator.front());
         let authenticator = Arc::new(authenticator);
         Self { store, clock, authenticator, feed, front, _loader: tokio::spawn(loader.run()) }
@@ -132,7 +142,7 @@ impl Bed {
 pub async fn judge(front: &Front, clock: &Clock, token: &str) -> Verdict {
     match front.cached(&digest(token), clock.tick(), clock.now()) {
         Some(verdict) => verdict,
-        None => front.load(digest(token)).await,
+        None => front.load(Question::key(digest(token))).await,
     }
 }
 

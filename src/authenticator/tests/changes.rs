@@ -1,8 +1,8 @@
 //! A change holds for every request that starts after its answer.
 
-use super::bed::{Bed, NEVER, catalogue, digest, good, refused, terms};
+use super::bed::{Bed, NEVER, digest, good, refused, rules, terms};
 use crate::authenticator::feed::{PAGE, PAGES, QUIET};
-use crate::authenticator::{Denied, Refused};
+use crate::authenticator::{Denied, Question, Refused};
 use crate::store::{AccountStatus, Change, Subject};
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn a_look_up_that_began_before_a_revocation_does_not_put_the_old_entry_bac
 async fn an_answer_that_a_revocation_overtakes_on_its_way_is_not_served() {
     let bed = Bed::new().await;
     let lookup = super::super::lookup::Lookup::new(bed.store.clone(), bed.authenticator.shared.clone());
-    let loaded = lookup.run(digest("k")).await.unwrap();
+    let loaded = lookup.run(Question::key(digest("k"))).await.unwrap();
     bed.revoke("k");
     assert!(bed.front.take(&loaded).is_none());
     refused(bed.judge("k").await, Refused::Revoked);
@@ -103,7 +103,7 @@ async fn a_look_up_that_sees_a_revocation_before_the_feed_ends_what_fronts_hold(
     good(&bed.cached_by(&other, "k").unwrap());
     bed.store.revoke("k");
     bed.authenticator.shared.caches.load().evict_all();
-    refused(other.load(digest("k")).await, Refused::Revoked);
+    refused(other.load(Question::key(digest("k"))).await, Refused::Revoked);
     refused(bed.cached("k").unwrap(), Refused::Revoked);
 }
 
@@ -213,9 +213,9 @@ async fn the_same_change_heard_twice_disturbs_nothing_the_second_time() {
 async fn a_reload_with_other_scopes_ends_every_entry_and_one_with_the_same_none() {
     let bed = Bed::new().await;
     good(&bed.judge("k").await);
-    bed.authenticator.reload(&terms(), catalogue("orders:read"));
+    bed.authenticator.reload(&terms(), rules("orders:read"));
     good(&bed.cached("k").unwrap());
-    bed.authenticator.reload(&terms(), catalogue("orders:write"));
+    bed.authenticator.reload(&terms(), rules("orders:write"));
     assert!(bed.cached("k").is_none());
     assert_eq!(bed.judge("k").await.unwrap().principal().scopes.as_str(), "orders:write");
 }
@@ -227,7 +227,7 @@ async fn a_look_up_that_began_before_a_reload_does_not_bring_the_old_scopes() {
     let request = bed.judge("k");
     let reload = async {
         held.reached().await;
-        bed.authenticator.reload(&terms(), catalogue("orders:write"));
+        bed.authenticator.reload(&terms(), rules("orders:write"));
         held.release();
     };
     let (verdict, ()) = tokio::join!(request, reload);
@@ -241,7 +241,7 @@ async fn a_reload_with_other_terms_takes_force() {
     good(&bed.judge("k").await);
     let mut terms = terms();
     terms.stale_while_unavailable = std::time::Duration::ZERO;
-    bed.authenticator.reload(&terms, catalogue("orders:read"));
+    bed.authenticator.reload(&terms, rules("orders:read"));
     good(&bed.judge("k").await);
     bed.cut().await;
     bed.clock.advance(std::time::Duration::from_millis(1001));

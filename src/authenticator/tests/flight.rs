@@ -7,7 +7,7 @@ use tokio::task::LocalSet;
 
 use super::bed::{Bed, denied, digest, good, judge, refused, until};
 use super::store::Mode;
-use crate::authenticator::{Denied, Layer, Outcome, Refused};
+use crate::authenticator::{Denied, Layer, Outcome, Question, Refused};
 
 #[tokio::test]
 async fn a_thousand_who_miss_at_once_cause_one_look_up() {
@@ -31,10 +31,11 @@ async fn the_client_that_asked_first_may_go_away() {
     LocalSet::new()
         .run_until(async {
             let front = Rc::clone(&bed.front);
-            let first = tokio::task::spawn_local(async move { front.load(digest("k")).await });
+            let first = tokio::task::spawn_local(async move { front.load(Question::key(digest("k"))).await });
             held.reached().await;
             let front = Rc::clone(&bed.front);
-            let second = tokio::task::spawn_local(async move { front.load(digest("k")).await });
+            let second =
+                tokio::task::spawn_local(async move { front.load(Question::key(digest("k"))).await });
             until("both wait", || bed.joined() == 1).await;
             first.abort();
             assert!(first.await.unwrap_err().is_cancelled());
@@ -52,7 +53,7 @@ async fn a_look_up_nobody_waits_for_any_more_still_fills_the_cache() {
     LocalSet::new()
         .run_until(async {
             let front = Rc::clone(&bed.front);
-            let only = tokio::task::spawn_local(async move { front.load(digest("k")).await });
+            let only = tokio::task::spawn_local(async move { front.load(Question::key(digest("k"))).await });
             held.reached().await;
             only.abort();
             held.release();

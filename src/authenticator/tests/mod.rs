@@ -8,3 +8,4 @@ mod marks;
 mod outage;
 mod race;
 mod store;
+mod tokens;

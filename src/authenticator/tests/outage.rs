@@ -184,9 +184,9 @@ async fn it_starts_with_contact_and_loses_and_regains_it_by_itself() {
     let store = std::sync::Arc::new(super::store::Script::default());
     let clock = crate::clock::Clock::manual(START);
     store.set(Mode::Fails);
-    let catalogue = super::bed::catalogue("orders:read");
+    let rules = super::bed::rules("orders:read");
     let (authenticator, _tasks) =
-        crate::authenticator::Authenticator::start(store.clone(), clock, &terms(), catalogue);
+        crate::authenticator::Authenticator::start(store.clone(), clock, &terms(), rules);
     let period = crate::authenticator::feed::PERIOD;
     tokio::time::sleep(period * 3).await;
     assert_eq!(authenticator.health(), Health::Starting);

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::bed::{NEVER, START, catalogue, digest, terms};
+use super::bed::{NEVER, START, digest, rules, terms};
 use super::store::Script;
 use crate::auth::token::HashedToken;
 use crate::authenticator::lookup::Lookup;
-use crate::authenticator::{Authenticator, Front};
+use crate::authenticator::{Authenticator, Front, Question};
 use crate::clock::Clock;
 use crate::store::ChangeSink;
 
@@ -46,7 +46,7 @@ fn look_up(lookup: &Lookup, race: &Race) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         while race.revoked.load(Ordering::Acquire) < ROUNDS {
-            let _ = lookup.run(token(race.made.load(Ordering::Acquire))).await;
+            let _ = lookup.run(Question::key(token(race.made.load(Ordering::Acquire)))).await;
             std::thread::yield_now();
         }
     });
@@ -73,7 +73,7 @@ fn no_hit_that_starts_after_a_revocation_was_answered_is_served() {
     let store = Arc::new(Script::default());
     let clock = Clock::manual(START);
     let (authenticator, _loader, _feed) =
-        Authenticator::assemble(store.clone(), clock.clone(), &terms(), catalogue("orders:read"));
+        Authenticator::assemble(store.clone(), clock.clone(), &terms(), rules("orders:read"));
     authenticator.shared.contact.confirmed(clock.tick());
     store.put_account("a", None);
     let race = Race::default();

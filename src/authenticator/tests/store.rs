@@ -50,6 +50,8 @@ struct State {
     keys: HashMap<HashedToken, Key>,
     digests: HashMap<String, HashedToken>,
     accounts: HashMap<String, Account>,
+    sessions: HashMap<String, Session>,
+    signing_keys: Vec<SigningKey>,
     changes: Vec<Change>,
     gates: VecDeque<Gate>,
     mode: Mode,
@@ -135,6 +137,36 @@ impl Script {
         Self::record(&mut state, Subject::ApiKey, id, false)
     }
 
+    pub fn put_session(&self, id: &str, account: &str, expires_at: Timestamp) -> Change {
+        let mut state = self.lock();
+        let session = Session {
+            id: id.to_owned(),
+            account_id: account.to_owned(),
+            created_at: Timestamp(0),
+            last_used_at: Timestamp(0),
+            expires_at,
+            ends_at: expires_at,
+            ended: None,
+            address: String::new(),
+            agent: String::new(),
+        };
+        state.sessions.insert(id.to_owned(), session);
+        Self::record(&mut state, Subject::Session, id, true)
+    }
+
+    pub fn end(&self, id: &str, ending: Ending) -> Change {
+        let mut state = self.lock();
+        state.sessions.get_mut(id).unwrap().ended = Some((Timestamp(1), ending));
+        Self::record(&mut state, Subject::Session, id, false)
+    }
+
+    /// Puts all signing keys in the place of those before.
+    pub fn put_signing_keys(&self, keys: Vec<SigningKey>) -> Change {
+        let mut state = self.lock();
+        state.signing_keys = keys;
+        Self::record(&mut state, Subject::SigningKey, "k", true)
+    }
+
     pub fn set_status(&self, id: &str, status: AccountStatus) -> Change {
         let mut state = self.lock();
         state.accounts.get_mut(id).unwrap().status = status;
@@ -170,6 +202,17 @@ impl Script {
         });
         let as_of = state.changes.last().map_or(Seq(0), |change| change.seq);
         (Found { as_of, key }, state.gates.pop_front())
+    }
+
+    fn snapshot_of_session(&self, id: &str) -> (FoundSession, Option<Gate>) {
+        let mut state = self.lock();
+        let session = state.sessions.get(id).cloned();
+        let session = session.map(|session| {
+            let account = state.accounts[&session.account_id].clone();
+            (session, account)
+        });
+        let as_of = state.changes.last().map_or(Seq(0), |change| change.seq);
+        (FoundSession { as_of, session }, state.gates.pop_front())
     }
 }
 
@@ -252,8 +295,17 @@ impl Store for Script {
     fn remove_dead_keys<'a>(&'a self, _: Timestamp, _: u32, _: Timestamp, _: &'a Origin) -> Answer<'a, u32> {
         unused()
     }
-    fn find_session<'a>(&'a self, _: &'a str) -> Answer<'a, FoundSession> {
-        unused()
+    fn find_session<'a>(&'a self, id: &'a str) -> Answer<'a, FoundSession> {
+        Box::pin(async move {
+            self.finds.fetch_add(1, Ordering::SeqCst);
+            self.behave().await?;
+            let (found, gate) = self.snapshot_of_session(id);
+            if let Some((reach, released)) = gate {
+                let _ = reach.send(());
+                let _ = released.await;
+            }
+            Ok(found)
+        })
     }
     fn start_session<'a>(&'a self, _: &'a NewSession, _: &'a Origin) -> Answer<'a, Seq> {
         unused()
@@ -322,7 +374,10 @@ impl Store for Script {
         unused()
     }
     fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>> {
-        unused()
+        Box::pin(async move {
+            self.behave().await?;
+            Ok(self.lock().signing_keys.clone())
+        })
     }
     fn add_signing_key<'a>(
         &'a self,

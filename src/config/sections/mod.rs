@@ -32,12 +32,13 @@ pub(super) fn file(s: &mut Section<'_>) -> Config {
     let store =
         s.section("store", "Where accounts and keys live. A change needs a restart.", operation::store);
     let comment = "Issuing to people: absent = no login, no tokens, no console.";
-    let identity = s.optional_section("identity", comment, identity::identity).flatten();
+    let identity = s.optional_section("identity", comment, identity::identity);
     let scopes = scopes::scopes(s);
     let keys = s.section("keys", "How API keys are made.", credentials::keys);
     let (credentials, identity_headers) = credentials::sources(s);
     let upstreams = upstreams::upstreams(s);
-    let routes = routes::routes(s, &routes::Known { scopes: &scopes, upstreams: &upstreams });
+    let known = routes::Known { scopes: &scopes, upstreams: &upstreams, issues: identity.is_some() };
+    let routes = routes::routes(s, &known);
     upstreams::looping(s, &upstreams, &listeners);
     upstreams::unused(s, &upstreams, &routes);
     Config {
@@ -45,7 +46,7 @@ pub(super) fn file(s: &mut Section<'_>) -> Config {
         trusted_proxies: trusted_proxies.into_iter().map(|network| network.value).collect(),
         admin,
         store,
-        identity,
+        identity: identity.flatten(),
         scopes: scopes.into_iter().map(|scope| scope.value).collect(),
         keys,
         credentials,

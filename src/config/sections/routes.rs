@@ -29,6 +29,8 @@ use crate::config::{
 pub(super) struct Known<'k> {
     pub scopes: &'k [Placed<CatalogueScope>],
     pub upstreams: &'k [Placed<Upstream>],
+    /// Whether there is an `identity`, however wrong.
+    pub issues: bool,
 }
 
 /// The routes, in file order.
@@ -60,6 +62,7 @@ struct Partial {
     host: HostField,
     allow: Vec<Ambiguity>,
     forward_credential: bool,
+    assertion: bool,
     upgrades: Vec<Box<str>>,
     websocket_credential: WebsocketCredential,
 }
@@ -83,6 +86,7 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
         host: partial.host,
         allow: partial.allow,
         forward_credential: partial.forward_credential,
+        assertion: partial.assertion,
         upgrades: partial.upgrades,
         websocket_credential: partial.websocket_credential,
     };
@@ -90,17 +94,7 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
 }
 
 fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
-    s.not_yet(&[
-        "timeouts",
-        "max",
-        "limits",
-        "rewrite",
-        "cors",
-        "errors",
-        "retries",
-        "assertion",
-        "conditions",
-    ]);
+    s.not_yet(&["timeouts", "max", "limits", "rewrite", "cors", "errors", "retries", "conditions"]);
     let name = s.required("name", &Name, "everything", "Its name in metrics and logs.");
     let matched = s.required_section("match", "What it serves.", "{ path_prefix: / }", requests);
     let auth = auth(s, known.scopes);
@@ -115,6 +109,7 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
     let allow: Vec<Ambiguity> = allow.into_iter().map(|word| word.value).collect();
     let comment = "Whether the upstream receives Authorization as well.";
     let forward_credential = s.value("forward_credential", &Switch, false, comment).value;
+    let assertion = assertion(s, known.issues);
     let matched = matched.map(|matched| matched.with_path(s, &allow));
     let upstream = upstream.and_then(|name| resolve(s, &name, known.upstreams));
     let served_by = upstream.and_then(|index| known.upstreams.get(index));
@@ -122,7 +117,29 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
     let by_http2 = served_by.is_some_and(|upstream| upstream.value.protocol == UpstreamProtocol::Http2);
     let (upgrades, websocket_credential) =
         upgrades(s, if by_http2 { Vec::new() } else { vec![WEBSOCKET.into()] });
-    Partial { name, matched, auth, upstream, host, allow, forward_credential, upgrades, websocket_credential }
+    Partial {
+        name,
+        matched,
+        auth,
+        upstream,
+        host,
+        allow,
+        forward_credential,
+        assertion,
+        upgrades,
+        websocket_credential,
+    }
+}
+
+fn assertion(s: &mut Section<'_>, issues: bool) -> bool {
+    let comment =
+        "Whether the upstream receives a signed X-Auth-Assertion that names the principal; wants `identity`.";
+    let assertion = s.value("assertion", &Switch, false, comment);
+    if assertion.value && !issues {
+        let problem = Problem::error(assertion.at, "there is no `identity`, so nothing can be signed");
+        s.tell(problem.expected("`identity` with its public_url at the top, or no `assertion`"));
+    }
+    assertion.value
 }
 
 const WEBSOCKET_CREDENTIALS: Words<WebsocketCredential> =

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::auth::principal;
 use crate::auth::random::System;
 use crate::clock::Timestamp;
 use crate::web::request_id::RequestIds;
@@ -30,8 +31,8 @@ fn refusals() -> Vec<Refusal> {
     vec![
         Refusal::MissingCredentials { scheme: None },
         Refusal::InvalidCredentials,
-        Refusal::Revoked,
-        Refusal::Expired { at: Timestamp(1_793_491_200_000) },
+        Refusal::Revoked { of: principal::Method::ApiKey },
+        Refusal::Expired { of: principal::Method::ApiKey, at: Timestamp(1_793_491_200_000) },
         Refusal::InsufficientScope { required: "a:read b:write".into() },
         Refusal::NoRoute,
         Refusal::MethodNotAllowed { allow: "GET, HEAD".into() },
@@ -44,7 +45,12 @@ fn refusals() -> Vec<Refusal> {
 #[test]
 fn a_problem_says_what_is_wrong_and_what_to_do() {
     let id = id(None);
-    let answer = answer(&Refusal::Expired { at: Timestamp(1_793_491_200_000) }, &Method::GET, "*/*", &id);
+    let answer = answer(
+        &Refusal::Expired { of: principal::Method::ApiKey, at: Timestamp(1_793_491_200_000) },
+        &Method::GET,
+        "*/*",
+        &id,
+    );
     assert_eq!(answer.status(), 401);
     let body: Value = serde_json::from_slice(answer.body()).unwrap();
     assert_eq!(

@@ -177,6 +177,21 @@ impl Gateway {
         self.running.issuer()
     }
 
+    /// The store it judges by.
+    pub fn store(&self) -> keyward::store::SharedStore {
+        self.running.store()
+    }
+
+    /// The making of access tokens.
+    pub fn mint(&self) -> keyward::issuer::signing::Mint {
+        self.running.mint().expect("tokens are issued")
+    }
+
+    /// The configuration it was started with.
+    pub fn configured(&self) -> Config {
+        self.builder.config(&self.folder)
+    }
+
     /// The id of the account that [`key`](Self::key) makes keys of.
     pub async fn account(&self) -> &str {
         self.account

@@ -1,8 +1,16 @@
 //! The one place of the tests that makes accounts and keys through the issuer.
 
-use keyward::issuer::{Expiry, Issuer, NewAccount, NewKey, ScopesChoice};
+use std::time::Duration;
 
-use super::gateway::Key;
+use keyward::auth::random::System;
+use keyward::auth::scope::ScopeSet;
+use keyward::auth::token::{Kind, PlainToken, Prefix};
+use keyward::clock::{Clock, Timestamp};
+use keyward::issuer::signing::{Holder, Signing};
+use keyward::issuer::{Expiry, Issuer, NewAccount, NewKey, ScopesChoice};
+use keyward::store::{NewSession, Session, SharedStore};
+
+use super::gateway::{Gateway, Key};
 
 /// Makes an account; its id.
 pub async fn account(issuer: &Issuer, email: &str) -> String {
@@ -25,4 +33,37 @@ pub async fn key(issuer: &Issuer, account: &str, scopes: &[&str]) -> Key {
 
 pub fn origin() -> keyward::store::Origin {
     keyward::store::Origin { actor: "test".to_owned(), via: "test".to_owned() }
+}
+
+/// Begins a session of the gateway's account, as a login does.
+pub async fn session(gateway: &Gateway, now: Timestamp) -> Session {
+    let ends = now.after(Duration::from_hours(24 * 30));
+    let random = System::default();
+    let token = PlainToken::generate(&Prefix::default(), Kind::ApiKey, &random).unwrap();
+    let session = Session {
+        id: format!("ses-{}", &token.hashed().hex()[..16]),
+        account_id: gateway.account().await.to_owned(),
+        created_at: now,
+        last_used_at: now,
+        expires_at: ends,
+        ends_at: ends,
+        ended: None,
+        address: "127.0.0.1".to_owned(),
+        agent: String::new(),
+    };
+    let new = NewSession { session: session.clone(), refresh: token.hashed(), password: None };
+    gateway.store().start_session(&new, &origin()).await.expect("a session begins");
+    session
+}
+
+/// An access token of `session`.
+pub fn access_token(gateway: &Gateway, session: &Session, scopes: &str, now: Timestamp) -> String {
+    let scopes = ScopeSet::parse(scopes).unwrap();
+    let holder = Holder { session, client: None, scopes: &scopes };
+    gateway.mint().access_token(holder, now).expect("a token is made").token.to_string()
+}
+
+/// The keeping of signing keys in `store`, under the gateway's configuration.
+pub fn signing(gateway: &Gateway, store: SharedStore, clock: &Clock) -> Signing {
+    Signing::new(store, clock.clone(), &gateway.configured()).expect("tokens are issued")
 }

@@ -1,0 +1,142 @@
+//! What a look-up found, and what follows from it: a principal or a reason for refusal.
+
+use std::sync::Arc;
+
+use super::entry::{Refused, Vouched};
+use super::marks::About;
+use crate::auth::catalogue::Catalogue;
+use crate::auth::jwt::access_token::Verified;
+use crate::auth::principal::{Identity, Method, Principal};
+use crate::clock::Timestamp;
+use crate::store::{Account, AccountStatus, Ending, Found, FoundSession, Key, Seq, Session};
+
+/// What was found about one credential.
+pub(super) enum Evidence {
+    /// By the digest of an API key.
+    Key(Found),
+    /// By the session of an access token.
+    Session {
+        token: Arc<Verified>,
+        /// When its key vouches no more.
+        retires_at: Option<Timestamp>,
+        found: FoundSession,
+    },
+    /// A token that is not ours; the store was not asked.
+    Forged,
+}
+
+impl Evidence {
+    /// The newest change that it knows of.
+    pub(super) const fn as_of(&self) -> Seq {
+        match self {
+            Self::Key(found) => found.as_of,
+            Self::Session { found, .. } => found.as_of,
+            // No change makes it one of ours.
+            Self::Forged => Seq(i64::MAX),
+        }
+    }
+
+    /// What can contradict it.
+    pub(super) fn about(&self) -> About<'_> {
+        match self {
+            Self::Key(Found { key: None, .. }) => About::Nothing,
+            Self::Key(Found { key: Some((key, account)), .. }) => {
+                About::ApiKey { key: &key.id, account: &account.id }
+            }
+            Self::Session { token, .. } => {
+                About::Session { session: &token.claims.session, account: &token.claims.account }
+            }
+            Self::Forged => About::Signature,
+        }
+    }
+
+    /// Whether a refusal for this reason says that what was found before is good no more. The end of one token says
+    /// nothing of its session's others.
+    pub(super) const fn is_no_longer_good(&self, refused: Refused) -> bool {
+        !matches!((self, refused), (Self::Session { .. }, Refused::Expired { .. }))
+    }
+
+    /// Whom the credential speaks for, and until when.
+    pub(super) fn judge(
+        &self,
+        catalogue: &Catalogue,
+        now: Timestamp,
+    ) -> Result<(Vouched, Timestamp), Refused> {
+        let principal = match self {
+            Self::Key(found) => {
+                let (key, account) = found.key.as_ref().ok_or(Refused::Unknown)?;
+                judge_key(key, account, catalogue, now)?
+            }
+            Self::Session { token, retires_at, found } => {
+                let (session, account) = found.session.as_ref().ok_or(Refused::Unknown)?;
+                let ends = token.claims.expires_at.min(session.expires_at);
+                let ends = retires_at.map_or(ends, |retires| ends.min(retires));
+                judge_token(token, ends, (session, account), catalogue, now)?
+            }
+            Self::Forged => return Err(Refused::Forged),
+        };
+        let ends = principal.expires_at;
+        let token = match self {
+            Self::Session { token, .. } => Some(Arc::clone(token)),
+            Self::Key(_) | Self::Forged => None,
+        };
+        Ok((Vouched { principal, token }, ends))
+    }
+}
+
+fn judge_key(
+    key: &Key,
+    account: &Account,
+    catalogue: &Catalogue,
+    now: Timestamp,
+) -> Result<Principal, Refused> {
+    if key.revoked_at.is_some() {
+        return Err(Refused::Revoked);
+    }
+    if account.status == AccountStatus::Disabled {
+        return Err(Refused::AccountDisabled);
+    }
+    if now >= key.expires_at {
+        return Err(Refused::Expired { at: key.expires_at });
+    }
+    let scopes = catalogue.granted(account.scopes.as_ref(), &key.scopes);
+    Ok(Principal {
+        identity: Identity::new(&account.id, &key.id, None, &scopes),
+        scopes,
+        expires_at: key.expires_at,
+        method: Method::ApiKey,
+        allowed_addresses: key.allowed_addresses.clone().into(),
+    })
+}
+
+fn judge_token(
+    Verified { claims, .. }: &Verified,
+    expires_at: Timestamp,
+    (session, account): (&Session, &Account),
+    catalogue: &Catalogue,
+    now: Timestamp,
+) -> Result<Principal, Refused> {
+    if *account.id != *claims.account {
+        return Err(Refused::Unknown);
+    }
+    match &session.ended {
+        Some((_, Ending::AccountDisabled)) => return Err(Refused::AccountDisabled),
+        Some((_, Ending::Logout | Ending::Revoked | Ending::Reuse | Ending::PasswordChanged)) => {
+            return Err(Refused::Revoked);
+        }
+        None if account.status == AccountStatus::Disabled => return Err(Refused::AccountDisabled),
+        None => {}
+    }
+    if now >= expires_at {
+        return Err(Refused::Expired { at: expires_at });
+    }
+    let scopes = catalogue.granted(account.scopes.as_ref(), &claims.scopes);
+    Ok(Principal {
+        // The session, not the token: it is what can be revoked, and what stays the same when tokens are refreshed.
+        identity: Identity::new(&account.id, &session.id, Some(&claims.client), &scopes),
+        scopes,
+        expires_at,
+        method: Method::AccessToken,
+        allowed_addresses: Box::default(),
+    })
+}

@@ -1,0 +1,40 @@
+//! What is asked about a credential: its digest, and what finds it in the store.
+
+use std::sync::Arc;
+
+use crate::auth::jwt::access_token::{Unverified, Verified};
+use crate::auth::token::HashedToken;
+
+/// One question. Whoever asks has judged the credential's form.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub(super) digest: HashedToken,
+    pub(super) finds: Finds,
+}
+
+/// By what the store is asked.
+#[derive(Clone, Debug)]
+pub(super) enum Finds {
+    /// An API key, by its digest.
+    Key,
+    /// An access token, by its session, once its signature holds.
+    Token(Arc<Unverified>),
+    /// An access token whose signature held before.
+    Session(Arc<Verified>),
+}
+
+impl Question {
+    /// About an API key.
+    #[must_use]
+    pub const fn key(digest: HashedToken) -> Self {
+        Self { digest, finds: Finds::Key }
+    }
+
+    pub(super) fn token(digest: HashedToken, token: Unverified) -> Self {
+        Self { digest, finds: Finds::Token(Arc::new(token)) }
+    }
+
+    pub(super) const fn session(digest: HashedToken, token: Arc<Verified>) -> Self {
+        Self { digest, finds: Finds::Session(token) }
+    }
+}
