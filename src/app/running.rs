@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 use super::watch::{self, InForce};
 use super::workers::Handle;
 use super::{Options, signing};
+use crate::auth::jwt::Ring;
 use crate::auth::random;
 use crate::authenticator::{self, Authenticator, Layer, Outcome, Rules, Tasks};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config};
+use crate::control::identity::Terms;
 use crate::control::{AskHealth, AskReload, Checks, Health, ReloadOutcome, Status};
 use crate::issuer::Issuer;
 use crate::issuer::signing::Mint;
@@ -23,6 +25,7 @@ use crate::proxy::plan::Plan;
 use crate::store::{ChangeSink, SharedStore};
 use crate::telemetry::log_sink::AccessLog;
 use crate::telemetry::metrics::{Cached, Lookup, Metrics, Reload};
+use crate::web::problem::Problems;
 
 /// What every part of the composition needs of the others.
 pub struct Core {
@@ -33,6 +36,8 @@ pub struct Core {
     /// What stands before the code in the control plane's refusals.
     pub(super) type_base: Arc<ArcSwap<String>>,
     pub(super) issuer: ArcSwap<Issuer>,
+    /// What the identity endpoints answer by.
+    pub(super) identity: Arc<ArcSwap<Terms>>,
     pub(super) options: Options,
     pub(super) clock: Clock,
     pub(super) store: SharedStore,
@@ -182,6 +187,13 @@ const CONTROL_CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
 /// How long the store may take to fold its journal in.
 const STORE_CLOSING: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// What the identity endpoints answer by under `config`.
+pub(super) fn terms(issuer: Issuer, ring: Arc<Ring>, config: &Config) -> Terms {
+    let problems = Problems::new(&config.errors.type_base, &config.errors.realm);
+    let mint = Mint::new(ring, Arc::new(random::System::default()), config);
+    Terms { issuer, mint, problems, scopes: config.scopes.clone(), identity: config.identity.clone() }
+}
+
 impl Core {
     /// Puts `config` in force. Under the lock [`reloading`](Self::reloading), so that one is whole before the next.
     async fn take_over(&self, config: Config) -> Vec<String> {
@@ -201,6 +213,7 @@ impl Core {
         let sink: Arc<dyn ChangeSink> = self.authenticator.clone();
         let random = Arc::new(random::System::default());
         let issuer = Issuer::new(Arc::clone(&self.store), self.clock.clone(), random, &config, sink);
+        self.identity.store(Arc::new(terms(issuer.clone(), self.authenticator.ring(), &config)));
         self.issuer.store(Arc::new(issuer));
         self.config.store(Arc::new(config));
         self.loaded_at.store(Arc::new(self.clock.now()));

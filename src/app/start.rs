@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::running::{Core, Running};
+use super::running::{Core, Running, terms};
 use super::watch::InForce;
 use super::workers::{Handle, Socket};
 use super::{Options, checking, cleaning, signing};
@@ -16,6 +17,7 @@ use crate::auth::random::{self, RandomFailed};
 use crate::authenticator::{Authenticator, Health, Rules};
 use crate::config::{self, Config};
 use crate::control::Control;
+use crate::control::identity::{self, Identity};
 use crate::control::router;
 use crate::control::serve;
 use crate::control::socket::ControlSocket;
@@ -28,6 +30,7 @@ use crate::store::sqlite::{Open, OpenError, Opened, SqliteStore};
 use crate::store::{ChangeSink, SharedStore};
 use crate::telemetry::log_sink::{AccessLog, CannotOpen};
 use crate::telemetry::metrics::{self, Metrics};
+use crate::web::errand::{self, Desk};
 use crate::web::request_id::RequestIds;
 
 /// How long the start waits for the store's first answer before it serves without.
@@ -102,11 +105,13 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
         Issuer::new(Arc::clone(&store), clock.clone(), Arc::new(random::System::default()), &config, sink);
     let addresses = bound.iter().map(|(name, sockets)| (Arc::clone(name), sockets.address)).collect();
     let loaded_at = clock.now();
+    let (desk, errands) = errand::desk();
     let in_force = in_force(options.config_file.as_deref(), &config);
     let core = Arc::new(Core {
-        workers: start_workers(bound, count, &plan, &clock, &authenticator, &log, &metrics)?,
+        workers: start_workers(bound, count, &plan, &clock, &authenticator, &log, (&metrics, &desk))?,
         type_base: Arc::new(ArcSwap::from_pointee(config.errors.type_base.clone())),
         started_with: config.clone(),
+        identity: Arc::new(ArcSwap::from_pointee(terms(issuer.clone(), authenticator.ring(), &config))),
         config: ArcSwap::from_pointee(config),
         issuer: ArcSwap::from_pointee(issuer),
         options,
@@ -123,6 +128,10 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     core.metrics.config_loaded(loaded_at);
     let running = Running::new(core, addresses, admin.local_addr()?, tasks);
     serve_control(&running, admin).await?;
+    let (terms, clock) = (Arc::clone(&running.core().identity), running.core().clock.clone());
+    let ring = running.core().authenticator.ring();
+    let identity = Arc::new(Identity { terms, clock, ring, sealer: OnceCell::new() });
+    running.keep(identity::serve(errands, identity, running.stop_control()));
     running.keep(cleaning::run(running.core()));
     running.keep(signing::run(running.core()));
     running.keep(checking::run(file, running.core().draining.clone()));
@@ -184,7 +193,7 @@ fn start_workers(
     clock: &crate::clock::Clock,
     authenticator: &Arc<Authenticator>,
     log: &AccessLog,
-    metrics: &Arc<Metrics>,
+    (metrics, desk): (&Arc<Metrics>, &Desk),
 ) -> Result<Vec<Handle>, StartError> {
     let tunnels = descriptors::limit().map_or(usize::MAX, descriptors::tunnels);
     let shared = Arc::new(Shared::new(tunnels));
@@ -197,10 +206,10 @@ fn start_workers(
         let sockets: Vec<_> = sockets.collect();
         let (plan, clock, metrics, shared) = (plan.clone(), clock.clone(), metrics.clone(), shared.clone());
         let request_ids = RequestIds::new(&random::System::default())?;
-        let (authenticator, log) = (Arc::clone(authenticator), log.worker());
+        let (authenticator, log, desk) = (Arc::clone(authenticator), log.worker(), desk.clone());
         let make = move || {
             let validation = (authenticator.front(), authenticator.ring());
-            Worker::new(plan, clock, validation, log, metrics, request_ids, shared)
+            Worker::new(plan, clock, validation, log, metrics, request_ids, (shared, desk))
         };
         workers.push(Handle::start(number, sockets, make)?);
     }

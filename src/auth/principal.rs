@@ -103,6 +103,8 @@ pub struct Principal {
     pub identity: Identity,
     /// What it may do, already cut down to what its account may have.
     pub scopes: ScopeSet,
+    /// When it was issued.
+    pub issued_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
     /// How it was proved.
@@ -134,6 +136,7 @@ mod tests {
         Principal {
             identity: Identity::new("a", "c", None, &ScopeSet::default()),
             scopes: ScopeSet::default(),
+            issued_at: Timestamp(0),
             expires_at: Timestamp(0),
             method: Method::ApiKey,
             allowed_addresses: nets.iter().map(|net| net.parse().unwrap()).collect(),

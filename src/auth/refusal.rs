@@ -34,11 +34,20 @@ pub enum Code {
     UpstreamTimeout,
     Overloaded,
     Draining,
+    InvalidBody,
+    UnacceptableBody,
+    UnsupportedMediaType,
+    InvalidLogin,
+    InvalidGrant,
+    NotFound,
+    Conflict,
+    IdempotencyMismatch,
+    TooManyFailures,
 }
 
 impl Code {
     /// Every code, in the order of the contract's table.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 32] = [
         Self::MissingCredentials,
         Self::InvalidRequest,
         Self::InvalidCredentials,
@@ -62,6 +71,15 @@ impl Code {
         Self::UpstreamTimeout,
         Self::Overloaded,
         Self::Draining,
+        Self::InvalidBody,
+        Self::UnacceptableBody,
+        Self::UnsupportedMediaType,
+        Self::InvalidLogin,
+        Self::InvalidGrant,
+        Self::NotFound,
+        Self::Conflict,
+        Self::IdempotencyMismatch,
+        Self::TooManyFailures,
     ];
 
     /// The wire name.
@@ -111,6 +129,17 @@ impl Code {
             Self::UpstreamTimeout => ("upstream_timeout", 504, "The server took too long"),
             Self::Overloaded => ("overloaded", 503, "Too many requests are in flight"),
             Self::Draining => ("draining", 503, "This server is shutting down"),
+            Self::InvalidBody => ("invalid_body", 400, "The body cannot be read"),
+            Self::UnacceptableBody => ("invalid_body", 422, "The body is not acceptable"),
+            Self::UnsupportedMediaType => ("unsupported_media_type", 415, "The body must be JSON"),
+            Self::InvalidLogin => ("invalid_login", 401, "The login is not valid"),
+            Self::InvalidGrant => ("invalid_grant", 400, "The refresh token is not valid"),
+            Self::NotFound => ("not_found", 404, "There is no such thing"),
+            Self::Conflict => ("conflict", 409, "It contradicts what is there"),
+            Self::IdempotencyMismatch => {
+                ("idempotency_mismatch", 422, "The Idempotency-Key belongs to another request")
+            }
+            Self::TooManyFailures => ("too_many_failures", 429, "Too many attempts failed"),
         }
     }
 }
@@ -235,12 +264,51 @@ pub enum Refusal {
     Overloaded,
     /// The process is ending.
     Draining,
+    /// The body is not what the endpoint takes.
+    Body(Arc<BodyFault>),
+    /// The body is of another type than JSON.
+    UnsupportedMediaType,
+    /// Address and password do not belong together.
+    InvalidLogin,
+    /// A refresh token that is unknown, used, over, or another client's.
+    InvalidGrant,
+    /// No such thing, or another's.
+    NotFound(&'static str),
+    /// It contradicts what is there; the text says how.
+    Conflict(&'static str),
+    /// The same `Idempotency-Key` came with another body.
+    IdempotencyMismatch,
+    /// What is asked for cannot be looked up or kept at the moment.
+    NotNow,
+    /// Too many attempts failed; the seconds until the next is looked at.
+    TooManyFailures {
+        /// At least one.
+        retry_after: u32,
+    },
+}
+
+/// What is wrong with a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BodyFault {
+    /// It is not JSON, or not an object; the text says where.
+    Unreadable(String),
+    /// Members are missing, wrong or unknown.
+    Members(Vec<MemberFault>),
+}
+
+/// What is wrong with one member of a body.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct MemberFault {
+    /// Where it is, or should be (RFC 6901).
+    pub pointer: String,
+    /// What to do about it.
+    pub detail: String,
 }
 
 impl Refusal {
     /// The stable name.
     #[must_use]
-    pub const fn code(&self) -> Code {
+    pub fn code(&self) -> Code {
         match self {
             Self::MissingCredentials { .. } => Code::MissingCredentials,
             Self::InvalidRequest(_) => Code::InvalidRequest,
@@ -258,13 +326,36 @@ impl Refusal {
             Self::HeadersTooLarge => Code::HeadersTooLarge,
             Self::TargetTooLong => Code::TargetTooLong,
             Self::RequestTimeout => Code::RequestTimeout,
-            Self::ValidationUnavailable => Code::ValidationUnavailable,
+            Self::ValidationUnavailable | Self::NotNow => Code::ValidationUnavailable,
             Self::UpstreamUnavailable => Code::UpstreamUnavailable,
             Self::UpstreamUnreachable => Code::UpstreamUnreachable,
             Self::UpstreamProtocolError => Code::UpstreamProtocolError,
             Self::UpstreamTimeout => Code::UpstreamTimeout,
             Self::Overloaded => Code::Overloaded,
             Self::Draining => Code::Draining,
+            Self::Body(fault) => match **fault {
+                BodyFault::Unreadable(_) => Code::InvalidBody,
+                BodyFault::Members(_) => Code::UnacceptableBody,
+            },
+            Self::UnsupportedMediaType => Code::UnsupportedMediaType,
+            Self::InvalidLogin => Code::InvalidLogin,
+            Self::InvalidGrant => Code::InvalidGrant,
+            Self::NotFound(_) => Code::NotFound,
+            Self::Conflict(_) => Code::Conflict,
+            Self::IdempotencyMismatch => Code::IdempotencyMismatch,
+            Self::TooManyFailures { .. } => Code::TooManyFailures,
+        }
+    }
+
+    /// What is wrong with single members of the body.
+    #[must_use]
+    pub fn members(&self) -> &[MemberFault] {
+        match self {
+            Self::Body(fault) => match &**fault {
+                BodyFault::Members(members) => members,
+                BodyFault::Unreadable(_) => &[],
+            },
+            _ => &[],
         }
     }
 
@@ -309,7 +400,7 @@ impl Refusal {
             Self::InvalidHost => {
                 "The Host field is missing, repeated, malformed, or differs from the request target. Send exactly one.".into()
             }
-            Self::BadRequest(why) => (*why).into(),
+            Self::BadRequest(why) | Self::Conflict(why) => (*why).into(),
             Self::BodyTooLarge { limit } => format!("The body may have at most {limit} bytes.").into(),
             Self::HeadersTooLarge => "The header fields are too many or too large. Send fewer or shorter ones.".into(),
             Self::TargetTooLong => "The request target is too long. Send data in the body instead.".into(),
@@ -317,6 +408,7 @@ impl Refusal {
             Self::ValidationUnavailable => {
                 "Your credential could not be checked; it may be valid. Try again shortly.".into()
             }
+            Self::NotNow => "This cannot be done right now. Try again shortly.".into(),
             Self::UpstreamUnavailable => "No server is ready for this request. Try again shortly.".into(),
             Self::UpstreamUnreachable => "The server behind this gateway cannot be reached. Try again shortly.".into(),
             Self::UpstreamProtocolError => {
@@ -325,6 +417,24 @@ impl Refusal {
             Self::UpstreamTimeout => "The server behind this gateway did not answer in time.".into(),
             Self::Overloaded => "Too many requests are in flight. Try again shortly.".into(),
             Self::Draining => "This server is shutting down. Send the request again.".into(),
+            Self::Body(fault) => match &**fault {
+                BodyFault::Unreadable(why) => why.clone().into(),
+                BodyFault::Members(members) => told(members).into(),
+            },
+            Self::UnsupportedMediaType => {
+                "Send the body as JSON: Content-Type: application/json".into()
+            }
+            Self::InvalidLogin => "The email address or the password is wrong.".into(),
+            Self::InvalidGrant => {
+                "This refresh token is unknown, used, or over. Log in again.".into()
+            }
+            Self::NotFound(what) => format!("There is no such {what}, or it is not yours.").into(),
+            Self::IdempotencyMismatch => {
+                "This Idempotency-Key came with another body before. Use a new one for a new request.".into()
+            }
+            Self::TooManyFailures { retry_after } => {
+                format!("Too many attempts failed. Try again in {retry_after} s.").into()
+            }
         }
     }
 
@@ -353,13 +463,21 @@ impl Refusal {
     /// Seconds for `Retry-After`, where trying again later can help.
     #[must_use]
     pub const fn retry_after(&self) -> Option<u32> {
-        match self.code() {
-            Code::ValidationUnavailable | Code::UpstreamUnavailable | Code::Overloaded | Code::Draining => {
-                Some(1)
-            }
+        match self {
+            Self::ValidationUnavailable
+            | Self::NotNow
+            | Self::UpstreamUnavailable
+            | Self::Overloaded
+            | Self::Draining => Some(1),
+            Self::TooManyFailures { retry_after } => Some(*retry_after),
             _ => None,
         }
     }
+}
+
+/// All that is wrong with a body, in one line.
+fn told(members: &[MemberFault]) -> String {
+    members.iter().map(|member| member.detail.as_str()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -370,7 +488,8 @@ mod tests {
     fn codes_are_distinct_and_indexed_by_their_order() {
         for (index, code) in Code::ALL.into_iter().enumerate() {
             assert_eq!(code as usize, index);
-            assert!(Code::ALL.iter().filter(|other| other.as_str() == code.as_str()).count() == 1);
+            let same = |other: &&Code| (other.as_str(), other.status()) == (code.as_str(), code.status());
+            assert!(Code::ALL.iter().filter(same).count() == 1);
             assert!((400..600).contains(&code.status()));
         }
     }

@@ -103,6 +103,7 @@ fn judge_key(
     Ok(Principal {
         identity: Identity::new(&account.id, &key.id, None, &scopes),
         scopes,
+        issued_at: key.created_at,
         expires_at: key.expires_at,
         method: Method::ApiKey,
         allowed_addresses: key.allowed_addresses.clone().into(),
@@ -135,6 +136,7 @@ fn judge_token(
         // The session, not the token: it is what can be revoked, and what stays the same when tokens are refreshed.
         identity: Identity::new(&account.id, &session.id, Some(&claims.client), &scopes),
         scopes,
+        issued_at: claims.issued_at,
         expires_at,
         method: Method::AccessToken,
         allowed_addresses: Box::default(),

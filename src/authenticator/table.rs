@@ -147,6 +147,7 @@ mod tests {
         let principal = Principal {
             identity: Identity::new("a", "c", None, &scopes),
             scopes,
+            issued_at: Timestamp(0),
             expires_at: Timestamp(0),
             method: Method::ApiKey,
             allowed_addresses: Box::default(),

@@ -2,7 +2,9 @@
 //!
 //! Handlers parse, ask, render; what they ask is wired by the composition through [`Control`].
 
+mod console;
 mod health;
+pub mod identity;
 mod metrics;
 mod problem;
 mod reload;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 
+pub use console::Sealer;
 pub use health::{Checks, Health, Status};
 pub use reload::ReloadOutcome;
 

@@ -136,7 +136,10 @@ impl Decision {
     }
 
     /// Validates one credential.
-    async fn validate(
+    ///
+    /// # Errors
+    /// When it does not hold.
+    pub async fn validate(
         &self,
         word: &str,
         front: &Front,

@@ -11,6 +11,7 @@ pub mod error;
 pub mod import;
 pub mod keys;
 pub mod login;
+pub mod pages;
 pub mod passwords;
 pub mod reset;
 pub mod rotation;

@@ -19,13 +19,15 @@ use super::state::State;
 use super::ticket::Ticket;
 use super::upstream::{Answer, Outgoing, Patience};
 use super::worker::Worker;
-use super::{tunnel, upgrade};
+use super::{identity, tunnel, upgrade};
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
 use crate::message::framing::Framing;
 use crate::message::{self, Admission};
 use crate::server::carrier::Carrier;
 use crate::server::follow::Head;
 use crate::server::incoming::Incoming;
+use crate::telemetry::Door;
+use crate::web::errand::Reply;
 use crate::web::forwarded::{Arrival, Scheme};
 use crate::web::problem::Asked;
 
@@ -51,14 +53,32 @@ pub async fn handle(
     });
     let asked = (&parts, &carrier);
     let mut response = match try_handle(&worker, &state, asked, head, body, &mut ticket).await {
-        Ok(answer) => match ticket.opens_tunnel(answer.head.status) {
+        Ok(Passed::Up(answer)) => match ticket.opens_tunnel(answer.head.status) {
             Some(kind) => return Ok(tunnel::open(answer, kind, ticket)),
             None => pass_on(answer, &parts, ticket),
         },
+        Ok(Passed::Inside(reply)) => hand_out(reply, &parts, ticket),
         Err(refusal) => refuse(&state, &parts, &refusal, ticket),
     };
     announce_end(response.headers_mut(), carrier.answers_its_last());
     Ok(response)
+}
+
+/// What a request that passed has come to.
+enum Passed {
+    /// The upstream's answer.
+    Up(Answer<RequestBody>),
+    /// One of Keyward's own endpoints.
+    Inside(Reply),
+}
+
+/// Who handles a request, and by what.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    /// The worker that has it.
+    pub worker: &'a Worker,
+    /// What it is handled by.
+    pub state: &'a State,
 }
 
 async fn try_handle(
@@ -68,7 +88,7 @@ async fn try_handle(
     head: Option<Head>,
     body: Option<RequestBody>,
     ticket: &mut Ticket,
-) -> Result<Answer<RequestBody>, Refusal> {
+) -> Result<Passed, Refusal> {
     let plan = &state.plan;
     if ticket.is_one_too_many() {
         return Err(Refusal::Overloaded);
@@ -81,6 +101,11 @@ async fn try_handle(
     admission.upgrade = carrier.protocol().or(admission.upgrade);
     judge_raw_head(head, admission.framing)?;
     ticket.admitted(&admission);
+    if let Some(endpoint) = identity::endpoint(plan.config.identity.as_ref(), &admission) {
+        ticket.comes_in_by(Door::Identity);
+        let asker = Asker { worker, state };
+        return identity::answer(endpoint, asker, parts, &admission, body, ticket).await.map(Passed::Inside);
+    }
     let route = plan.decision.route(admission.host.name(), &parts.method, &admission.path)?;
     ticket.route = Some(route);
     let upgrade = match admission.upgrade {
@@ -113,7 +138,7 @@ async fn try_handle(
     let mut forward = Forward::new(plan, route, parts, &admission, caller, arrival, &ticket.request_id)?;
     forward.upgrade = upgrade.as_deref();
     forward.assertion = assertion.as_deref();
-    send(state, &forward, body, ticket).await
+    send(state, &forward, body, ticket).await.map(Passed::Up)
 }
 
 /// Judges what hyper read away before anything else could see it.
@@ -215,6 +240,17 @@ fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) 
     *response.status_mut() = head.status;
     *response.headers_mut() = headers;
     response
+}
+
+/// An answer of one of Keyward's own endpoints.
+fn hand_out(reply: Reply, parts: &Parts, mut ticket: Box<Ticket>) -> Response<Body> {
+    let (mut head, bytes) = reply.response.into_parts();
+    if let Ok(id) = HeaderValue::from_bytes(ticket.request_id.as_bytes()) {
+        head.headers.insert("x-request-id", id);
+    }
+    ticket.gives(head.status.as_u16(), reply.code);
+    announce_end(&mut head.headers, ticket.must_close(parts));
+    Response::from_parts(head, Body::whole(bytes, ticket))
 }
 
 /// An answer of our own.

@@ -5,6 +5,7 @@ mod assertions;
 pub mod body;
 pub mod forward;
 pub mod gateway;
+pub mod identity;
 pub mod plan;
 pub mod request_body;
 pub mod state;

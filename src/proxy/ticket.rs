@@ -54,6 +54,7 @@ pub struct Ticket {
     pub trust: Trust,
     /// Index of its route.
     pub route: Option<usize>,
+    door: Door,
     /// Whom its credential speaks for.
     pub entry: Option<Arc<Valid>>,
     /// Whether it is one of those that may be in flight at once.
@@ -99,6 +100,7 @@ impl Ticket {
             client: state.plan.trusted.client(peer, &parts.headers),
             trust,
             route: None,
+            door: Door::Proxy,
             entry: None,
             placed,
             allowed: false,
@@ -143,6 +145,11 @@ impl Ticket {
     /// It has a body, whose bytes are counted there.
     pub fn has_body(&mut self, bytes: Rc<Cell<u64>>) {
         self.bytes_in = Some(bytes);
+    }
+
+    /// It is for Keyward itself.
+    pub const fn comes_in_by(&mut self, door: Door) {
+        self.door = door;
     }
 
     /// Its head has been read.
@@ -304,6 +311,13 @@ impl Ticket {
         self.carrier.answer_started();
     }
 
+    /// Keyward answers what it asked for, with this status, or refuses it.
+    pub fn gives(&mut self, status: u16, refused: Option<Code>) {
+        self.allowed = refused.is_none();
+        self.code = refused;
+        self.sends(status);
+    }
+
     /// Keyward answers itself, with this status.
     pub fn refused(&mut self, refusal: &Refusal, status: u16) {
         self.code = Some(refusal.code());
@@ -364,7 +378,7 @@ impl Ticket {
         }
         let asked = self.route.and_then(|route| self.state.upstream_index(route)).zip(upstream);
         self.state.metrics.count(&Finished {
-            door: Door::Proxy,
+            door: self.door,
             route: self.route,
             outcome: match self.code {
                 Some(code) => Outcome::Refused(code),
@@ -383,7 +397,7 @@ impl Ticket {
         self.worker.log.push(&AccessRecord {
             time: self.time,
             request_id: self.request_id.as_str(),
-            door: Door::Proxy,
+            door: self.door,
             route: self.route.and_then(|route| self.state.route_name(route)),
             method: self.method.as_str(),
             path: self.canonical_path.as_deref().map_or(uri_path, str::as_bytes),

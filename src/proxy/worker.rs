@@ -15,6 +15,7 @@ use crate::server::conn::Drain;
 use crate::server::deadline::Deadlines;
 use crate::telemetry::log_sink::WorkerLog;
 use crate::telemetry::metrics::Metrics;
+use crate::web::errand::Desk;
 use crate::web::request_id::RequestIds;
 
 /// The largest piece that a tunnel moves at once.
@@ -95,6 +96,8 @@ pub struct Worker {
     pub scratch: RefCell<Box<[u8]>>,
     /// What all threads count in.
     pub metrics: Arc<Metrics>,
+    /// Where what Keyward answers itself is handed over.
+    pub desk: Desk,
     state: RefCell<Rc<State>>,
 }
 
@@ -114,7 +117,7 @@ impl Worker {
         log: WorkerLog,
         metrics: Arc<Metrics>,
         request_ids: RequestIds,
-        shared: Arc<Shared>,
+        (shared, desk): (Arc<Shared>, Desk),
     ) -> Rc<Self> {
         let deadlines = Deadlines::new(clock.clone());
         let state = RefCell::new(State::build(plan, &[], &metrics, &deadlines));
@@ -130,6 +133,7 @@ impl Worker {
             watches: Watches::default(),
             scratch: RefCell::new(vec![0; SCRATCH].into()),
             metrics,
+            desk,
             state,
         })
     }

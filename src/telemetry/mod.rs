@@ -22,17 +22,20 @@ use crate::config::LogFormat;
 pub enum Door {
     /// The reverse proxy itself.
     Proxy,
+    /// What Keyward answers itself about accounts and credentials.
+    Identity,
 }
 
 impl Door {
     /// Every door.
-    pub const ALL: [Self; 1] = [Self::Proxy];
+    pub const ALL: [Self; 2] = [Self::Proxy, Self::Identity];
 
     /// The wire name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Proxy => "proxy",
+            Self::Identity => "identity",
         }
     }
 }

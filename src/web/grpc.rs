@@ -42,8 +42,10 @@ pub(super) fn answer<B: Default>(refusal: &Refusal) -> Response<B> {
 const fn status(code: Code) -> u16 {
     const INVALID_ARGUMENT: u16 = 3;
     const DEADLINE_EXCEEDED: u16 = 4;
+    const NOT_FOUND: u16 = 5;
     const PERMISSION_DENIED: u16 = 7;
     const RESOURCE_EXHAUSTED: u16 = 8;
+    const ABORTED: u16 = 10;
     const UNIMPLEMENTED: u16 = 12;
     const INTERNAL: u16 = 13;
     const UNAVAILABLE: u16 = 14;
@@ -52,11 +54,24 @@ const fn status(code: Code) -> u16 {
         Code::MissingCredentials
         | Code::InvalidCredentials
         | Code::RevokedCredentials
-        | Code::ExpiredCredentials => UNAUTHENTICATED,
-        Code::InvalidRequest | Code::AmbiguousPath | Code::InvalidHost | Code::BadRequest => INVALID_ARGUMENT,
+        | Code::ExpiredCredentials
+        | Code::InvalidLogin => UNAUTHENTICATED,
+        Code::InvalidRequest
+        | Code::AmbiguousPath
+        | Code::InvalidHost
+        | Code::BadRequest
+        | Code::InvalidBody
+        | Code::UnacceptableBody
+        | Code::UnsupportedMediaType
+        | Code::InvalidGrant
+        | Code::IdempotencyMismatch => INVALID_ARGUMENT,
         Code::InsufficientScope | Code::AddressNotAllowed => PERMISSION_DENIED,
+        Code::NotFound => NOT_FOUND,
+        Code::Conflict => ABORTED,
         Code::NoRoute | Code::MethodNotAllowed => UNIMPLEMENTED,
-        Code::BodyTooLarge | Code::HeadersTooLarge | Code::TargetTooLong => RESOURCE_EXHAUSTED,
+        Code::BodyTooLarge | Code::HeadersTooLarge | Code::TargetTooLong | Code::TooManyFailures => {
+            RESOURCE_EXHAUSTED
+        }
         Code::RequestTimeout | Code::UpstreamTimeout => DEADLINE_EXCEEDED,
         Code::UpstreamProtocolError => INTERNAL,
         Code::ValidationUnavailable
@@ -109,7 +124,10 @@ mod tests {
         let statuses = Code::ALL.map(status);
         assert_eq!(
             statuses,
-            [16, 3, 16, 16, 16, 7, 7, 12, 12, 3, 3, 3, 8, 8, 8, 4, 14, 14, 14, 13, 4, 14, 14]
+            [
+                16, 3, 16, 16, 16, 7, 7, 12, 12, 3, 3, 3, 8, 8, 8, 4, 14, 14, 14, 13, 4, 14, 14, 3, 3, 3, 16,
+                3, 5, 10, 3, 8
+            ]
         );
     }
 

@@ -4,8 +4,11 @@
 
 pub mod accept;
 pub mod client_address;
+pub mod endpoint;
+pub mod errand;
 pub mod forwarded;
 mod grpc;
+pub mod members;
 mod page;
 pub mod problem;
 pub mod request_id;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::accept::{self, Format};
 use super::request_id::{self, RequestId};
 use super::{grpc, page};
-use crate::auth::refusal::Refusal;
+use crate::auth::refusal::{MemberFault, Refusal};
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +46,8 @@ struct Body<'a> {
     instance: Option<String>,
     code: &'a str,
     request_id: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [MemberFault],
 }
 
 impl Problems {
@@ -149,6 +151,7 @@ impl Problems {
                     instance: request_id.is_uuid().then(|| ["urn:uuid:", request_id.as_str()].concat()),
                     code: code.as_str(),
                     request_id: request_id.as_str(),
+                    errors: refusal.members(),
                 };
                 let mut bytes = serde_json::to_vec(&body).unwrap_or_default();
                 // For those who read it in a terminal.

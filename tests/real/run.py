@@ -14,6 +14,7 @@ import traceback
 from pathlib import Path
 
 import assertions
+import console
 import forwarding
 import grpc_calls
 import refusals
@@ -47,6 +48,7 @@ def main():
             tunnels.checks(suite)
             grpc_calls.checks(suite)
             assertions.checks(suite)
+            console.checks(suite)
             refusals.checks(suite)
         except Exception:
             traceback.print_exc()

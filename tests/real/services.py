@@ -156,8 +156,9 @@ class Gateway:
         self.command("check")
         self.command("accounts", "create", "--email", EMAIL, "--json")
 
-    def command(self, *words):
-        done = subprocess.run([self.binary, *words, "--config", self.config], capture_output=True, text=True, timeout=60)
+    def command(self, *words, text=None):
+        command = [self.binary, *words, "--config", self.config]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, f"keyward {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 

@@ -414,6 +414,7 @@ fn a_token_of_another_kind_is_refused() {
         let principal = Principal {
             identity: Identity::new("acc", "cred", None, &ScopeSet::default()),
             scopes: ScopeSet::default(),
+            issued_at: Timestamp(0),
             expires_at: Timestamp(i64::MAX),
             method: Method::ApiKey,
             allowed_addresses: Box::default(),

@@ -107,6 +107,7 @@ async fn what_our_own_key_signed_for_something_else_is_no_credential() {
     let principal = Principal {
         identity: Identity::new(&scene.session.account_id, &scene.session.id, None, &ScopeSet::default()),
         scopes: ScopeSet::default(),
+        issued_at: Timestamp(0),
         expires_at: Timestamp(i64::MAX),
         method: Method::AccessToken,
         allowed_addresses: Box::default(),

@@ -1,0 +1,189 @@
+//! Logging in and out, passwords, sessions.
+
+use bytes::Bytes;
+use http::header::SET_COOKIE;
+use http::{Response, StatusCode};
+use zeroize::Zeroizing;
+
+use super::cookie::{Jar, Sealer};
+use super::form::Form;
+use super::pages::{self, time, time_from};
+use super::visitor::Visitor;
+use super::{Trouble, see};
+use crate::control::identity::{Asked, sentence};
+use crate::issuer::IssueError;
+use crate::store::{Origin, Session};
+
+/// Sessions on the page of them; nobody has more at once that are his own.
+const SESSIONS: u32 = 100;
+
+/// `GET login`
+pub(super) fn login_page(asked: Asked<'_>) -> Response<Bytes> {
+    let query = asked.call.parameters();
+    let done = match () {
+        () if query.contains_key("out") => Some("You are logged out."),
+        () if query.contains_key("set") => Some("Your new password is set. Log in with it."),
+        () => None,
+    };
+    pages::answer(StatusCode::OK, &pages::Login { email: String::new(), done, problems: Vec::new() })
+}
+
+/// `POST login`: always a new session, whatever the browser had before.
+pub(super) async fn login(asked: Asked<'_>, sealer: &Sealer) -> Result<Response<Bytes>, Trouble> {
+    let identity = asked.identity()?;
+    let form = Form::read(asked.call, &identity.public_url)?;
+    let jar = Jar::of(identity);
+    let (email, password) = (form.value("email"), Zeroizing::new(form.value("password").to_owned()));
+    let known = jar.read_mark(&asked.call.headers, sealer, email);
+    let (who, origin) = (asked.visitor(known), stranger(asked));
+    let pair = match asked.terms.issuer.login(email, password, &who, &origin).await {
+        Ok(pair) => pair,
+        Err(error @ (IssueError::WrongLogin | IssueError::Wait(_) | IssueError::Busy)) => {
+            let status = match error {
+                IssueError::WrongLogin => StatusCode::UNAUTHORIZED,
+                _ => StatusCode::TOO_MANY_REQUESTS,
+            };
+            let problems = vec![capital(&error.to_string())];
+            let page = pages::Login { email: email.to_owned(), done: None, problems };
+            return Ok(pages::answer(status, &page));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut response = see("/console/keys");
+    let life = asked.now.until(pair.session.expires_at).as_secs();
+    let cookies = response.headers_mut();
+    cookies.append(SET_COOKIE, jar.set(&sealer.cookie(&pair.session.id), life));
+    cookies.append(SET_COOKIE, jar.set_mark(&sealer.mark(email)));
+    Ok(response)
+}
+
+fn capital(told: &str) -> String {
+    let mut letters = told.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", letters.as_str())
+}
+
+fn stranger(asked: Asked<'_>) -> Origin {
+    Origin { actor: "anonymous".to_owned(), via: format!("console {}", asked.call.client) }
+}
+
+/// `POST logout`
+pub(super) async fn logout(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<Response<Bytes>, Trouble> {
+    visitor.reads(asked)?;
+    asked.terms.issuer.logout(&visitor.session.id, &visitor.origin(asked)).await?;
+    let mut response = see("/console/login?out");
+    response.headers_mut().append(SET_COOKIE, Jar::of(visitor.identity).clear());
+    Ok(response)
+}
+
+/// `GET password`
+pub(super) fn password_page(visitor: &Visitor<'_>, asked: Asked<'_>) -> Response<Bytes> {
+    let done = asked.call.parameters().contains_key("changed");
+    let done = done.then_some("Your password is changed, and your other sessions are ended.");
+    pages::answer(StatusCode::OK, &password(visitor, done, Vec::new()))
+}
+
+fn password(visitor: &Visitor<'_>, done: Option<&'static str>, problems: Vec<String>) -> pages::Password {
+    let min_length = visitor.identity.passwords.min_length;
+    pages::Password { frame: visitor.frame("password"), done, problems, min_length }
+}
+
+/// `POST password`
+pub(super) async fn change_password(
+    visitor: &Visitor<'_>,
+    asked: Asked<'_>,
+) -> Result<Response<Bytes>, Trouble> {
+    let form = visitor.reads(asked)?;
+    let words = ["old", "new"].map(|name| Zeroizing::new(form.value(name).to_owned()));
+    let (account, session) = (&visitor.account.id, Some(visitor.session.id.as_str()));
+    let (who, origin) = (asked.visitor(None), visitor.origin(asked));
+    let (status, problems) =
+        match asked.terms.issuer.change_password(account, session, words, &who, &origin).await {
+            Ok(_) => return Ok(see("/console/password?changed")),
+            Err(IssueError::Invalid(problems)) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, problems.iter().map(sentence).collect())
+            }
+            Err(IssueError::WrongLogin) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, vec!["The present password is wrong.".to_owned()])
+            }
+            Err(error @ (IssueError::Wait(_) | IssueError::Busy)) => {
+                (StatusCode::TOO_MANY_REQUESTS, vec![capital(&error.to_string())])
+            }
+            Err(error) => return Err(error.into()),
+        };
+    Ok(pages::answer(status, &password(visitor, None, problems)))
+}
+
+/// `GET sessions`
+pub(super) async fn sessions(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<Response<Bytes>, Trouble> {
+    let found = asked.terms.issuer.sessions(Some(&visitor.account.id), None, SESSIONS).await?;
+    let ended = asked.call.parameters().contains_key("ended");
+    let page = pages::Sessions {
+        frame: visitor.frame("sessions"),
+        done: ended.then_some("The session is ended."),
+        sessions: found.items.iter().rev().map(|session| shown(visitor, asked, session)).collect(),
+    };
+    Ok(pages::answer(StatusCode::OK, &page))
+}
+
+fn shown(visitor: &Visitor<'_>, asked: Asked<'_>, session: &Session) -> pages::Session {
+    let agent = if session.agent.is_empty() { "an unnamed program" } else { &session.agent };
+    pages::Session {
+        id: session.id.clone(),
+        agent: agent.to_owned(),
+        address: session.address.clone(),
+        is_this: session.id == visitor.session.id,
+        began: time(session.created_at),
+        used: time(session.last_used_at),
+        ends: time_from(asked.now, session.expires_at),
+    }
+}
+
+/// `POST sessions/{id}/end`
+pub(super) async fn end_session(
+    visitor: &Visitor<'_>,
+    asked: Asked<'_>,
+    id: &str,
+) -> Result<Response<Bytes>, Trouble> {
+    visitor.reads(asked)?;
+    let session = asked.terms.issuer.session_of(&visitor.account.id, id).await?;
+    asked.terms.issuer.revoke_session(&session.id, &visitor.origin(asked)).await?;
+    Ok(see("/console/sessions?ended"))
+}
+
+/// `GET reset`: the page behind a reset link.
+pub(super) async fn reset_page(asked: Asked<'_>) -> Result<Response<Bytes>, Trouble> {
+    let token = asked.call.parameters().remove("token").unwrap_or_default();
+    match asked.terms.issuer.reset_link(&token).await {
+        Ok(_) => Ok(pages::answer(StatusCode::OK, &reset(asked, Some(token), Vec::new())?)),
+        Err(error @ IssueError::InvalidLink) => invalid(asked, &error),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn reset(asked: Asked<'_>, token: Option<String>, problems: Vec<String>) -> Result<pages::Reset, Trouble> {
+    Ok(pages::Reset { problems, token, min_length: asked.identity()?.passwords.min_length })
+}
+
+fn invalid(asked: Asked<'_>, error: &IssueError) -> Result<Response<Bytes>, Trouble> {
+    let page = reset(asked, None, vec![capital(&error.to_string())])?;
+    Ok(pages::answer(StatusCode::NOT_FOUND, &page))
+}
+
+/// `POST reset`
+pub(super) async fn reset_password(asked: Asked<'_>) -> Result<Response<Bytes>, Trouble> {
+    let form = Form::read(asked.call, &asked.identity()?.public_url)?;
+    let token = form.value("token");
+    let password = Zeroizing::new(form.value("new").to_owned());
+    let (status, problems) = match asked.terms.issuer.reset_password(token, password, &stranger(asked)).await
+    {
+        Ok(_) => return Ok(see("/console/login?set")),
+        Err(error @ IssueError::InvalidLink) => return invalid(asked, &error),
+        Err(IssueError::Invalid(problems)) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, problems.iter().map(sentence).collect())
+        }
+        Err(error @ IssueError::Busy) => (StatusCode::TOO_MANY_REQUESTS, vec![capital(&error.to_string())]),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(pages::answer(status, &reset(asked, Some(token.to_owned()), problems)?))
+}

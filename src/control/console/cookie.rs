@@ -1,0 +1,187 @@
+//! What a browser carries of a session: its id, sealed, and a second seal in every form.
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
+
+use crate::config::{Identity, Reach};
+
+/// Seals with a secret that every server of the store knows.
+#[derive(Debug)]
+pub struct Sealer(hmac::Key);
+
+/// What a seal is on: one is no good where another is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Session,
+    Form,
+    /// That somebody logged in from this browser before.
+    Mark,
+}
+
+impl Purpose {
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::Session => b"console session\0",
+            Self::Form => b"console form\0",
+            Self::Mark => b"console mark\0",
+        }
+    }
+}
+
+impl Sealer {
+    /// Seals with `secret`.
+    #[must_use]
+    pub fn new(secret: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    }
+
+    /// The value of the cookie of a session.
+    pub(super) fn cookie(&self, session: &str) -> String {
+        format!("{session}.{}", self.seal(Purpose::Session, session))
+    }
+
+    /// The session that a cookie's value names, if the value was made here.
+    pub(super) fn session<'a>(&self, value: &'a str) -> Option<&'a str> {
+        let (session, seal) = value.split_once('.')?;
+        self.holds(Purpose::Session, session, seal).then_some(session)
+    }
+
+    /// What every form of a session carries.
+    pub(super) fn form(&self, session: &str) -> String {
+        self.seal(Purpose::Form, session)
+    }
+
+    /// Whether a form is one of this session's.
+    pub(super) fn is_form(&self, session: &str, seal: &str) -> bool {
+        self.holds(Purpose::Form, session, seal)
+    }
+
+    /// What a browser keeps of a login with `email`: failures of others do not delay its next one.
+    pub(super) fn mark(&self, email: &str) -> String {
+        self.seal(Purpose::Mark, &email.to_lowercase())
+    }
+
+    fn seal(&self, purpose: Purpose, session: &str) -> String {
+        BASE64.encode(hmac::sign(&self.0, &message(purpose, session)))
+    }
+
+    fn holds(&self, purpose: Purpose, session: &str, seal: &str) -> bool {
+        let Ok(seal) = BASE64.decode(seal) else { return false };
+        hmac::verify(&self.0, &message(purpose, session), &seal).is_ok()
+    }
+}
+
+fn message(purpose: Purpose, session: &str) -> Vec<u8> {
+    [purpose.label(), session.as_bytes()].concat()
+}
+
+/// The name and attributes of the cookie under a configuration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Jar {
+    name: &'static str,
+    mark: &'static str,
+    secure: &'static str,
+}
+
+/// How long a browser is known.
+const MARK_LIFE: u64 = 180 * 24 * 60 * 60;
+
+impl Jar {
+    /// Over https a cookie that no other host and no page in clear can set (RFC 6265bis §4.1.3.2).
+    pub(super) fn of(identity: &Identity) -> Self {
+        match identity.public_url.reach() {
+            Reach::Secure => {
+                Self { name: "__Host-keyward", mark: "__Host-keyward-known", secure: "; Secure" }
+            }
+            Reach::Loopback | Reach::Clear => {
+                Self { name: "keyward_dev", mark: "keyward_dev_known", secure: "" }
+            }
+        }
+    }
+
+    /// The value of the cookie; `None` without one, or with several, of which any could be somebody else's.
+    pub(super) fn read(self, headers: &HeaderMap) -> Option<&str> {
+        find(headers, self.name)
+    }
+
+    /// The mark of an earlier login with `email`, if this browser has it.
+    pub(super) fn read_mark(self, headers: &HeaderMap, sealer: &Sealer, email: &str) -> Option<String> {
+        let mark = find(headers, self.mark)?;
+        sealer.holds(Purpose::Mark, &email.to_lowercase(), mark).then(|| mark.to_owned())
+    }
+
+    /// Marks a browser.
+    pub(super) fn set_mark(self, value: &str) -> HeaderValue {
+        let Self { mark, secure, .. } = self;
+        header(&format!("{mark}={value}; Path=/; Max-Age={MARK_LIFE}; HttpOnly; SameSite=Lax{secure}"))
+    }
+
+    /// Gives a browser the cookie.
+    pub(super) fn set(self, value: &str, seconds: u64) -> HeaderValue {
+        let Self { name, secure, .. } = self;
+        header(&format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"))
+    }
+
+    /// Takes it back.
+    pub(super) fn clear(self) -> HeaderValue {
+        let Self { name, secure, .. } = self;
+        header(&format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}"))
+    }
+}
+
+/// The value of one cookie; `None` without one, or with several.
+fn find<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
+    let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut found = values.flat_map(|value| value.split(';')).filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        (name.trim() == wanted).then(|| value.trim())
+    });
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}
+
+fn header(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seal_is_good_for_its_session_and_purpose_alone() {
+        let (ours, other) = (Sealer::new(&[7; 32]), Sealer::new(&[8; 32]));
+        let cookie = ours.cookie("s1");
+        assert_eq!(ours.session(&cookie), Some("s1"));
+        for bad in [
+            cookie.replace("s1", "s2"),
+            other.cookie("s1"),
+            format!("s1.{}", ours.form("s1")),
+            "s1.".to_owned(),
+            "s1".to_owned(),
+            String::new(),
+            format!("{cookie}A"),
+        ] {
+            assert_eq!(ours.session(&bad), None, "{bad}");
+        }
+        assert!(ours.is_form("s1", &ours.form("s1")));
+        assert!(
+            !ours.is_form("s2", &ours.form("s1")) && !ours.is_form("s1", cookie.split_once('.').unwrap().1)
+        );
+    }
+
+    #[test]
+    fn of_two_cookies_of_its_name_neither_counts() {
+        let jar = Jar { name: "keyward_dev", mark: "keyward_dev_known", secure: "" };
+        let read = |fields: &[&'static str]| {
+            let fields = fields.iter().map(|field| (COOKIE, HeaderValue::from_static(field)));
+            jar.read(&fields.collect::<Vec<_>>().into_iter().collect::<HeaderMap>()).map(str::to_owned)
+        };
+        assert_eq!(read(&["a=b; keyward_dev=x; c=d"]).as_deref(), Some("x"));
+        assert_eq!(read(&["a=b"]), None);
+        assert_eq!(read(&["keyward_dev=x; keyward_dev=y"]), None);
+    }
+}

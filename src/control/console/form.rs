@@ -1,0 +1,37 @@
+//! What a page's form sends back, and whether it was this site that sent it.
+
+use http::header::{CONTENT_TYPE, ORIGIN};
+
+use super::Trouble;
+use crate::auth::refusal::Refusal;
+use crate::config::PublicUrl;
+use crate::web::errand::Call;
+
+/// The fields of a form.
+pub(super) struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// Reads the form of a request that a page of this site sent (every browser tells a `POST`'s origin).
+    pub(super) fn read(call: &Call, site: &PublicUrl) -> Result<Self, Trouble> {
+        let mut origins = call.headers.get_all(ORIGIN).iter();
+        let ours = |origin: &http::HeaderValue| origin.as_bytes() == site.as_str().as_bytes();
+        if !origins.next().is_some_and(ours) || origins.next().is_some() {
+            return Err(Trouble::Forged);
+        }
+        let content_type = call.headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+        if !content_type.starts_with(b"application/x-www-form-urlencoded") {
+            return Err(Trouble::Refused(Refusal::UnsupportedMediaType));
+        }
+        Ok(Self(url::form_urlencoded::parse(&call.body).into_owned().collect()))
+    }
+
+    /// The first value of a field; empty without one.
+    pub(super) fn value(&self, name: &str) -> &str {
+        self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
+    }
+
+    /// All values of a field.
+    pub(super) fn values(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(field, _)| field == name).map(|(_, value)| value.clone()).collect()
+    }
+}

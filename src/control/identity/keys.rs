@@ -1,0 +1,163 @@
+//! `/user/api-keys`: an account's own keys.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use super::caller::Owner;
+use super::{Asked, render};
+use crate::auth::refusal::Refusal;
+use crate::clock::Timestamp;
+use crate::issuer::{Changes, Expiry, KeyView, List, MadeKeyView, MadeOnce, NewKey, Request};
+use crate::web::members::{Members, Need};
+
+/// Keys of a page where nothing else is asked for.
+const PAGE: u32 = 50;
+const PAGE_MAX: u32 = 200;
+
+/// `POST`: makes a key, and tells its secret once.
+pub(super) async fn create(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal> {
+    let owner = Owner::of(asked)?;
+    let new = read(asked, owner.account)?;
+    let once = once(asked)?;
+    let made = asked.terms.issuer.create_key_once(&new, once, &owner.origin(asked)).await?;
+    told(asked, &made)
+}
+
+/// `POST …/rotate`: replaces a key, which lives on for a while.
+pub(super) async fn rotate(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>, Refusal> {
+    let owner = Owner::of(asked)?;
+    let mut members = Members::read(&asked.call.headers, &asked.call.body)?;
+    let overlap = members.number("overlap_seconds", Need::Optional);
+    members.done()?;
+    let issuer = &asked.terms.issuer;
+    let key = issuer.key_of(owner.account, id).await?;
+    let overlap = Duration::from_secs(overlap.unwrap_or_default());
+    let made = issuer.rotate_key(&key.id, overlap, once(asked)?, &owner.origin(asked)).await?;
+    told(asked, &made)
+}
+
+/// `PATCH`: changes what is named.
+pub(super) async fn change(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>, Refusal> {
+    let owner = Owner::of(asked)?;
+    let mut members = Members::read(&asked.call.headers, &asked.call.body)?;
+    let changes = Changes {
+        name: members.text("name", Need::Optional),
+        scopes: members.texts("scopes", Need::Optional),
+        allowed_addresses: members.texts("allowed_addresses", Need::Optional),
+        expires_at: expires_at(&mut members),
+    };
+    members.done()?;
+    let issuer = &asked.terms.issuer;
+    let key = issuer.key_of(owner.account, id).await?;
+    let key = issuer.change_key(&key.id, &changes, &owner.origin(asked)).await?;
+    Ok(render::json(StatusCode::OK, &issuer.key_view(&key)))
+}
+
+/// Made now with its secret, or before, when that was told.
+fn told(asked: Asked<'_>, made: &MadeOnce) -> Result<Response<Bytes>, Refusal> {
+    Ok(match made {
+        MadeOnce::Made(made) => render::json(StatusCode::CREATED, &MadeKeyView::new(made, asked.now)),
+        MadeOnce::Before(key) => {
+            render::json(StatusCode::OK, &Untold { object: asked.terms.issuer.key_view(key), key: None })
+        }
+    })
+}
+
+/// A key whose secret nobody can tell any more.
+#[derive(Serialize)]
+struct Untold {
+    #[serde(flatten)]
+    object: KeyView,
+    key: Option<&'static str>,
+}
+
+/// The `Idempotency-Key`, where there is one.
+fn once(asked: Asked<'_>) -> Result<Option<Request<'_>>, Refusal> {
+    let mut keys = asked.call.headers.get_all("idempotency-key").iter();
+    let Some(key) = keys.next() else { return Ok(None) };
+    match (key.to_str(), keys.next()) {
+        (Ok(key), None) => Ok(Some(Request { key, body: &asked.call.body })),
+        _ => Err(Refusal::BadRequest("The Idempotency-Key is repeated, or has bytes outside visible ASCII.")),
+    }
+}
+
+fn read(asked: Asked<'_>, account: &str) -> Result<NewKey, Refusal> {
+    let mut members = Members::read(&asked.call.headers, &asked.call.body)?;
+    let name = members.text("name", Need::Required("what you call the key"));
+    let scopes = members.texts("scopes", Need::Optional);
+    let expiry = expires_at(&mut members).map_or(Expiry::Default, Expiry::At);
+    let allowed_addresses = members.texts("allowed_addresses", Need::Optional);
+    members.done()?;
+    Ok(NewKey {
+        account: account.to_owned(),
+        name: name.unwrap_or_default(),
+        scopes: scopes.unwrap_or_default(),
+        expiry,
+        allowed_addresses: allowed_addresses.unwrap_or_default(),
+    })
+}
+
+fn expires_at(members: &mut Members) -> Option<Timestamp> {
+    let text = members.text("expires_at", Need::Optional)?;
+    let moment = Timestamp::parse(&text);
+    if moment.is_none() {
+        let told = "The member expires_at must be a time such as 2027-01-31T12:00:00Z.";
+        members.fault("expires_at", told.to_owned());
+    }
+    moment
+}
+
+/// `GET`: a page of them.
+pub(super) async fn list(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal> {
+    let owner = Owner::of(asked)?;
+    let page = Page::read(asked.call.query.as_deref())?;
+    let issuer = &asked.terms.issuer;
+    let keys = issuer.keys(Some(owner.account), page.after.as_deref(), page.limit).await?;
+    let items = keys.items.iter().map(|key| issuer.key_view(key)).collect();
+    Ok(render::json(StatusCode::OK, &List { items, next_cursor: keys.next }))
+}
+
+/// `GET` of one.
+pub(super) async fn show(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>, Refusal> {
+    let owner = Owner::of(asked)?;
+    let key = asked.terms.issuer.key_of(owner.account, id).await?;
+    Ok(render::json(StatusCode::OK, &asked.terms.issuer.key_view(&key)))
+}
+
+/// `DELETE`: revokes one. Again, it is still revoked.
+pub(super) async fn revoke(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>, Refusal> {
+    let owner = Owner::of(asked)?;
+    let key = asked.terms.issuer.key_of(owner.account, id).await?;
+    asked.terms.issuer.revoke_key(&key.id, &owner.origin(asked)).await?;
+    Ok(render::nothing())
+}
+
+/// Which page of a list is asked for.
+struct Page {
+    after: Option<String>,
+    limit: u32,
+}
+
+impl Page {
+    fn read(query: Option<&str>) -> Result<Self, Refusal> {
+        let mut page = Self { after: None, limit: PAGE };
+        for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            match &*name {
+                "cursor" => page.after = Some(value.into_owned()),
+                "limit" => page.limit = limit(&value)?,
+                _ => return Err(Refusal::BadRequest(PARAMETERS)),
+            }
+        }
+        Ok(page)
+    }
+}
+
+const PARAMETERS: &str = "The query takes cursor, as the page before told it, and limit, from 1 to 200.";
+
+fn limit(text: &str) -> Result<u32, Refusal> {
+    let limit = text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit));
+    limit.ok_or(Refusal::BadRequest(PARAMETERS))
+}

@@ -1,0 +1,67 @@
+//! `/user/login`, `/user/token/refresh`, `/user/logout`: sessions and their tokens.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::caller::Owner;
+use super::{Asked, render};
+use crate::auth::refusal::Refusal;
+use crate::issuer::Pair;
+use crate::store::Origin;
+use crate::web::members::{Members, Need};
+
+/// `POST /user/login`
+pub(super) async fn login(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal> {
+    let mut members = Members::read(&asked.call.headers, &asked.call.body)?;
+    let email = members.text("email", Need::Required("the email address of the account"));
+    let password = members.text("password", Need::Required("its password")).map(Zeroizing::new);
+    members.done()?;
+    let (email, password) = (email.unwrap_or_default(), password.unwrap_or_default());
+    let origin = stranger(asked);
+    let pair = asked.terms.issuer.login(&email, password, &asked.visitor(None), &origin).await?;
+    told(asked, &pair)
+}
+
+/// `POST /user/token/refresh`
+pub(super) async fn refresh(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal> {
+    let mut members = Members::read(&asked.call.headers, &asked.call.body)?;
+    let need = Need::Required("the refresh token of the last answer");
+    let token = members.text("refresh_token", need).map(Zeroizing::new).unwrap_or_default();
+    members.done()?;
+    let pair = asked.terms.issuer.refresh(&token, &stranger(asked)).await?;
+    told(asked, &pair)
+}
+
+/// `POST /user/logout`
+pub(super) async fn logout(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal> {
+    let owner = Owner::logged_in(asked)?;
+    if !asked.call.body.is_empty() {
+        Members::read(&asked.call.headers, &asked.call.body)?.done()?;
+    }
+    let session = owner.principal.identity.credential();
+    asked.terms.issuer.logout(session, &owner.origin(asked)).await?;
+    Ok(render::nothing())
+}
+
+fn stranger(asked: Asked<'_>) -> Origin {
+    Origin { actor: "anonymous".to_owned(), via: format!("api {}", asked.call.client) }
+}
+
+/// The pair as RFC 6749 §5.1 has it.
+fn told(asked: Asked<'_>, pair: &Pair) -> Result<Response<Bytes>, Refusal> {
+    let mint = asked.terms.mint.as_ref().ok_or(Refusal::NoRoute)?;
+    let minted = mint.beside(pair).map_err(|error| {
+        tracing::warn!(error = &error as &dyn std::error::Error, "no access token can be made");
+        Refusal::NotNow
+    })?;
+    let body = json!({
+        "access_token": &*minted.token,
+        "token_type": "Bearer",
+        "expires_in": pair.issued_at.until(minted.expires_at).as_secs(),
+        "refresh_token": pair.refresh.expose(),
+        "scope": pair.scopes.as_str(),
+    });
+    Ok(render::json(StatusCode::OK, &body))
+}

@@ -1,0 +1,76 @@
+//! Requests to the identity endpoints, as far as a worker has part in them: which they are, whom their credential speaks
+//! for, their body. What they ask for is done on the control plane, but for validation, which is the workers' own work.
+
+mod body;
+mod validate;
+
+use http::request::Parts;
+
+use super::gateway::Asker;
+use super::request_body::RequestBody;
+use super::ticket::Ticket;
+use crate::auth::principal::Principal;
+use crate::auth::refusal::Refusal;
+use crate::config::Identity;
+use crate::decision::Presented;
+use crate::message::Admission;
+use crate::web::endpoint::Endpoint;
+use crate::web::errand::{Call, Reply};
+
+/// The endpoint that a request asks for; `None` when it is for the routes.
+#[must_use]
+pub fn endpoint<'a>(identity: Option<&Identity>, admission: &'a Admission<'_>) -> Option<Endpoint<'a>> {
+    let identity = identity?;
+    let host = admission.host.name();
+    if !identity.hosts.iter().any(|known| **known == *host) {
+        return None;
+    }
+    let endpoint = Endpoint::of(admission.path.as_str())?;
+    (identity.console || !matches!(endpoint, Endpoint::Console(_))).then_some(endpoint)
+}
+
+/// Answers a request to `endpoint`.
+///
+/// # Errors
+/// When it cannot be read, or nobody is there to answer it.
+pub async fn answer(
+    endpoint: Endpoint<'_>,
+    asker: Asker<'_>,
+    parts: &Parts,
+    admission: &Admission<'_>,
+    body: Option<RequestBody>,
+    ticket: &Ticket,
+) -> Result<Reply, Refusal> {
+    let allowed = endpoint.methods();
+    if !allowed.iter().any(|method| *method == parts.method.as_str()) {
+        return Err(Refusal::MethodNotAllowed { allow: allowed.join(", ").into() });
+    }
+    let body = body::collect(body, admission.framing, asker).await?;
+    if endpoint == Endpoint::Validate {
+        return validate::answer(asker, parts, &body, ticket).await;
+    }
+    let call = Call {
+        method: parts.method.clone(),
+        path: admission.path.as_str().to_owned(),
+        query: admission.query.map(str::to_owned),
+        version: parts.version,
+        headers: parts.headers.clone(),
+        body,
+        client: ticket.client,
+        request_id: ticket.request_id.clone(),
+        caller: caller(asker, parts, ticket).await,
+    };
+    asker.worker.desk.ask(call).await
+}
+
+/// Whom the request's credential speaks for.
+async fn caller(asker: Asker<'_>, parts: &Parts, ticket: &Ticket) -> Result<Option<Principal>, Refusal> {
+    let decision = &asker.state.plan.decision;
+    match decision.presented(&parts.headers, Ok(None)).map_err(Refusal::InvalidRequest)? {
+        Presented::Nothing(_) => Ok(None),
+        Presented::One(word) => {
+            let valid = decision.validate(&word, &asker.worker.front, ticket.arrived()).await?;
+            Ok(Some(valid.principal().clone()))
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! `POST /user/token/validate`: what a credential is good for, told to whoever has it.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderValue, Response};
+use serde_json::json;
+
+use crate::auth::credential::Malformed;
+use crate::auth::refusal::Refusal;
+use crate::authenticator::Valid;
+use crate::decision::Presented;
+use crate::proxy::gateway::Asker;
+use crate::proxy::ticket::Ticket;
+use crate::web::errand::Reply;
+use crate::web::members::{Members, Need};
+
+/// Validates the credential in `Authorization`, or the one that the body names.
+///
+/// # Errors
+/// When there is none, there are two, or it does not hold.
+pub(super) async fn answer(
+    asker: Asker<'_>,
+    parts: &Parts,
+    body: &[u8],
+    ticket: &Ticket,
+) -> Result<Reply, Refusal> {
+    let named = if body.is_empty() { None } else { named(parts, body)? };
+    let decision = &asker.state.plan.decision;
+    let presented = decision.presented(&parts.headers, Ok(None)).map_err(Refusal::InvalidRequest)?;
+    let word = match (presented, named) {
+        (Presented::One(_), Some(_)) => return Err(Refusal::InvalidRequest(Malformed::Several)),
+        (Presented::One(word), None) => word,
+        (Presented::Nothing(_), Some(word)) => word.into(),
+        (Presented::Nothing(scheme), None) => return Err(Refusal::MissingCredentials { scheme }),
+    };
+    let valid = decision.validate(&word, &asker.worker.front, ticket.arrived()).await?;
+    Ok(Reply { response: told(&valid), code: None })
+}
+
+fn named(parts: &Parts, body: &[u8]) -> Result<Option<String>, Refusal> {
+    let mut members = Members::read(&parts.headers, body)?;
+    let token = members.text("token", Need::Optional);
+    members.done()?;
+    Ok(token)
+}
+
+fn told(valid: &Valid) -> Response<Bytes> {
+    let principal = valid.principal();
+    let identity = &principal.identity;
+    let body = json!({
+        "active": true,
+        "token_type": principal.method.as_str(),
+        "sub": identity.account(),
+        "client_id": identity.client(),
+        "scope": identity.scopes(),
+        "iat": principal.issued_at.millis().div_euclid(1000),
+        "exp": principal.expires_at.millis().div_euclid(1000),
+    });
+    let body = format!("{body}\n");
+    let mut response = Response::new(Bytes::new());
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    fields.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    *response.body_mut() = body.into();
+    response
+}
