@@ -62,6 +62,12 @@ impl fmt::Display for Timestamp {
 pub struct Tick(pub u64);
 
 impl Tick {
+    /// So many microseconds before this moment, or the first.
+    #[must_use]
+    pub const fn before(self, micros: u32) -> Self {
+        Self(self.0.saturating_sub(micros as u64))
+    }
+
     /// This moment and `duration` more.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {

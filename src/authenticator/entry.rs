@@ -62,6 +62,7 @@ pub type Valid = Entry<Vouched>;
 
 /// A principal, and by what it is asked about again.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Vouched {
     pub(super) principal: Principal,
     /// The access token, its signature verified; `None` for an API key.
@@ -95,7 +96,8 @@ pub struct Entry<T> {
     fresh_until: Tick,
     ends: Timestamp,
     footing: Footing,
-    refresh_from: Tick,
+    /// So long before that it is read again; in microseconds, as far as they fit.
+    refresh_before: u32,
     refresh_asked: AtomicBool,
     fact: T,
 }
@@ -132,7 +134,7 @@ impl<T> Entry<T> {
             fresh_until: read_at.after(ttl),
             ends,
             footing,
-            refresh_from: read_at.after(ttl.mul_f64(0.8)),
+            refresh_before: u32::try_from((ttl / 5).as_micros()).unwrap_or(u32::MAX),
             refresh_asked: AtomicBool::new(false),
             fact,
         }
@@ -156,7 +158,7 @@ impl<T> Entry<T> {
         }
         match old {
             true => Standing::Old,
-            false if view.now >= self.refresh_from => Standing::Ageing,
+            false if view.now >= self.fresh_until.before(self.refresh_before) => Standing::Ageing,
             false => Standing::Fresh,
         }
     }

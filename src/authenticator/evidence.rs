@@ -6,7 +6,7 @@ use super::entry::{Refused, Vouched};
 use super::marks::About;
 use crate::auth::catalogue::Catalogue;
 use crate::auth::jwt::access_token::Verified;
-use crate::auth::principal::{Identity, Method, Principal};
+use crate::auth::principal::{Identity, Method, Networks, Principal};
 use crate::clock::Timestamp;
 use crate::store::{Account, AccountStatus, Ending, Found, FoundSession, Key, Seq, Session};
 
@@ -106,7 +106,7 @@ fn judge_key(
         issued_at: key.created_at,
         expires_at: key.expires_at,
         method: Method::ApiKey,
-        allowed_addresses: key.allowed_addresses.clone().into(),
+        allowed_addresses: key.allowed_addresses.iter().copied().collect(),
     })
 }
 
@@ -139,6 +139,6 @@ fn judge_token(
         issued_at: claims.issued_at,
         expires_at,
         method: Method::AccessToken,
-        allowed_addresses: Box::default(),
+        allowed_addresses: Networks::default(),
     })
 }

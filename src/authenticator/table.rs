@@ -133,7 +133,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::auth::principal::{Identity, Method, Principal};
+    use crate::auth::principal::{Identity, Method, Networks, Principal};
     use crate::auth::scope::ScopeSet;
     use crate::authenticator::entry::Vouched;
     use crate::authenticator::marks::{About, Marks};
@@ -150,7 +150,7 @@ mod tests {
             issued_at: Timestamp(0),
             expires_at: Timestamp(0),
             method: Method::ApiKey,
-            allowed_addresses: Box::default(),
+            allowed_addresses: Networks::default(),
         };
         let digest = HashedToken::of(&number.to_be_bytes());
         Arc::new(Valid::new(

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::access_token::{self, Claims, Parties, Verified};
 use super::*;
 use crate::auth::algorithm::SigningAlgorithm as Algorithm;
-use crate::auth::principal::{Identity, Method, Principal};
+use crate::auth::principal::{Identity, Method, Networks, Principal};
 use crate::auth::scope::ScopeSet;
 use crate::clock::Timestamp;
 
@@ -417,7 +417,7 @@ fn a_token_of_another_kind_is_refused() {
             issued_at: Timestamp(0),
             expires_at: Timestamp(i64::MAX),
             method: Method::ApiKey,
-            allowed_addresses: Box::default(),
+            allowed_addresses: Networks::default(),
         };
         // Even with the key and the parties of an access token.
         let envelope = assertion::Envelope { issuer: &bed.parties.issuer, upstream: &bed.parties.audience };

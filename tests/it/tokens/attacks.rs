@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use keyward::auth::algorithm::SigningAlgorithm;
 use keyward::auth::jwt::assertion::{self, Envelope};
 use keyward::auth::jwt::{Purpose, SigningKey, access_token};
-use keyward::auth::principal::{Identity, Method, Principal};
+use keyward::auth::principal::{Identity, Method, Networks, Principal};
 use keyward::auth::random::System;
 use keyward::auth::refusal::Code;
 use keyward::auth::scope::ScopeSet;
@@ -110,7 +110,7 @@ async fn what_our_own_key_signed_for_something_else_is_no_credential() {
         issued_at: Timestamp(0),
         expires_at: Timestamp(i64::MAX),
         method: Method::AccessToken,
-        allowed_addresses: Box::default(),
+        allowed_addresses: Networks::default(),
     };
     let envelope = Envelope { issuer: "https://auth.test", upstream: "https://api.test" };
     for purpose in Purpose::ALL {
