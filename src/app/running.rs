@@ -175,7 +175,9 @@ impl Core {
     /// Puts `config` in force. Under the lock [`reloading`](Self::reloading), so that one is whole before the next.
     async fn take_over(&self, config: Config) -> Vec<String> {
         let warnings = waiting_for_restart(&self.started_with, &config);
-        self.authenticator.reload(&config.cache, config.catalogue());
+        // Each worker's part of the cache is as large as it was made.
+        let capacity = self.started_with.cache.capacity;
+        self.authenticator.reload(&config::Cache { capacity, ..config.cache.clone() }, config.catalogue());
         let plan = Arc::new(Plan::compile(config.clone()));
         let adopting = self.workers.iter().map(|worker| worker.adopt(Arc::clone(&plan)));
         futures_util::future::join_all(adopting).await;
@@ -320,6 +322,7 @@ fn waiting_for_restart(old: &Config, new: &Config) -> Vec<String> {
         ("admin", old.admin != new.admin),
         ("store", old.store != new.store),
         ("log.access", old.log.access != new.log.access),
+        ("cache.capacity", old.cache.capacity != new.cache.capacity),
     ]
     .into_iter()
     .filter(|(_, changed)| *changed)

@@ -13,13 +13,13 @@ use http::{HeaderName, HeaderValue, Method, Request};
 use serde_json::{Value, json};
 
 use super::{Exit, Failure, Streams};
-use crate::auth::refusal::Refusal;
+use crate::auth::refusal::{Ambiguity, Refusal};
 use crate::auth::scope::Scope;
 use crate::authenticator::{Authenticator, Front, Health, Valid};
 use crate::clock::Clock;
 use crate::config::{Auth, Config};
 use crate::decision::{Offered, Presented};
-use crate::message;
+use crate::message::{self, target};
 use crate::proxy::plan::Plan;
 use crate::proxy::upgrade;
 use crate::store::SharedStore;
@@ -54,6 +54,11 @@ pub struct Explain {
 
 fn whole_url(text: &str) -> Result<http::Uri, String> {
     const EXAMPLE: &str = "write it whole, such as http://api.example.com/v1/orders";
+    if target::check_raw(text.as_bytes()) == Err(Ambiguity::Fragment) {
+        return Err(
+            "no client sends what follows a #, and a request that has one is refused; leave it out".into()
+        );
+    }
     let url: http::Uri =
         text.parse().map_err(|_| format!("{EXAMPLE}; what no URL contains is escaped, a space as %20"))?;
     match url.scheme_str() {

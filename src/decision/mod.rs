@@ -203,7 +203,7 @@ impl Decision {
     /// # Errors
     /// When a scope is missing or the address is not allowed.
     pub fn authorize(&self, route: usize, principal: &Principal, client: IpAddr) -> Result<(), Refusal> {
-        let Some(rule) = self.rules.get(route) else { return Ok(()) };
+        let rule = self.rules.get(route).ok_or(Refusal::NoRoute)?;
         if scopes(&rule.auth).is_some_and(|required| !principal.has(required)) {
             return Err(Refusal::InsufficientScope { required: Arc::clone(&rule.required) });
         }

@@ -50,8 +50,6 @@ pub struct Admission<'a> {
     pub connection: Connection<'a>,
     /// The protocol that the client asks to change to; only HTTP/1.1 without a body can.
     pub upgrade: Option<&'a HeaderValue>,
-    /// Whether the client waits for `100 Continue` before it sends the body.
-    pub continuation: Continuation,
 }
 
 /// Whether a body comes with a request, as only its transport can tell.
@@ -80,15 +78,6 @@ impl Admission<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a client waits before it sends its body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Continuation {
-    /// The body comes by itself.
-    NotAwaited,
-    /// The client waits for `100 Continue`.
-    Awaited,
 }
 
 const CONNECT: &str = "CONNECT is not served here. Send the request itself.";
@@ -138,7 +127,6 @@ pub fn admit<'a>(parts: &'a Parts, limits: &Limits) -> Result<Admission<'a>, Ref
         return Err(Refusal::BadRequest(QUERY));
     }
     let may_upgrade = protocol == Protocol::Http11 && !has_body && fields.connection.offers_upgrade();
-    let awaited = fields.expects && has_body && protocol != Protocol::Http10;
     Ok(Admission {
         host,
         path,
@@ -146,7 +134,6 @@ pub fn admit<'a>(parts: &'a Parts, limits: &Limits) -> Result<Admission<'a>, Ref
         framing,
         connection: fields.connection,
         upgrade: fields.upgrade.filter(|_| may_upgrade),
-        continuation: if awaited { Continuation::Awaited } else { Continuation::NotAwaited },
     })
 }
 

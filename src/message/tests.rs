@@ -65,7 +65,6 @@ fn an_admitted_request_has_one_reading() {
     assert_eq!(admission.path.as_str(), "/v1/orders");
     assert_eq!(admission.query, Some("a=/../b%00&c"));
     assert_eq!(admission.framing, Framing::Length(7));
-    assert_eq!(admission.continuation, Continuation::Awaited);
     assert!(
         admission.connection.asks_to_close() && admission.connection.names(&HeaderName::from_static("x"))
     );

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -25,9 +25,7 @@ use super::conn::Conn;
 use super::incoming::Incoming;
 use super::takeover::Bare;
 use super::watched::Watched;
-
-/// The answer to bytes that are no request.
-const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+use crate::web::problem;
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -132,7 +130,7 @@ async fn end_connection(mut stream: TcpStream, conn: &Conn, end: End, slow_head:
             tracing::debug!(peer = %conn.peer, %error, "a client connection failed");
             if conn.is_in_unanswered_head() {
                 // hyper says nothing to a head that is cut off.
-                let _ = stream.try_write(BAD_REQUEST);
+                let _ = stream.try_write(&problem::bare(StatusCode::BAD_REQUEST));
                 linger(&mut stream).await;
             } else if error.is_parse() || conn.has_left_body() {
                 linger(&mut stream).await;

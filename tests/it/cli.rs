@@ -130,6 +130,9 @@ fn explain_reads_the_credential_from_its_input() {
     let words = ["explain", "--method", "GET", "--url", "http://a/x", "--json"];
     home.run_with_input(&words, &key).exited(0);
     home.run_with_input(&words, "junk").exited(1);
+    let told = home.run_with_input(&["explain", "--method", "GET", "--url", "http://a/x#y"], &key);
+    assert!(told.stderr.contains("leave it out"), "{}", told.stderr);
+    told.exited(2);
 }
 
 #[tokio::test]

@@ -115,31 +115,31 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
     let allow: Vec<Ambiguity> = allow.into_iter().map(|word| word.value).collect();
     let comment = "Whether the upstream receives Authorization as well.";
     let forward_credential = s.value("forward_credential", &Switch, false, comment).value;
-    let (upgrades, websocket_credential) = upgrades(s);
     let matched = matched.map(|matched| matched.with_path(s, &allow));
     let upstream = upstream.and_then(|name| resolve(s, &name, known.upstreams));
     let served_by = upstream.and_then(|index| known.upstreams.get(index));
+    // A connection of HTTP/2 carries other requests, too: its upstream is not asked to leave it.
     let by_http2 = served_by.is_some_and(|upstream| upstream.value.protocol == UpstreamProtocol::Http2);
-    Partial {
-        name,
-        matched,
-        auth,
-        upstream,
-        host,
-        allow,
-        forward_credential,
-        // A connection of HTTP/2 carries other requests, too: its upstream is not asked to leave it.
-        upgrades: if by_http2 { Vec::new() } else { upgrades },
-        websocket_credential,
-    }
+    let (upgrades, websocket_credential) =
+        upgrades(s, if by_http2 { Vec::new() } else { vec![WEBSOCKET.into()] });
+    Partial { name, matched, auth, upstream, host, allow, forward_credential, upgrades, websocket_credential }
 }
 
 const WEBSOCKET_CREDENTIALS: Words<WebsocketCredential> =
     Words(&[("none", WebsocketCredential::None), ("subprotocol", WebsocketCredential::Subprotocol)]);
 
-fn upgrades(s: &mut Section<'_>) -> (Vec<Box<str>>, WebsocketCredential) {
+/// With the upgrades that there are where none are named; nothing by default means that none can be.
+fn upgrades(s: &mut Section<'_>, default: Vec<Box<str>>) -> (Vec<Box<str>>, WebsocketCredential) {
     let comment = "Protocols that a connection may be upgraded to; none where the upstream speaks HTTP/2.";
-    let upgrades = s.scalars_or("upgrades", &Protocol, vec![WEBSOCKET.into()], comment);
+    let none_can_be = default.is_empty();
+    let upgrades = s.scalars_or("upgrades", &Protocol, default, comment);
+    if let Some(first) = upgrades.first().filter(|_| none_can_be) {
+        let message = "`upgrades` names a protocol, and the upstream of this route speaks HTTP/2";
+        s.tell(
+            Problem::error(first.at, message)
+                .expected("an upstream with `protocol: http1`, or no `upgrades`"),
+        );
+    }
     let upgrades: Vec<Box<str>> = upgrades.into_iter().map(|protocol| protocol.value).collect();
     let comment = "Where a browser's WebSocket may carry its key: none, or subprotocol (keyward.bearer.KEY).";
     let credential =

@@ -188,11 +188,11 @@ impl<C: Side> Tunnel<C> {
             if self.notice(cx).is_ready() {
                 return Poll::Ready(());
             }
-            let before = (self.down.moved(), self.up.moved(), self.down.has_told_end());
+            let before = self.progress();
             if self.poll_pipes(cx).is_ready() {
                 return Poll::Ready(());
             }
-            if before != (self.down.moved(), self.up.moved(), self.down.has_told_end()) {
+            if before != self.progress() {
                 self.put_off();
             }
             if self.timer.poll_fired(cx).is_pending() {
@@ -202,6 +202,12 @@ impl<C: Side> Tunnel<C> {
                 return Poll::Ready(());
             }
         }
+    }
+
+    /// What has moved, and what is in the way.
+    fn progress(&self) -> impl PartialEq + use<C> {
+        let held_back = (self.down.is_held_back(), self.up.is_held_back());
+        (self.down.moved(), self.up.moved(), self.down.has_told_end(), held_back)
     }
 
     /// Begins to end where there is a reason to.

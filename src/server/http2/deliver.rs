@@ -135,9 +135,9 @@ where
     let mut body = pin!(body);
     loop {
         let frame = poll_fn(|cx| {
-            // What the client has no room for is not read.
+            // Little is read of what the client has no room for.
             out.reserve_capacity(PIECE);
-            stream.offer(out.capacity().min(stream.room().left()));
+            stream.offer(out.capacity().min(stream.room_left()));
             match body.as_mut().poll_frame(cx) {
                 Poll::Ready(frame) => Poll::Ready(Ok(frame)),
                 Poll::Pending => {
@@ -226,7 +226,7 @@ fn poll_room(
     stream: &Rc<Stream>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<usize, Cut>> {
-    let Poll::Ready(left) = stream.room().poll_left(cx) else { return poll_gone(out, stream, cx).map(Err) };
+    let Poll::Ready(left) = stream.poll_room(cx) else { return poll_gone(out, stream, cx).map(Err) };
     if out.capacity() > 0 {
         return Poll::Ready(Ok(out.capacity().min(left)));
     }

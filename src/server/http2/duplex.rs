@@ -68,7 +68,7 @@ impl AsyncRead for Duplex {
 
 impl AsyncWrite for Duplex {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let Poll::Ready(left) = self.stream.room().poll_left(cx) else { return self.poll_broken_off(cx) };
+        let Poll::Ready(left) = self.stream.poll_room(cx) else { return self.poll_broken_off(cx) };
         self.out.reserve_capacity(buf.len());
         if self.out.capacity() == 0 {
             match self.out.poll_capacity(cx) {

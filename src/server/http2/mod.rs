@@ -40,9 +40,8 @@ use session::Session;
 pub use stream::Stream;
 use turns::Turns;
 
-/// What may come of one stream's body before it is taken. Several streams that nobody takes from must not use up the
-/// window of all.
-const STREAM_WINDOW: u32 = 256 * 1024;
+/// What may come of one stream's body before it is taken: sixteen streams that nobody takes from use up the window of all.
+const STREAM_WINDOW: u32 = 64 * 1024;
 /// What may come of all bodies of a connection before it is taken.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What of one stream's answer may wait to be written.
@@ -127,7 +126,7 @@ where
         let protocol = request.extensions().get::<h2::ext::Protocol>();
         let protocol = protocol.and_then(|protocol| HeaderValue::from_str(protocol.as_str()).ok());
         let stream = Stream::open(session, reply.stream_id(), protocol);
-        let expects = stream.expects_to_be_told(&request);
+        let expects = Stream::expects_to_be_told(&request);
         let (request, behind) = body_of(request, &stream);
         let answer = handle(Carrier::Stream(Rc::clone(&stream)), request);
         deliver::run(answer, reply, stream, deliver::Terms { expects, behind, dates: &settings.dates })

@@ -33,6 +33,8 @@ pub struct Session {
     /// How many more requests were taken back early than answered.
     taken_back: Cell<u32>,
     credit: Credit,
+    /// Whether the end is being told.
+    ending: Cell<bool>,
     /// For what its answers have to be written.
     room: Room,
 }
@@ -47,6 +49,7 @@ impl Session {
             read: Cell::new(0),
             taken_back: Cell::new(0),
             credit: Credit::default(),
+            ending: Cell::new(false),
             room: Room::default(),
         });
         session.came(ahead);
@@ -66,6 +69,9 @@ impl Session {
     /// Sets the time for what the connection waits for now. Streams have limits of their own; without any, it is the rest
     /// of a head, or the next.
     fn settle(&self) {
+        if self.ending.get() {
+            return;
+        }
         let limits = self.conn.limits();
         let timer = self.conn.timer();
         if self.open.get() > 0 {
@@ -86,6 +92,7 @@ impl Session {
     pub(super) fn stream_closed(&self, id: u32) {
         self.open.set(self.open.get().saturating_sub(1));
         self.frames.borrow_mut().forget(id);
+        self.room.forget(id);
         self.settle();
     }
 
@@ -138,6 +145,7 @@ impl Session {
 
     /// The end is being told.
     pub(super) fn says_the_end(&self) {
+        self.ending.set(true);
         self.conn.timer().set(LAST_WORDS);
     }
 

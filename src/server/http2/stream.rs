@@ -126,8 +126,8 @@ impl Stream {
         self.body_wanted.set(true);
     }
 
-    /// Whether the request is one whose client waits to be told to go on, and somebody wants its body.
-    pub(super) fn expects_to_be_told(&self, request: &Request<RecvStream>) -> Expects {
+    /// Whether `request` is one whose client waits to be told to go on.
+    pub(super) fn expects_to_be_told(request: &Request<RecvStream>) -> Expects {
         let mut values = request.headers().get_all(EXPECT).iter();
         let expects = values.any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         if expects && !request.body().is_end_stream() { Expects::Continue } else { Expects::Nothing }
@@ -159,8 +159,18 @@ impl Stream {
     }
 
     /// For what the answers of its connection have to be written.
-    pub(super) fn room(&self) -> &Room {
+    fn room(&self) -> &Room {
         self.session.room()
+    }
+
+    /// How much of all answers of its connection can be handed over now.
+    pub(super) fn room_left(&self) -> usize {
+        self.room().left()
+    }
+
+    /// Ready with how much that is, once it is anything.
+    pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<usize> {
+        self.room().poll_left(self.id, cx)
     }
 
     /// So much of the answer could be passed on now, for all that is known.

@@ -194,6 +194,18 @@ fn upstreams() {
         format!("upstreams: [{{ name: api, protocol: {protocol}, endpoints: [{{ url: http://a }}] }}]")
     });
     told.push(messages(&protocols.each_ref().map(String::as_str)));
+    let upgrades = [
+        "upgrades: [websocket]",
+        "upgrades: [websocket], websocket_credential: subprotocol",
+        "websocket_credential: subprotocol",
+    ];
+    let upgrades = upgrades.map(|keys| {
+        format!(
+            "upstreams: [{{ name: api, protocol: http2, endpoints: [{{ url: http://a }}] }}]\n\
+             routes: [{{ name: all, match: {{ path_prefix: / }}, upstream: api, {keys} }}]\n"
+        )
+    });
+    told.push(messages_of_files(&upgrades.each_ref().map(String::as_str)));
     snapshot("upstreams", &told.join("\n\n\n"));
 }
 

@@ -192,11 +192,14 @@ async fn what_waits_for_a_restart_is_said() {
     let upstream = Upstream::always(Answer::ok("ok")).await;
     let home = open_home(&upstream, "");
     let _serving = home.serve().await;
-    let text = home.whole(&format!("{}log: {{ access: \"off\" }}\n", one_route(&upstream, "public")));
+    let text = home.whole(&format!(
+        "{}log: {{ access: \"off\" }}\ncache: {{ capacity: 7 }}\n",
+        one_route(&upstream, "public")
+    ));
     let moved = text.replace(&home.public().to_string(), "127.0.0.1:1");
     home.write("keyward.yaml", &moved);
     let done = home.run(&["reload"]);
-    for name in ["listeners", "log.access"] {
+    for name in ["listeners", "log.access", "cache.capacity"] {
         assert!(done.stderr.contains(&format!("{name} differs from what is running")), "{}", done.stderr);
     }
     done.exited(0);

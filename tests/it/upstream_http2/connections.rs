@@ -1,6 +1,7 @@
 //! How many connections there are, which requests share them, and how they end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use h2::Reason;
 use keyward::auth::refusal::Code;
@@ -75,6 +76,23 @@ async fn a_request_that_waits_in_vain_for_room_is_told_so() {
     gate.open();
     assert_eq!(asking.join_all().await, [200; 64]);
     assert_eq!(gateway.anonymous().get("/").await.status, 200);
+}
+
+/// Each waits for the next connection, and gets a place on none of them.
+#[tokio::test]
+async fn connections_that_come_slowly_do_not_make_the_wait_longer() {
+    const SLOW: Duration = Duration::from_millis(200);
+    let upstream = FrameUpstream::scripted(|mut wire: Wire| async move {
+        tokio::time::sleep(SLOW).await;
+        wire.hello(&[(MAX_CONCURRENT_STREAMS, 1)]).await;
+        wire.drain().await;
+    })
+    .await;
+    let limits = "timeouts: { connect: 300ms, response_head: 500ms }";
+    let gateway = with(&upstream.url(), limits).await;
+    let statuses = ask(&gateway, 24).join_all().await;
+    assert!(statuses.iter().all(|status| (502..505).contains(status)), "{statuses:?}");
+    assert!(upstream.connections() <= 6, "{} connections", upstream.connections());
 }
 
 #[tokio::test]

@@ -49,7 +49,8 @@ impl Links {
     }
 
     async fn wait(&self, within: Duration) -> Result<Seat, Failure> {
-        let mut late = pin!(tokio::time::sleep(within));
+        let deadline = tokio::time::Instant::now() + within;
+        let mut late = pin!(tokio::time::sleep_until(deadline));
         let mut opening = None;
         loop {
             let mut freed = pin!(self.freed.notified());
@@ -57,20 +58,24 @@ impl Links {
             if let Some(seat) = self.free() {
                 return Ok(seat);
             }
+            if tokio::time::Instant::now() >= deadline {
+                return Err(Failure::Full);
+            }
             opening = opening.or_else(|| self.opening(within));
             let opened = match &mut opening {
-                // It has a limit of its own.
                 Some(under_way) => tokio::select! {
+                    biased;
                     opened = under_way => Some(opened?),
                     () = freed => None,
+                    () = &mut late => return Err(Failure::Full),
                 },
                 None => tokio::select! {
                     () = freed => None,
                     () = &mut late => return Err(Failure::Full),
                 },
             };
-            if opening.take_if(|_| opened.is_some()).is_some() && late.is_elapsed() {
-                return Err(Failure::Full);
+            if opened.is_some() {
+                opening = None;
             }
         }
     }
