@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use keyward::store::sqlite::Open;
+use keyward::store::sqlite::{Open, effective_user};
 use keyward::store::{Seq, Store, StoreError};
 
 use super::{Place, opening, sample};
@@ -60,4 +60,58 @@ async fn fill(path: &Path) {
         assert!(store.find_key(sample::digest("0")).await.unwrap().key.is_some() || acknowledged == 0);
     }
     println!("\nacknowledged {acknowledged}");
+}
+
+/// A disk of every size from too little for anything to enough, in a file system of its own: it fills under the journal
+/// at first, then under the database that the journal is folded into.
+#[test]
+fn a_disk_that_fills_while_a_store_is_made_leaves_none_behind() {
+    let mount = if effective_user() == Some(0) { "-m" } else { "-rm" };
+    if !Command::new("unshare").args([mount, "true"]).status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: no file system can be mounted here");
+        return;
+    }
+    let place = Place::new();
+    let child = Command::new("unshare")
+        .arg(mount)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "store::disk::maker", "--ignored", "--nocapture"])
+        .env(CHILD_PLACE, place.directory.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout).into_owned() + &String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+#[ignore = "the child of a_disk_that_fills_while_a_store_is_made_leaves_none_behind"]
+fn maker() {
+    make(Path::new(&std::env::var(CHILD_PLACE).unwrap()));
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn make(directory: &Path) {
+    let path = directory.join("keyward.db");
+    let (mut refused, mut made) = (0, 0);
+    for pages in 1..=120 {
+        let size = format!("size={}k", pages * 4);
+        assert!(run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", directory.to_str().unwrap()]));
+        match opening(&path, Open::Create).open().await {
+            Err(error) => {
+                assert!(!path.exists(), "half a store is left on {pages} pages: {error}");
+                refused += 1;
+            }
+            Ok(store) => {
+                store.verify().await.unwrap();
+                store.close().await;
+                made += 1;
+            }
+        }
+        assert!(run("umount", &["-l", directory.to_str().unwrap()]));
+    }
+    assert!(refused > 10 && made > 10, "{refused} were refused, {made} made");
+}
+
+fn run(program: &str, words: &[&str]) -> bool {
+    Command::new(program).args(words).status().is_ok_and(|status| status.success())
 }
