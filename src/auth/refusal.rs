@@ -224,6 +224,8 @@ pub enum Refusal {
     UpstreamTimeout,
     /// Too much is in flight.
     Overloaded,
+    /// Too many connections are open.
+    TooManyConnections,
     /// The process is ending.
     Draining,
 }
@@ -254,7 +256,7 @@ impl Refusal {
             Self::UpstreamUnreachable => Code::UpstreamUnreachable,
             Self::UpstreamProtocolError => Code::UpstreamProtocolError,
             Self::UpstreamTimeout => Code::UpstreamTimeout,
-            Self::Overloaded => Code::Overloaded,
+            Self::Overloaded | Self::TooManyConnections => Code::Overloaded,
             Self::Draining => Code::Draining,
         }
     }
@@ -308,6 +310,7 @@ impl Refusal {
             }
             Self::UpstreamTimeout => "The server behind this gateway did not answer in time.".into(),
             Self::Overloaded => "Too many requests are in flight. Try again shortly.".into(),
+            Self::TooManyConnections => "Too many connections are open. Try again shortly.".into(),
             Self::Draining => "This server is shutting down. Send the request again.".into(),
         }
     }
