@@ -19,6 +19,7 @@ use crate::config::{self, Config};
 use crate::control::{AskHealth, AskReload, Checks, Health, ReloadOutcome, Status};
 use crate::issuer::Issuer;
 use crate::proxy::plan::Plan;
+use crate::server::descriptors;
 use crate::store::{ChangeSink, SharedStore};
 use crate::telemetry::log_sink::AccessLog;
 use crate::telemetry::metrics::{Cached, Lookup, Metrics, Reload};
@@ -174,7 +175,8 @@ const STORE_CLOSING: std::time::Duration = std::time::Duration::from_secs(5);
 impl Core {
     /// Puts `config` in force. Under the lock [`reloading`](Self::reloading), so that one is whole before the next.
     async fn take_over(&self, config: Config) -> Vec<String> {
-        let warnings = waiting_for_restart(&self.started_with, &config);
+        let mut warnings = waiting_for_restart(&self.started_with, &config);
+        warnings.extend(too_few_descriptors(&config));
         // Each worker's part of the cache is as large as it was made.
         let capacity = self.started_with.cache.capacity;
         self.authenticator.reload(&config::Cache { capacity, ..config.cache.clone() }, config.catalogue());
@@ -313,6 +315,23 @@ async fn read(file: PathBuf) -> Result<(Vec<u8>, Config), String> {
             .map_err(|problems| problems.render(config::Style::Plain))
     });
     reading.await.unwrap_or_else(|error| Err(format!("reading it broke off: {error}")))
+}
+
+/// Says that this process may have fewer files open than `config` has connections and tunnels.
+pub(super) fn too_few_descriptors(config: &Config) -> Option<String> {
+    let limit = descriptors::limit()?;
+    let (clients, tunnels) = (descriptors::clients(limit), descriptors::tunnels(limit));
+    let max = &config.max;
+    (clients < max.connections || tunnels < max.tunnels).then(|| {
+        format!(
+            "this process may have {limit} files open, which leaves room for {} connections (max.connections is {}) and \
+             {} tunnels (max.tunnels is {}); raise the limit: LimitNOFILE= in the systemd unit, or ulimit -n",
+            clients.min(max.connections),
+            max.connections,
+            tunnels.min(max.tunnels),
+            max.tunnels
+        )
+    })
 }
 
 /// What of `new` differs from what runs since the start and holds only from the next start on.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use super::running::{Core, Running};
+use super::running::{Core, Running, too_few_descriptors};
 use super::watch::InForce;
 use super::workers::{Handle, Socket};
 use super::{Options, checking, cleaning};
@@ -77,6 +77,7 @@ impl StartError {
 /// [`StartError`]; whatever had been started has ended then.
 pub async fn start(config: Config, options: Options) -> Result<Running, StartError> {
     let clock = options.clock.clone();
+    descriptors::raise();
     let count =
         options.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
     let bound = bind(&config, count)?;
@@ -186,7 +187,10 @@ fn start_workers(
 ) -> Result<Vec<Handle>, StartError> {
     let tunnels = descriptors::limit().map_or(usize::MAX, descriptors::tunnels);
     let shared = Arc::new(Shared::new(tunnels));
-    let most = most_connections(plan.config.max.connections);
+    let most = descriptors::limit().map_or(usize::MAX, descriptors::clients);
+    if let Some(warning) = too_few_descriptors(&plan.config) {
+        tracing::warn!("{warning}");
+    }
     let mut workers = Vec::new();
     for number in 0..count {
         let sockets = bound.iter_mut().filter_map(|(name, bound)| {
@@ -200,18 +204,6 @@ fn start_workers(
         workers.push(Handle::start(number, sockets, make)?);
     }
     Ok(workers)
-}
-
-/// The most client connections that this process has descriptors for.
-fn most_connections(wanted: usize) -> usize {
-    let most = descriptors::limit().map_or(usize::MAX, descriptors::clients);
-    if most < wanted {
-        tracing::info!(
-            connections = most,
-            "max.connections is more than this process may have open files for (ulimit -n)"
-        );
-    }
-    most
 }
 
 /// The admin listener, and the control socket beside the store.
