@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -10,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Options;
-use super::watch::{self, InForce};
+use super::watch::{self, Found, InForce};
 use super::workers::Handle;
 use crate::auth::random;
 use crate::authenticator::{self, Authenticator, Layer, Outcome, Tasks};
@@ -44,6 +45,10 @@ pub struct Core {
     pub(super) reloading: tokio::sync::Mutex<()>,
     /// The content of the configuration's file that is in force.
     pub(super) in_force: InForce,
+    /// Whether what that file holds was refused last.
+    pub(super) file_is_refused: AtomicBool,
+    /// Whether that file was not there last.
+    pub(super) file_is_gone: AtomicBool,
 }
 
 /// A running Keyward.
@@ -177,6 +182,7 @@ impl Core {
     async fn take_over(&self, config: Config) -> Vec<String> {
         let mut warnings = waiting_for_restart(&self.started_with, &config);
         warnings.extend(too_few_descriptors(&config));
+        warnings.extend(lost_keys(&self.config.load(), &config));
         // Each worker's part of the cache is as large as it was made.
         let capacity = self.started_with.cache.capacity;
         self.authenticator.reload(&config::Cache { capacity, ..config.cache.clone() }, config.catalogue());
@@ -212,16 +218,20 @@ impl Core {
         if self.draining.is_cancelled() {
             return ReloadOutcome::Refused { problems: "this server is ending".to_owned() };
         }
+        let absolute = std::path::absolute(&file).unwrap_or_else(|_| file.clone());
         match read(file).await {
             Ok((content, config)) => {
                 let warnings = self.take_over(config).await;
                 self.in_force.record(&content);
                 self.metrics.reloaded(Reload::Loaded(self.clock.now()));
-                ReloadOutcome::Loaded { warnings }
+                self.file_is_refused.store(false, Ordering::Relaxed);
+                self.file_is_gone.store(false, Ordering::Relaxed);
+                ReloadOutcome::Loaded { file: absolute, warnings }
             }
             Err(problems) => {
                 tracing::error!("the new configuration is refused, the old one stays in force:\n{problems}");
                 self.metrics.reloaded(Reload::Refused);
+                self.file_is_refused.store(true, Ordering::Relaxed);
                 ReloadOutcome::Refused { problems }
             }
         }
@@ -239,13 +249,37 @@ impl Core {
     pub(super) async fn watch(self: Arc<Self>) {
         let Some(file) = self.options.config_file.clone() else { return };
         let core = Arc::clone(&self);
-        let changed = move || {
+        let changed = move |found| {
             let core = Arc::clone(&core);
             async move {
-                let _ = core.reload_file().await;
+                match found {
+                    Found::New => drop(core.reload_file().await),
+                    Found::InForce => core.file_is_what_runs(),
+                    Found::Nothing => core.file_is_gone(),
+                }
             }
         };
         watch::watch(file, self.in_force.clone(), self.draining.clone(), changed).await;
+    }
+
+    /// Who repaired the file, or put it back, is told that all is well.
+    fn file_is_what_runs(&self) {
+        let refused = self.file_is_refused.swap(false, Ordering::Relaxed);
+        if self.file_is_gone.swap(false, Ordering::Relaxed) || refused {
+            tracing::info!("the configuration file holds what runs again");
+        }
+        if refused {
+            self.metrics.reloaded(Reload::Loaded(self.clock.now()));
+        }
+    }
+
+    fn file_is_gone(&self) {
+        self.file_is_gone.store(true, Ordering::Relaxed);
+        let file = self.options.config_file.as_deref().unwrap_or(Path::new(""));
+        tracing::warn!(
+            file = %file.display(),
+            "the configuration file is gone; what was loaded stays in force, and the next start would miss it"
+        );
     }
 
     pub(super) fn ask_health(self: &Arc<Self>) -> AskHealth {
@@ -347,4 +381,16 @@ fn waiting_for_restart(old: &Config, new: &Config) -> Vec<String> {
     .filter(|(_, changed)| *changed)
     .map(|(name, _)| format!("{name} differs from what is running; that takes effect with the next start"))
     .collect()
+}
+
+/// Says that `new` makes good keys of `old` worthless.
+fn lost_keys(old: &Config, new: &Config) -> Option<String> {
+    let (was, is) = (&old.keys.prefix, &new.keys.prefix);
+    (was != is).then(|| {
+        format!(
+            "keys.prefix changed from {was} to {is}: keys made with {was}_ are no longer valid",
+            was = was.as_str(),
+            is = is.as_str()
+        )
+    })
 }

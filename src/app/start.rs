@@ -3,6 +3,7 @@
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -83,7 +84,6 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     let bound = bind(&config, count)?;
     let admin = listener::bind_alone(config.admin.address)?;
     let store = SqliteStore::open(&config.store.path, config.store.synchronous, Open::Create).await?;
-    report(&store);
     let file = Arc::new(store);
     let store: SharedStore = Arc::<SqliteStore>::clone(&file);
     let metrics = Arc::new(Metrics::new()?);
@@ -91,6 +91,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
         log.count_dropped(metrics.log_dropped());
     }
     let log = AccessLog::start(&config.log, metrics.log_dropped(), clock.clone())?;
+    report(&file, options.config_file.as_deref());
     let catalogue = config.catalogue();
     let (authenticator, tasks) =
         Authenticator::start(Arc::clone(&store), clock.clone(), &config.cache, catalogue);
@@ -117,6 +118,8 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
         log,
         loaded_at: ArcSwap::from_pointee(loaded_at),
         in_force,
+        file_is_refused: AtomicBool::default(),
+        file_is_gone: AtomicBool::default(),
         reloading: tokio::sync::Mutex::default(),
         draining: CancellationToken::new(),
     });
@@ -156,12 +159,19 @@ fn bind(config: &Config, workers: usize) -> Result<Vec<(Arc<str>, Bound)>, Start
     Ok(bound)
 }
 
-fn report(store: &SqliteStore) {
+/// The first line: what runs here, by what, and on what.
+fn report(store: &SqliteStore, file: Option<&Path>) {
+    let file = file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
+    let config = file.as_deref().map_or("built-in defaults".into(), Path::to_string_lossy);
+    let opened = match store.opened() {
+        Opened::AsItWas => "existed",
+        Opened::Made => "made new",
+        Opened::Migrated { .. } => "migrated",
+    };
     let path = store.path().display();
-    match store.opened() {
-        Opened::AsItWas => {}
-        Opened::Made => tracing::info!(%path, "made a new store"),
-        Opened::Migrated { from, to } => tracing::info!(%path, from, to, "migrated the store"),
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %config, store = %path, opened, "starting");
+    if let Opened::Migrated { from, to } = store.opened() {
+        tracing::info!(%path, from, to, "migrated the store");
     }
 }
 

@@ -116,7 +116,7 @@ pub async fn run(cli: Cli, streams: &mut Streams<'_>) -> Result<(), Failure> {
         Command::Accounts(command) => accounts::run(command, &settings()?.config, streams).await,
         Command::Keys(command) => keys::run(command, &settings()?.config, streams).await,
         Command::Migrate(command) => migrate::run(command, &settings()?.config, streams).await,
-        Command::Reload => reload::run(settings(), streams).await,
+        Command::Reload => reload::run(settings(), file.as_deref(), streams).await,
         Command::Schema => streams.print(&config::schema()),
         Command::Completions { shell } => {
             let mut text = Vec::new();
