@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::contact::Reach;
 use super::marks::{Footing, Marks};
-use crate::auth::principal::Principal;
+use crate::auth::principal::{Identity, Principal};
 use crate::auth::refusal::Refusal;
 use crate::auth::token::HashedToken;
 use crate::clock::{Tick, Timestamp};
@@ -55,7 +55,14 @@ pub type Verdict = Result<Arc<Valid>, Denied>;
 pub type Valid = Entry<Principal>;
 
 /// A validation that found a reason for refusal.
-pub(super) type Denial = Entry<Refused>;
+pub(super) type Denial = Entry<Known>;
+
+/// Why a credential is not good, and whose it is if there is one such.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) refused: Refused,
+    pub(super) whose: Option<Identity>,
+}
 
 /// What a look-up brings; one allocation, shared by the cache and every worker.
 #[derive(Clone, Debug)]
@@ -175,17 +182,22 @@ impl Denial {
     /// The reason, while it holds.
     pub(super) fn refused(&self, marks: &Marks, view: &View) -> Option<Refused> {
         let fresh = matches!(self.standing(marks, view), Standing::Fresh | Standing::Ageing);
-        (fresh && self.still_true(view.wall)).then_some(self.fact)
+        (fresh && self.still_true(view.wall)).then_some(self.fact.refused)
     }
 
     /// The reason, however old, unless a change contradicts it.
     pub(super) fn refused_just_now(&self, marks: &Marks, view: &View) -> Option<Refused> {
-        (marks.hold(&self.footing, view.epoch) && self.still_true(view.wall)).then_some(self.fact)
+        (marks.hold(&self.footing, view.epoch) && self.still_true(view.wall)).then_some(self.fact.refused)
+    }
+
+    /// Whose the credential is, for those who may know.
+    pub(super) const fn whose(&self) -> Option<&Identity> {
+        self.fact.whose.as_ref()
     }
 
     /// A wall clock that was set back takes an expiry back.
     fn still_true(&self, wall: Timestamp) -> bool {
-        match self.fact {
+        match self.fact.refused {
             Refused::Expired { at } => wall >= at,
             Refused::Unknown | Refused::Revoked | Refused::AccountDisabled => true,
         }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entry::{Entry, Loaded, Refused};
+use super::entry::{Entry, Known, Loaded, Refused};
 use super::marks::{About, Overtaken};
 use super::shared::Shared;
 use crate::auth::principal::{Identity, Method, Principal};
+use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::store::{AccountStatus, Found, SharedStore, StoreError};
@@ -82,7 +83,7 @@ impl Lookup {
                 }
                 Err(refused) => {
                     shared.marks.end_older(&footing);
-                    let fact = (refused, Timestamp(i64::MAX));
+                    let fact = (Known { refused, whose: whose(&found) }, Timestamp(i64::MAX));
                     Loaded::Refused(Arc::new(Entry::new(digest, footing, read_at, terms.negative_ttl, fact)))
                 }
             }
@@ -125,6 +126,12 @@ impl Lookup {
             tracing::warn!(cause, "the store does not answer; what is cached serves on");
         }
     }
+}
+
+/// Who held the secret. What they may do is nobody's concern any more.
+fn whose(found: &Found) -> Option<Identity> {
+    let (key, account) = found.key.as_ref()?;
+    Some(Identity::new(&account.id, &key.id, None, &ScopeSet::default()))
 }
 
 fn about(found: &Found) -> About<'_> {

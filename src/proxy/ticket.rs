@@ -17,6 +17,7 @@ use super::upstream::Endpoint;
 use super::upstream::failure::Failure;
 use super::watch::{Admitted, Watch};
 use super::worker::Worker;
+use crate::auth::principal::Identity;
 use crate::auth::refusal::{Code, Refusal};
 use crate::authenticator::Valid;
 use crate::clock::{Tick, Timestamp};
@@ -56,6 +57,8 @@ pub struct Ticket {
     pub route: Option<usize>,
     /// Whom its credential speaks for.
     pub entry: Option<Arc<Valid>>,
+    /// Whose its credential was, when it is good no more.
+    pub whose: Option<Identity>,
     /// Whether it is one of those that may be in flight at once.
     placed: bool,
     allowed: bool,
@@ -100,6 +103,7 @@ impl Ticket {
             trust,
             route: None,
             entry: None,
+            whose: None,
             placed,
             allowed: false,
             status: None,
@@ -378,7 +382,8 @@ impl Ticket {
     }
 
     fn log(&self, own: Duration, upstream: Option<Duration>) {
-        let principal = self.entry.as_deref().map(Valid::principal);
+        let principal = self.entry.as_deref().map(|entry| &entry.principal().identity);
+        let identity = principal.or(self.whose.as_ref());
         let uri_path = self.uri.path().as_bytes();
         self.worker.log.push(&AccessRecord {
             time: self.time,
@@ -389,8 +394,8 @@ impl Ticket {
             path: Some(self.canonical_path.as_deref().map_or(uri_path, str::as_bytes)),
             status: self.status,
             code: self.code,
-            account: principal.map(|principal| principal.identity.account()),
-            credential: principal.map(|principal| principal.identity.credential()),
+            account: identity.map(Identity::account),
+            credential: identity.map(Identity::credential),
             client: Some(self.client),
             bytes_in: self.bytes_in.as_ref().map_or(0, |bytes| bytes.get()),
             bytes_out: self.bytes_out,
