@@ -133,8 +133,8 @@ async fn end_connection(
         End::Done | End::Closed | End::Cut => {}
         End::Failed(error) => {
             tracing::debug!(peer = %conn.peer, %error, "a client connection failed");
-            if conn.is_in_unanswered_head() {
-                // hyper says nothing to a head that is cut off.
+            if conn.is_in_unanswered_head() && error.is_incomplete_message() {
+                // hyper says nothing to a head that is cut off. Whose connection broke hears nothing more.
                 let _ = stream.try_write(&unread(Unread::Malformed));
                 linger(&mut stream).await;
             } else if error.is_parse() {

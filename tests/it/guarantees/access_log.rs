@@ -264,6 +264,11 @@ async fn what_no_request_was_read_from_has_its_line_and_is_counted() {
     let crowded = Raw::connect(home.public()).await.response().await;
     assert_eq!(crowded.json()["detail"], "Too many connections are open. Try again shortly.");
     drop(kept);
+    // Who is gone was told nothing.
+    let mut gone = connect().await;
+    gone.send("GET / HT").await;
+    gone.until_read().await;
+    gone.reset();
     let mut told = Vec::new();
     let large = format!("GET / HTTP/1.1\r\nHost: a\r\nA: {}\r\n\r\n", "a".repeat(16 << 10));
     for (bytes, ends) in
