@@ -1,6 +1,6 @@
 //! What is done with a connection that was accepted: served, or turned away when there are too many.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use hyper::server::conn::http1;
@@ -9,8 +9,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::refusal::Refusal;
 use crate::config::Max;
-use crate::proxy::gateway;
 use crate::proxy::worker::{Gauge, Shared, Worker};
+use crate::proxy::{gateway, unread};
 use crate::server::conn::Conn;
 use crate::server::connection::{self, Protocols};
 use crate::server::date::Dates;
@@ -48,7 +48,7 @@ impl Acceptor {
         let state = self.worker.state();
         let most = state.plan.config.max.connections.min(self.most);
         let Some(place) = Place::take(&self.worker, |shared| &shared.connections, most) else {
-            return self.turn_away(stream);
+            return self.turn_away(stream, peer.ip());
         };
         let (Ok(local), Ok(())) = (stream.local_addr(), stream.set_nodelay(true)) else { return };
         let (worker, open) = (Rc::clone(&self.worker), self.connections.open());
@@ -56,11 +56,8 @@ impl Acceptor {
         let protocols = self.protocols(&state.plan.config.max);
         self.tasks.spawn_local(async move {
             let handle = |carrier, request| gateway::handle(Rc::clone(&worker), carrier, request);
-            let slow_head = || {
-                let id = worker.request_ids.make(worker.clock.now());
-                state.plan.raw_answer(&Refusal::RequestTimeout, &id)
-            };
-            connection::serve(stream, conn, &protocols, handle, slow_head).await;
+            let unread = |unread| unread::refuse_unread(&worker, peer.ip(), unread);
+            connection::serve(stream, conn, &protocols, handle, unread).await;
             drop((place, open));
         });
     }
@@ -82,10 +79,9 @@ impl Acceptor {
         Protocols { http1, http2 }
     }
 
-    fn turn_away(&self, stream: TcpStream) {
+    fn turn_away(&self, stream: TcpStream, client: IpAddr) {
         let worker = &self.worker;
-        let id = worker.request_ids.make(worker.clock.now());
-        let answer = worker.state().plan.raw_answer(&Refusal::Overloaded, &id);
+        let answer = unread::refuse(worker, client, &Refusal::TooManyConnections);
         let Some(place) = Place::take(worker, |shared| &shared.turned_away, TURNED_AWAY) else {
             let _ = stream.try_write(&answer);
             return;

@@ -2,14 +2,15 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::watch::{self, InForce};
+use super::watch::{self, Found, InForce};
 use super::workers::Handle;
 use super::{Options, signing};
 use crate::auth::jwt::Ring;
@@ -22,6 +23,7 @@ use crate::control::{AskHealth, AskReload, Checks, Health, ReloadOutcome, Status
 use crate::issuer::Issuer;
 use crate::issuer::signing::Mint;
 use crate::proxy::plan::Plan;
+use crate::server::descriptors;
 use crate::store::{ChangeSink, SharedStore};
 use crate::telemetry::log_sink::AccessLog;
 use crate::telemetry::metrics::{Cached, Lookup, Metrics, Reload};
@@ -49,6 +51,10 @@ pub struct Core {
     pub(super) reloading: tokio::sync::Mutex<()>,
     /// The content of the configuration's file that is in force.
     pub(super) in_force: InForce,
+    /// Whether what that file holds was refused last.
+    pub(super) file_is_refused: AtomicBool,
+    /// Whether that file was not there last.
+    pub(super) file_is_gone: AtomicBool,
 }
 
 /// A running Keyward.
@@ -197,7 +203,9 @@ pub(super) fn terms(issuer: Issuer, ring: Arc<Ring>, config: &Config) -> Terms {
 impl Core {
     /// Puts `config` in force. Under the lock [`reloading`](Self::reloading), so that one is whole before the next.
     async fn take_over(&self, config: Config) -> Vec<String> {
-        let warnings = waiting_for_restart(&self.started_with, &config);
+        let mut warnings = waiting_for_restart(&self.started_with, &config);
+        warnings.extend(too_few_descriptors(&config));
+        warnings.extend(lost_keys(&self.config.load(), &config));
         // Each worker's part of the cache is as large as it was made.
         let capacity = self.started_with.cache.capacity;
         self.authenticator.reload(&config::Cache { capacity, ..config.cache.clone() }, Rules::of(&config));
@@ -240,16 +248,20 @@ impl Core {
         if self.draining.is_cancelled() {
             return ReloadOutcome::Refused { problems: "this server is ending".to_owned() };
         }
+        let absolute = std::path::absolute(&file).unwrap_or_else(|_| file.clone());
         match read(file).await {
             Ok((content, config)) => {
                 let warnings = self.take_over(config).await;
                 self.in_force.record(&content);
                 self.metrics.reloaded(Reload::Loaded(self.clock.now()));
-                ReloadOutcome::Loaded { warnings }
+                self.file_is_refused.store(false, Ordering::Relaxed);
+                self.file_is_gone.store(false, Ordering::Relaxed);
+                ReloadOutcome::Loaded { file: absolute, warnings }
             }
             Err(problems) => {
                 tracing::error!("the new configuration is refused, the old one stays in force:\n{problems}");
                 self.metrics.reloaded(Reload::Refused);
+                self.file_is_refused.store(true, Ordering::Relaxed);
                 ReloadOutcome::Refused { problems }
             }
         }
@@ -267,13 +279,37 @@ impl Core {
     pub(super) async fn watch(self: Arc<Self>) {
         let Some(file) = self.options.config_file.clone() else { return };
         let core = Arc::clone(&self);
-        let changed = move || {
+        let changed = move |found| {
             let core = Arc::clone(&core);
             async move {
-                let _ = core.reload_file().await;
+                match found {
+                    Found::New => drop(core.reload_file().await),
+                    Found::InForce => core.file_is_what_runs(),
+                    Found::Nothing => core.file_is_gone(),
+                }
             }
         };
         watch::watch(file, self.in_force.clone(), self.draining.clone(), changed).await;
+    }
+
+    /// Who repaired the file, or put it back, is told that all is well.
+    fn file_is_what_runs(&self) {
+        let refused = self.file_is_refused.swap(false, Ordering::Relaxed);
+        if self.file_is_gone.swap(false, Ordering::Relaxed) || refused {
+            tracing::info!("the configuration file holds what runs again");
+        }
+        if refused {
+            self.metrics.reloaded(Reload::Loaded(self.clock.now()));
+        }
+    }
+
+    fn file_is_gone(&self) {
+        self.file_is_gone.store(true, Ordering::Relaxed);
+        let file = self.options.config_file.as_deref().unwrap_or(Path::new(""));
+        tracing::warn!(
+            file = %file.display(),
+            "the configuration file is gone; what was loaded stays in force, and the next start would miss it"
+        );
     }
 
     pub(super) fn ask_health(self: &Arc<Self>) -> AskHealth {
@@ -345,6 +381,23 @@ async fn read(file: PathBuf) -> Result<(Vec<u8>, Config), String> {
     reading.await.unwrap_or_else(|error| Err(format!("reading it broke off: {error}")))
 }
 
+/// Says that this process may have fewer files open than `config` has connections and tunnels.
+pub(super) fn too_few_descriptors(config: &Config) -> Option<String> {
+    let limit = descriptors::limit()?;
+    let (clients, tunnels) = (descriptors::clients(limit), descriptors::tunnels(limit));
+    let max = &config.max;
+    (clients < max.connections || tunnels < max.tunnels).then(|| {
+        format!(
+            "this process may have {limit} files open, which leaves room for {} connections (max.connections is {}) and \
+             {} tunnels (max.tunnels is {}); raise the limit: LimitNOFILE= in the systemd unit, or ulimit -n",
+            clients.min(max.connections),
+            max.connections,
+            tunnels.min(max.tunnels),
+            max.tunnels
+        )
+    })
+}
+
 /// What of `new` differs from what runs since the start and holds only from the next start on.
 fn waiting_for_restart(old: &Config, new: &Config) -> Vec<String> {
     [
@@ -358,4 +411,16 @@ fn waiting_for_restart(old: &Config, new: &Config) -> Vec<String> {
     .filter(|(_, changed)| *changed)
     .map(|(name, _)| format!("{name} differs from what is running; that takes effect with the next start"))
     .collect()
+}
+
+/// Says that `new` makes good keys of `old` worthless.
+fn lost_keys(old: &Config, new: &Config) -> Option<String> {
+    let (was, is) = (&old.keys.prefix, &new.keys.prefix);
+    (was != is).then(|| {
+        format!(
+            "keys.prefix changed from {was} to {is}: keys made with {was}_ are no longer valid",
+            was = was.as_str(),
+            is = is.as_str()
+        )
+    })
 }

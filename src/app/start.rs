@@ -3,13 +3,14 @@
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::running::{Core, Running, terms};
+use super::running::{Core, Running, terms, too_few_descriptors};
 use super::watch::InForce;
 use super::workers::{Handle, Socket};
 use super::{Options, checking, cleaning, signing};
@@ -80,12 +81,12 @@ impl StartError {
 /// [`StartError`]; whatever had been started has ended then.
 pub async fn start(config: Config, options: Options) -> Result<Running, StartError> {
     let clock = options.clock.clone();
+    descriptors::raise();
     let count =
         options.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
     let bound = bind(&config, count)?;
     let admin = listener::bind_alone(config.admin.address)?;
     let store = SqliteStore::open(&config.store.path, config.store.synchronous, Open::Create).await?;
-    report(&store);
     let file = Arc::new(store);
     let store: SharedStore = Arc::<SqliteStore>::clone(&file);
     let metrics = Arc::new(Metrics::new()?);
@@ -93,6 +94,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
         log.count_dropped(metrics.log_dropped());
     }
     let log = AccessLog::start(&config.log, metrics.log_dropped(), clock.clone())?;
+    report(&file, options.config_file.as_deref());
     // Before the first contact, which reads them.
     signing::keep_up(&store, &clock, &config).await;
     let (authenticator, tasks) =
@@ -122,6 +124,8 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
         log,
         loaded_at: ArcSwap::from_pointee(loaded_at),
         in_force,
+        file_is_refused: AtomicBool::default(),
+        file_is_gone: AtomicBool::default(),
         reloading: tokio::sync::Mutex::default(),
         draining: CancellationToken::new(),
     });
@@ -166,12 +170,19 @@ fn bind(config: &Config, workers: usize) -> Result<Vec<(Arc<str>, Bound)>, Start
     Ok(bound)
 }
 
-fn report(store: &SqliteStore) {
+/// The first line: what runs here, by what, and on what.
+fn report(store: &SqliteStore, file: Option<&Path>) {
+    let file = file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
+    let config = file.as_deref().map_or("built-in defaults".into(), Path::to_string_lossy);
+    let opened = match store.opened() {
+        Opened::AsItWas => "existed",
+        Opened::Made => "made new",
+        Opened::Migrated { .. } => "migrated",
+    };
     let path = store.path().display();
-    match store.opened() {
-        Opened::AsItWas => {}
-        Opened::Made => tracing::info!(%path, "made a new store"),
-        Opened::Migrated { from, to } => tracing::info!(%path, from, to, "migrated the store"),
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %config, store = %path, opened, "starting");
+    if let Opened::Migrated { from, to } = store.opened() {
+        tracing::info!(%path, from, to, "migrated the store");
     }
 }
 
@@ -197,7 +208,10 @@ fn start_workers(
 ) -> Result<Vec<Handle>, StartError> {
     let tunnels = descriptors::limit().map_or(usize::MAX, descriptors::tunnels);
     let shared = Arc::new(Shared::new(tunnels));
-    let most = most_connections(plan.config.max.connections);
+    let most = descriptors::limit().map_or(usize::MAX, descriptors::clients);
+    if let Some(warning) = too_few_descriptors(&plan.config) {
+        tracing::warn!("{warning}");
+    }
     let mut workers = Vec::new();
     for number in 0..count {
         let sockets = bound.iter_mut().filter_map(|(name, bound)| {
@@ -214,18 +228,6 @@ fn start_workers(
         workers.push(Handle::start(number, sockets, make)?);
     }
     Ok(workers)
-}
-
-/// The most client connections that this process has descriptors for.
-fn most_connections(wanted: usize) -> usize {
-    let most = descriptors::limit().map_or(usize::MAX, descriptors::clients);
-    if most < wanted {
-        tracing::info!(
-            connections = most,
-            "max.connections is more than this process may have open files for (ulimit -n)"
-        );
-    }
-    most
 }
 
 /// The admin listener, and the control socket beside the store.

@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two looks.
 pub const INTERVAL: Duration = Duration::from_millis(250);
+/// Looks after which a file that is not there is gone: who swaps it can leave a gap.
+const GONE: u8 = 2;
 /// A larger file is no configuration.
 const MAX: u64 = 16 << 20;
 
@@ -73,6 +75,8 @@ enum Next {
     Wait,
     /// The file changed and stands still.
     Read,
+    /// The file is gone, since this look.
+    Gone,
 }
 
 /// What was seen so far. Pure: it is told what each look found.
@@ -82,16 +86,37 @@ struct Watch {
     judged: Option<Signature>,
     /// A change that has been seen once.
     moving: Option<Signature>,
+    /// For how many looks it has been gone.
+    gone: u8,
+}
+
+/// What one look found that matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A content that is not in force.
+    New,
+    /// A content that is in force, where another stood before or nothing.
+    InForce,
+    /// Nothing, for two looks: who swaps a file can leave a gap.
+    Nothing,
 }
 
 impl Watch {
     const fn new(judged: Option<Signature>) -> Self {
-        Self { judged, moving: None }
+        Self { judged, moving: None, gone: 0 }
     }
 
     fn look(&mut self, found: Option<Signature>) -> Next {
         // A file that is gone changes nothing: what was loaded stays in force until there is something to load.
-        if found.is_none() || found == self.judged {
+        if found.is_none() {
+            self.moving = None;
+            self.gone = self.gone.saturating_add(1);
+            return if self.gone == GONE { Next::Gone } else { Next::Wait };
+        }
+        if std::mem::take(&mut self.gone) >= GONE {
+            self.judged = None;
+        }
+        if found == self.judged {
             self.moving = None;
             return Next::Wait;
         }
@@ -109,13 +134,13 @@ impl Watch {
     }
 }
 
-/// Calls `changed` each time the file at `path` has a content that is not in force, until `stop`.
+/// Calls `changed` each time the file at `path` was changed, or is gone, until `stop`.
 ///
 /// Start it with the content that was read before: a change in between is noticed too. `changed` is not called again for
 /// a content that it refused, until the file is touched.
 pub async fn watch<F, R>(path: PathBuf, in_force: InForce, stop: CancellationToken, mut changed: F)
 where
-    F: FnMut() -> R + Send,
+    F: FnMut(Found) -> R + Send,
     R: Future<Output = ()> + Send,
 {
     let mut watch = Watch::new(None);
@@ -125,33 +150,36 @@ where
         let (path, in_force) = (path.clone(), in_force.clone());
         // File systems can be slow; the runtime's own threads must not wait for them.
         let looked = tokio::task::spawn_blocking(move || {
-            let new = step(&mut watch, &path, &in_force);
-            (watch, new)
+            let found = step(&mut watch, &path, &in_force);
+            (watch, found)
         });
-        let Ok((back, new)) = looked.await else {
+        let Ok((back, found)) = looked.await else {
             tracing::error!("watching the configuration file ended; SIGHUP still reloads");
             return;
         };
         watch = back;
-        if new {
-            changed().await;
+        if let Some(found) = found {
+            changed(found).await;
         }
     }
 }
 
-/// One look; whether there is something new to load.
-fn step(watch: &mut Watch, path: &Path, in_force: &InForce) -> bool {
+/// One look.
+fn step(watch: &mut Watch, path: &Path, in_force: &InForce) -> Option<Found> {
     let before = Signature::of(path);
-    if watch.look(before.clone()) == Next::Wait {
-        return false;
+    match watch.look(before.clone()) {
+        Next::Wait => return None,
+        Next::Gone => return Some(Found::Nothing),
+        Next::Read => {}
     }
     let content = read(path);
     if Signature::of(path) != before {
         watch.unsettled();
-        return false;
+        return None;
     }
     // What cannot be read is told by whoever tries to load it.
-    content.map_or(true, |content| !in_force.is(&content))
+    let runs = content.is_ok_and(|content| in_force.is(&content));
+    Some(if runs { Found::InForce } else { Found::New })
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -262,6 +262,8 @@ pub enum Refusal {
     UpstreamTimeout,
     /// Too much is in flight.
     Overloaded,
+    /// Too many connections are open.
+    TooManyConnections,
     /// The process is ending.
     Draining,
     /// The body is not what the endpoint takes.
@@ -331,7 +333,7 @@ impl Refusal {
             Self::UpstreamUnreachable => Code::UpstreamUnreachable,
             Self::UpstreamProtocolError => Code::UpstreamProtocolError,
             Self::UpstreamTimeout => Code::UpstreamTimeout,
-            Self::Overloaded => Code::Overloaded,
+            Self::Overloaded | Self::TooManyConnections => Code::Overloaded,
             Self::Draining => Code::Draining,
             Self::Body(fault) => match **fault {
                 BodyFault::Unreadable(_) => Code::InvalidBody,
@@ -416,6 +418,7 @@ impl Refusal {
             }
             Self::UpstreamTimeout => "The server behind this gateway did not answer in time.".into(),
             Self::Overloaded => "Too many requests are in flight. Try again shortly.".into(),
+            Self::TooManyConnections => "Too many connections are open. Try again shortly.".into(),
             Self::Draining => "This server is shutting down. Send the request again.".into(),
             Self::Body(fault) => match &**fault {
                 BodyFault::Unreadable(why) => why.clone().into(),

@@ -8,7 +8,7 @@ use super::contact::Reach;
 use super::marks::{Footing, Marks};
 use super::question::Question;
 use crate::auth::jwt::access_token::Verified;
-use crate::auth::principal::{Method, Principal};
+use crate::auth::principal::{Identity, Method, Principal};
 use crate::auth::refusal::Refusal;
 use crate::auth::token::HashedToken;
 use crate::clock::{Tick, Timestamp};
@@ -70,7 +70,14 @@ pub struct Vouched {
 }
 
 /// A validation that found a reason for refusal.
-pub(super) type Denial = Entry<Refused>;
+pub(super) type Denial = Entry<Known>;
+
+/// Why a credential is not good, and whose it is if there is one such.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) refused: Refused,
+    pub(super) whose: Option<Identity>,
+}
 
 /// What a look-up brings; one allocation, shared by the cache and every worker.
 #[derive(Clone, Debug)]
@@ -199,23 +206,28 @@ impl Valid {
 impl Denial {
     /// Whether it is about a text that anybody can make.
     pub(super) const fn is_forged(&self) -> bool {
-        matches!(self.fact, Refused::Forged)
+        matches!(self.fact.refused, Refused::Forged)
     }
 
     /// The reason, while it holds.
     pub(super) fn refused(&self, marks: &Marks, view: &View) -> Option<Refused> {
         let fresh = matches!(self.standing(marks, view), Standing::Fresh | Standing::Ageing);
-        (fresh && self.still_true(view.wall)).then_some(self.fact)
+        (fresh && self.still_true(view.wall)).then_some(self.fact.refused)
     }
 
     /// The reason, however old, unless a change contradicts it.
     pub(super) fn refused_just_now(&self, marks: &Marks, view: &View) -> Option<Refused> {
-        (marks.hold(&self.footing, view.epoch) && self.still_true(view.wall)).then_some(self.fact)
+        (marks.hold(&self.footing, view.epoch) && self.still_true(view.wall)).then_some(self.fact.refused)
+    }
+
+    /// Whose the credential is, for those who may know.
+    pub(super) const fn whose(&self) -> Option<&Identity> {
+        self.fact.whose.as_ref()
     }
 
     /// A wall clock that was set back takes an expiry back.
     fn still_true(&self, wall: Timestamp) -> bool {
-        match self.fact {
+        match self.fact.refused {
             Refused::Expired { at } => wall >= at,
             Refused::Unknown | Refused::Forged | Refused::Revoked | Refused::AccountDisabled => true,
         }

@@ -7,6 +7,7 @@ use super::marks::About;
 use crate::auth::catalogue::Catalogue;
 use crate::auth::jwt::access_token::Verified;
 use crate::auth::principal::{Identity, Method, Networks, Principal};
+use crate::auth::scope::ScopeSet;
 use crate::clock::Timestamp;
 use crate::store::{Account, AccountStatus, Ending, Found, FoundSession, Key, Seq, Session};
 
@@ -54,6 +55,24 @@ impl Evidence {
     /// nothing of its session's others.
     pub(super) const fn is_no_longer_good(&self, refused: Refused) -> bool {
         !matches!((self, refused), (Self::Session { .. }, Refused::Expired { .. }))
+    }
+
+    /// Who held the secret. What they may do is nobody's concern any more.
+    pub(super) fn whose(&self) -> Option<Identity> {
+        let nothing = ScopeSet::default();
+        match self {
+            Self::Key(found) => {
+                let (key, account) = found.key.as_ref()?;
+                Some(Identity::new(&account.id, &key.id, None, &nothing))
+            }
+            Self::Session { token, found, .. } => {
+                let (session, account) = found.session.as_ref()?;
+                let ours = *account.id == *token.claims.account;
+                let client = Some(&*token.claims.client);
+                ours.then(|| Identity::new(&account.id, &session.id, client, &nothing))
+            }
+            Self::Forged => None,
+        }
     }
 
     /// Whom the credential speaks for, and until when.

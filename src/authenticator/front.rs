@@ -17,6 +17,7 @@ use super::shared::Shared;
 use super::stats::{Layer, Outcome, Tally};
 use super::table::Table;
 use crate::auth::jwt::access_token;
+use crate::auth::principal::Identity;
 use crate::auth::token::HashedToken;
 use crate::clock::{Tick, Timestamp};
 
@@ -105,6 +106,17 @@ impl Front {
         match self.cached(entry.digest(), clock.tick(), clock.now()) {
             Some(verdict) => verdict,
             None => self.load(entry.question()).await,
+        }
+    }
+
+    /// Whose a credential is that was refused just now, for the log: what a secret stands for never changes, so what is
+    /// held of it is right however old it is.
+    #[must_use]
+    pub fn whose(&self, digest: &HashedToken) -> Option<Identity> {
+        let caches = self.shared.caches.load();
+        match caches.refused(digest) {
+            Some(denial) => denial.whose().cloned(),
+            None => caches.valid(digest).map(|entry| entry.principal().identity.clone()),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entry::{Entry, Loaded};
+use super::entry::{Entry, Known, Loaded};
 use super::evidence::Evidence;
 use super::marks::Overtaken;
 use super::question::{Finds, Question};
@@ -91,7 +91,7 @@ impl Lookup {
                     if found.is_no_longer_good(refused) {
                         shared.marks.end_older(&footing);
                     }
-                    let fact = (refused, Timestamp(i64::MAX));
+                    let fact = (Known { refused, whose: found.whose() }, Timestamp(i64::MAX));
                     Loaded::Refused(Arc::new(Entry::new(digest, footing, read_at, terms.negative_ttl, fact)))
                 }
             }

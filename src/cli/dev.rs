@@ -12,7 +12,9 @@ use crate::app::{self, Options, Running, StartError, demo};
 use crate::auth::random;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config, Loaded};
-use crate::issuer::{Expiry, IssueError, Issuer, MadeKey, NewAccount, NewKey, NobodyToTell, ScopesChoice};
+use crate::issuer::{
+    Expiry, IssueError, Issuer, KeyStatus, MadeKey, NewAccount, NewKey, NobodyToTell, ScopesChoice,
+};
 use crate::store::Origin;
 use crate::telemetry::log;
 
@@ -149,6 +151,28 @@ async fn revoke_earlier(issuer: &Issuer, account: &str, origin: &Origin) -> Resu
         match page.next {
             Some(next) => after = Some(next),
             None => return Ok(()),
+        }
+    }
+}
+
+/// Says that keys of `dev` open this server too, where one still does: its account is not one that anybody made.
+pub(super) async fn warn_of_live_keys(running: &Running) {
+    let issuer = running.issuer();
+    let (now, mut after) = (Clock::system().now(), None);
+    // Without an account of `dev`, or with a store that does not answer, there is nothing to tell.
+    while let Ok(page) = issuer.keys(Some(ACCOUNT), after.as_deref(), 100).await {
+        for key in page.items.iter().filter(|key| key.name == KEY) {
+            if KeyStatus::of(key, now) == KeyStatus::Active {
+                tracing::warn!(
+                    expires_at = %key.expires_at,
+                    "a key of `keyward dev` is valid here; revoke it: keyward keys revoke {}",
+                    key.id
+                );
+            }
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return,
         }
     }
 }

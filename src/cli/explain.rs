@@ -13,7 +13,7 @@ use http::{HeaderName, HeaderValue, Method, Request};
 use serde_json::{Value, json};
 
 use super::{Exit, Failure, Streams};
-use crate::auth::principal::Method as Proof;
+use crate::auth::principal::{Identity, Method as Proof};
 use crate::auth::refusal::{Ambiguity, Refusal};
 use crate::auth::scope::Scope;
 use crate::authenticator::{Authenticator, Front, Health, Rules, Valid};
@@ -22,7 +22,7 @@ use crate::config::{Auth, Config};
 use crate::decision::{Offered, Presented};
 use crate::message::{self, target};
 use crate::proxy::plan::Plan;
-use crate::proxy::upgrade;
+use crate::proxy::{gateway, upgrade};
 use crate::store::SharedStore;
 use crate::store::sqlite::{Open, SqliteStore};
 use crate::web::client_address::{self, Trust};
@@ -82,6 +82,8 @@ struct Story {
     steps: Vec<(&'static str, String)>,
     route: Option<String>,
     caller: Option<Arc<Valid>>,
+    /// Whose the credential was, when it is good no more.
+    whose: Option<Identity>,
 }
 
 impl Story {
@@ -95,7 +97,7 @@ impl Story {
 /// # Errors
 /// When the request would be refused, or nobody can tell.
 pub async fn run(explain: Explain, config: &Config, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let credential = read_credential()?;
+    let credential = read_credential(streams)?;
     let parts = explain.parts(credential.as_deref())?;
     let clock = Clock::system();
     let plan = Plan::compile(config.clone());
@@ -122,10 +124,11 @@ pub async fn run(explain: Explain, config: &Config, streams: &mut Streams<'_>) -
     }
 }
 
-/// The credential on standard input: one line, as it would stand behind `Authorization:`.
-fn read_credential() -> Result<Option<String>, Failure> {
+/// The credential on standard input: one line, as it stands behind `Authorization:`, or with that before it.
+fn read_credential(streams: &mut Streams<'_>) -> Result<Option<String>, Failure> {
     let input = std::io::stdin();
     if input.is_terminal() {
+        streams.say("standard input is a terminal; pipe the key in, such as by: keyward explain … < key.txt");
         return Ok(None);
     }
     let mut text = String::new();
@@ -134,8 +137,16 @@ fn read_credential() -> Result<Option<String>, Failure> {
         .take(INPUT_MAX)
         .read_to_string(&mut text)
         .map_err(|error| Failure::new(Exit::Refused, format!("the credential cannot be read: {error}")))?;
-    let text = text.trim();
+    let text = without_name(text.trim());
     Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+/// The value of a line that was pasted as a whole field.
+fn without_name(text: &str) -> &str {
+    match text.split_once(':') {
+        Some((name, value)) if name.trim_end().eq_ignore_ascii_case("authorization") => value.trim_start(),
+        _ => text,
+    }
 }
 
 impl Explain {
@@ -212,19 +223,19 @@ async fn judge(
     let offered = upgrade.as_ref().map_or(Ok(None), |upgrade| upgrade.credential());
     story.tell("credential", presented(plan, parts, offered));
     let now = (clock.tick(), clock.now());
-    let entry = plan.decision.authenticate(index, &parts.headers, offered, front, now).await?;
+    let validated = plan.decision.authenticate(index, &parts.headers, offered, front, now).await;
+    if let Err(refusal) = &validated {
+        story.whose = plan.decision.whose(refusal, &parts.headers, offered, front);
+    }
+    if let Some(whose) = &story.whose {
+        story.tell("caller", caller(whose));
+    }
+    let entry = validated?;
     match &entry {
         None => story.tell("caller", "anonymous"),
         Some(entry) => {
             let principal = entry.principal();
-            story.tell(
-                "caller",
-                format!(
-                    "account {}, credential {}",
-                    principal.identity.account(),
-                    principal.identity.credential()
-                ),
-            );
+            story.tell("caller", caller(&principal.identity));
             story.tell("scopes", or_none(principal.scopes.as_str()));
             story.tell("expires", principal.expires_at.to_string());
         }
@@ -233,10 +244,15 @@ async fn judge(
     if let Some(entry) = &entry {
         plan.decision.authorize(index, entry.principal(), client)?;
     }
+    gateway::refuse_long_body(&admission, plan.config.max.body)?;
     let upstream = plan.config.upstreams.get(route.upstream).map_or("", |upstream| &*upstream.name);
     story.tell("limits", "none apply");
     story.tell("upstream", upstream);
     Ok(())
+}
+
+fn caller(identity: &Identity) -> String {
+    format!("account {}, credential {}", identity.account(), identity.credential())
 }
 
 fn wants(auth: &Auth) -> String {
@@ -298,14 +314,15 @@ fn as_json(story: &Story, refusal: Option<&Refusal>) -> String {
     let steps: Vec<Value> =
         story.steps.iter().map(|(step, what)| json!({ "step": step, "found": what })).collect();
     let principal = story.caller.as_deref().map(Valid::principal);
+    let identity = principal.map(|principal| &principal.identity).or(story.whose.as_ref());
     let body = json!({
         "verdict": if refusal.is_none() { "passes" } else { "refused" },
         "status": refusal.map(|refusal| refusal.code().status()),
         "code": refusal.map(|refusal| refusal.code().as_str()),
         "detail": refusal.map(Refusal::detail),
         "route": story.route,
-        "account": principal.map(|principal| principal.identity.account()),
-        "credential": principal.map(|principal| principal.identity.credential()),
+        "account": identity.map(Identity::account),
+        "credential": identity.map(Identity::credential),
         "scopes": principal.map(|principal| principal.scopes.iter().map(Scope::as_str).collect::<Vec<_>>()),
         "expires_at": principal.map(|principal| principal.expires_at.rfc3339()),
         "steps": steps,

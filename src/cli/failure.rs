@@ -3,7 +3,8 @@
 use std::fmt;
 use std::io;
 
-use crate::issuer::{IssueError, LineProblem};
+use crate::auth::scope::Scope;
+use crate::issuer::{IssueError, LineProblem, Problem};
 use crate::store::StoreError;
 use crate::store::sqlite::OpenError;
 
@@ -83,7 +84,10 @@ impl From<OpenError> for Failure {
 impl From<IssueError> for Failure {
     fn from(error: IssueError) -> Self {
         match error {
-            IssueError::Invalid(problems) => several(problems.iter().map(ToString::to_string).collect()),
+            IssueError::Invalid(problems) => {
+                let failure = several(problems.iter().map(ToString::to_string).collect());
+                problems.iter().filter_map(remedy).fold(failure, Failure::hint)
+            }
             IssueError::NotFound("account") => {
                 Self::new(Exit::Refused, error.to_string()).hint("`keyward accounts list` shows them")
             }
@@ -109,6 +113,13 @@ impl From<IssueError> for Failure {
             IssueError::Store(error) => unreachable_store(&error),
         }
     }
+}
+
+/// The command that makes the same request right.
+fn remedy(problem: &Problem) -> Option<String> {
+    let Problem::ScopesNotGrantable { denied, grantable } = problem else { return None };
+    let scopes: Vec<_> = grantable.iter().chain(denied.iter()).map(Scope::as_str).collect();
+    Some(format!("give it them first: keyward accounts set-scopes ACCOUNT {}", scopes.join(",")))
 }
 
 /// The first problem on the line, the others under it.

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use super::accounts::{Output, words};
 use super::backend::{Backend, PAGE};
 use super::{Exit, Failure, Streams, input, render};
+use crate::auth::credential::{self, Form};
 use crate::config::{self, Config};
 use crate::issuer::{Expiry, KeyView, List, MadeKey, MadeKeyView, MadeOnce, NewKey};
 use crate::store::Key;
@@ -102,6 +103,9 @@ pub struct Named {
 /// What to print and how to exit.
 pub async fn run(command: Keys, config: &Config, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let lines = matches!(command, Keys::Import(_)).then(input::all).transpose()?.unwrap_or_default();
+    if let Keys::Show(named) | Keys::Revoke(named) = &command {
+        refuse_secret(&named.id, config)?;
+    }
     let backend = Backend::open(config, Open::Existing, streams).await?;
     let outcome = match command {
         Keys::Rotate(rotate) => replace(&backend, &rotate, streams).await,
@@ -113,6 +117,16 @@ pub async fn run(command: Keys, config: &Config, streams: &mut Streams<'_>) -> R
     };
     backend.close().await;
     outcome
+}
+
+/// Whoever has only the secret looks for the id; the store knows keys by their ends.
+fn refuse_secret(id: &str, config: &Config) -> Result<(), Failure> {
+    if credential::form(id, &config.keys.prefix) != Form::Ours {
+        return Ok(());
+    }
+    let last4 = id.char_indices().rev().nth(3).and_then(|(start, _)| id.get(start..)).unwrap_or_default();
+    Err(Failure::new(Exit::Refused, "this is a key's secret, not its id")
+        .hint(format!("`keyward keys list` shows ids; the key that ends in {last4} is the one")))
 }
 
 async fn create(backend: &Backend, new: Create, streams: &mut Streams<'_>) -> Result<(), Failure> {

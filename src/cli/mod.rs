@@ -127,7 +127,7 @@ pub async fn run(cli: Cli, streams: &mut Streams<'_>) -> Result<(), Failure> {
         Command::Sessions(command) => sessions::run(command, &settings()?.config, streams).await,
         Command::SigningKeys(command) => signing_keys::run(command, &settings()?.config, streams).await,
         Command::Migrate(command) => migrate::run(command, &settings()?.config, streams).await,
-        Command::Reload => reload::run(settings(), streams).await,
+        Command::Reload => reload::run(settings(), file.as_deref(), streams).await,
         Command::Schema => streams.print(&config::schema()),
         Command::Completions { shell } => {
             let mut text = Vec::new();

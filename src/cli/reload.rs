@@ -1,7 +1,7 @@
 //! `keyward reload`: asks the running server, over the socket beside its store, to load its configuration anew.
 
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,34 +23,60 @@ const ANSWER_MAX: usize = 4 << 20;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Answer {
+    file: PathBuf,
     warnings: Vec<String>,
     problems: String,
 }
 
-/// Reloads the server of the configured store and says how it went.
+/// Reloads the server of the configured store and says how it went. The server reads its own file, whatever `file` is.
 ///
 /// # Errors
-/// Exit 1 when the server refuses its new configuration, with the problems; 3 when no server answers.
-pub async fn run(loaded: Result<Loaded, Failure>, streams: &mut Streams<'_>) -> Result<(), Failure> {
+/// Exit 1 when the server refuses its new configuration, with the problems, or when it has another file than `file`;
+/// 3 when no server answers.
+pub async fn run(
+    loaded: Result<Loaded, Failure>,
+    file: Option<&Path>,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failure> {
     let loaded =
         loaded.map_err(|failure| failure.hint("the server was not asked; what it has stays in force"))?;
     let path = socket::path(&loaded.config.store.path);
-    let warnings = ask(&std::path::absolute(&path).unwrap_or(path)).await?;
-    for warning in warnings {
-        streams.say(&format!("warning: {warning}"));
+    let answer = ask(&std::path::absolute(&path).unwrap_or(path)).await?;
+    streams.print(&format!("The server loaded {}.\n", answer.file.display()))?;
+    let warnings = answer.warnings.iter().map(|warning| format!("warning: {warning}")).collect::<Vec<_>>();
+    if let Some(file) = file.filter(|file| !is_same(file, &answer.file)) {
+        return Err(another_file(file, &answer.file).report(warnings.join("\n")));
     }
-    streams.print("The configuration was reloaded.\n")
+    warnings.iter().for_each(|warning| streams.say(warning));
+    Ok(())
 }
 
-/// The warnings that came with the new configuration.
-async fn ask(path: &Path) -> Result<Vec<String>, Failure> {
+/// Whether both lead to one file, perhaps by links.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (std::fs::canonicalize(one), std::fs::canonicalize(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => std::path::absolute(one).is_ok_and(|one| one == other),
+    }
+}
+
+fn another_file(asked: &Path, loaded: &Path) -> Failure {
+    let asked = std::path::absolute(asked).unwrap_or_else(|_| asked.to_owned());
+    let line = format!("the server reads another file than {}", asked.display());
+    Failure::new(Exit::Refused, line).hint(format!(
+        "it was started with {}: edit that one, or start it anew with the other",
+        loaded.display()
+    ))
+}
+
+/// What a server says that loaded its configuration.
+async fn ask(path: &Path) -> Result<Answer, Failure> {
     let exchange = tokio::time::timeout(ANSWER_WITHIN, exchange(path)).await;
     let answered = exchange.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
     let (status, body) = answered.map_err(|error| unreachable(path, &error))?;
     let answer: Answer =
         serde_json::from_slice(&body).map_err(|error| unreachable(path, &io::Error::other(error)))?;
     match status {
-        StatusCode::OK => Ok(answer.warnings),
+        StatusCode::OK => Ok(answer),
         StatusCode::UNPROCESSABLE_ENTITY => Err(Failure {
             exit: Exit::Refused,
             line: "the new configuration was refused; the old one stays in force".to_owned(),
@@ -106,7 +132,7 @@ mod tests {
     use crate::control::{ReloadOutcome, router};
 
     /// What the command gets from a server whose reload goes so.
-    async fn against(outcome: ReloadOutcome) -> Result<Vec<String>, Failure> {
+    async fn against(outcome: ReloadOutcome) -> Result<Answer, Failure> {
         let directory = tempfile::tempdir().unwrap();
         let socket = ControlSocket::bind(&directory.path().join("keyward.db")).await.unwrap();
         let path = socket.path().to_owned();
@@ -123,7 +149,10 @@ mod tests {
     #[tokio::test]
     async fn a_reload_brings_its_warnings() {
         let warnings = vec!["listeners: waits for a restart".to_owned()];
-        assert_eq!(against(ReloadOutcome::Loaded { warnings: warnings.clone() }).await, Ok(warnings));
+        let file = PathBuf::from("/etc/keyward.yaml");
+        let outcome = ReloadOutcome::Loaded { file: file.clone(), warnings: warnings.clone() };
+        let answer = against(outcome).await.unwrap();
+        assert_eq!((answer.file, answer.warnings), (file, warnings));
     }
 
     #[tokio::test]

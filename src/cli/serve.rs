@@ -7,7 +7,7 @@ use super::{Exit, Failure};
 use crate::app::signals::{Signal, Signals};
 use crate::app::{self, Options, Running, StartError};
 use crate::clock::Clock;
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, Problems};
 use crate::telemetry::log;
 
 impl From<StartError> for Failure {
@@ -37,14 +37,8 @@ pub async fn run(loaded: Loaded, file: Option<PathBuf>) -> Result<(), Failure> {
     let clock = Clock::system();
     let log = log::init(&config.log, clock.clone())
         .map_err(|error| Failure::new(Exit::Refused, format!("the log cannot be set up: {error}")))?;
-    for warning in loaded.warnings.entries() {
-        tracing::warn!(file = warning.file, line = warning.line, "{}", warning.message);
-    }
-    if config.routes.is_empty() {
-        tracing::warn!("there are no routes: every request is answered with 404");
-    }
     let options = Options { clock, config_file: file, log: Some(log.clone()), ..Options::default() };
-    let outcome = serve(config, options, signals).await;
+    let outcome = serve(config, &loaded.warnings, options, signals).await;
     log.flush(LOG_CLOSING);
     outcome
 }
@@ -52,8 +46,21 @@ pub async fn run(loaded: Loaded, file: Option<PathBuf>) -> Result<(), Failure> {
 /// How long the last lines may take.
 pub const LOG_CLOSING: Duration = Duration::from_secs(2);
 
-async fn serve(config: Config, options: Options, signals: Signals) -> Result<(), Failure> {
+async fn serve(
+    config: Config,
+    warnings: &Problems,
+    options: Options,
+    signals: Signals,
+) -> Result<(), Failure> {
+    let routes = config.routes.len();
     let running = app::start(config, options).await?;
+    for warning in warnings.entries() {
+        tracing::warn!(file = warning.file, line = warning.line, "{}", warning.message);
+    }
+    if routes == 0 {
+        tracing::warn!("there are no routes: every request is answered with 404");
+    }
+    super::dev::warn_of_live_keys(&running).await;
     for (name, address) in running.listeners() {
         tracing::info!(listener = %name, %address, "listening");
     }

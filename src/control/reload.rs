@@ -1,5 +1,6 @@
 //! `POST /reload` on the control socket: loads the configuration anew and says how it went.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,6 +16,8 @@ use super::Control;
 pub enum ReloadOutcome {
     /// The new configuration is in force.
     Loaded {
+        /// What was read, by its absolute path.
+        file: PathBuf,
         /// What the operator should know, such as settings that wait for a restart.
         warnings: Vec<String>,
     },
@@ -28,8 +31,9 @@ pub enum ReloadOutcome {
 pub(super) async fn reload(State(control): State<Arc<Control>>) -> Response {
     // A task of its own: whoever asked may go away, the reload is done whole all the same.
     match tokio::spawn((control.reload)()).await {
-        Ok(ReloadOutcome::Loaded { warnings }) => {
-            Json(json!({ "reloaded": true, "warnings": warnings })).into_response()
+        Ok(ReloadOutcome::Loaded { file, warnings }) => {
+            let body = json!({ "reloaded": true, "file": file.to_string_lossy(), "warnings": warnings });
+            Json(body).into_response()
         }
         Ok(ReloadOutcome::Refused { problems }) => refused(&problems),
         Err(error) => {

@@ -30,7 +30,7 @@ pub fn control(outcome: ReloadOutcome) -> Control {
 }
 
 fn loaded() -> Control {
-    control(ReloadOutcome::Loaded { warnings: Vec::new() })
+    control(ReloadOutcome::Loaded { file: "/keyward.yaml".into(), warnings: Vec::new() })
 }
 
 fn health(status: Status) -> Health {
@@ -240,7 +240,7 @@ async fn a_reload_is_done_whole_though_its_client_goes_away() {
                 begun.notify_one();
                 wait.notified().await;
                 *done.lock().unwrap() = true;
-                ReloadOutcome::Loaded { warnings: Vec::new() }
+                ReloadOutcome::Loaded { file: "/keyward.yaml".into(), warnings: Vec::new() }
             }
             .boxed()
         })

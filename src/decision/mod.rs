@@ -11,8 +11,8 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Method};
 
 use crate::auth::credential::{self, Basic, Field, Form, Malformed};
-use crate::auth::principal::{Method as Proof, Principal};
-use crate::auth::refusal::{Ambiguity, Refusal};
+use crate::auth::principal::{Identity, Method as Proof, Principal};
+use crate::auth::refusal::{Ambiguity, Code, Refusal};
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::{self, HashedToken, Kind, Prefix};
 use crate::authenticator::{Front, Question, Valid};
@@ -132,6 +132,25 @@ impl Decision {
             Presented::Nothing(_) if optional => Ok(None),
             Presented::Nothing(scheme) => Err(Refusal::MissingCredentials { scheme }),
             Presented::One(word) => self.validate(&word, front, (now, wall)).await.map(Some),
+        }
+    }
+
+    /// Whose credential was refused as revoked or expired: the right secret was shown. For the log and `explain`, never for
+    /// the client.
+    #[must_use]
+    pub fn whose(
+        &self,
+        refusal: &Refusal,
+        headers: &HeaderMap,
+        offered: Offered<'_>,
+        front: &Front,
+    ) -> Option<Identity> {
+        if !matches!(refusal.code(), Code::RevokedCredentials | Code::ExpiredCredentials) {
+            return None;
+        }
+        match self.presented(headers, offered) {
+            Ok(Presented::One(word)) => front.whose(&HashedToken::of(word.as_bytes())),
+            _ => None,
         }
     }
 

@@ -113,8 +113,12 @@ async fn try_handle(
         None => None,
     };
     let offered = upgrade.as_ref().map_or(Ok(None), |upgrade| upgrade.credential());
-    ticket.entry =
-        plan.decision.authenticate(route, &parts.headers, offered, &worker.front, ticket.arrived()).await?;
+    let validated =
+        plan.decision.authenticate(route, &parts.headers, offered, &worker.front, ticket.arrived()).await;
+    if let Err(refusal) = &validated {
+        ticket.whose = plan.decision.whose(refusal, &parts.headers, offered, &worker.front);
+    }
+    ticket.entry = validated?;
     if let Some(entry) = &ticket.entry {
         plan.decision.authorize(route, entry.principal(), ticket.client)?;
     }
@@ -166,7 +170,11 @@ const SEVERAL_LENGTHS: &str = "The Content-Length field is repeated. Send exactl
 const UNFOLLOWED: &str = "The end of the request before this one is in doubt. Send it on a new connection.";
 const TWO_LENGTHS: &str = "The request has both Content-Length and Transfer-Encoding. Send one of them.";
 
-fn refuse_long_body(admission: &Admission<'_>, limit: Option<u64>) -> Result<(), Refusal> {
+/// Judges the length that a body is declared with.
+///
+/// # Errors
+/// When it is over `limit`.
+pub fn refuse_long_body(admission: &Admission<'_>, limit: Option<u64>) -> Result<(), Refusal> {
     match (admission.framing, limit) {
         (Framing::Length(length), Some(limit)) if length > limit => Err(Refusal::BodyTooLarge { limit }),
         _ => Ok(()),

@@ -11,6 +11,7 @@ pub mod request_body;
 pub mod state;
 pub mod ticket;
 pub mod tunnel;
+pub mod unread;
 pub mod upgrade;
 pub mod upstream;
 pub mod watch;

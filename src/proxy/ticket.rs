@@ -17,6 +17,7 @@ use super::upstream::Endpoint;
 use super::upstream::failure::Failure;
 use super::watch::{Admitted, Watch};
 use super::worker::Worker;
+use crate::auth::principal::Identity;
 use crate::auth::refusal::{Code, Refusal};
 use crate::authenticator::Valid;
 use crate::clock::{Tick, Timestamp};
@@ -57,6 +58,8 @@ pub struct Ticket {
     door: Door,
     /// Whom its credential speaks for.
     pub entry: Option<Arc<Valid>>,
+    /// Whose its credential was, when it is good no more.
+    pub whose: Option<Identity>,
     /// Whether it is one of those that may be in flight at once.
     placed: bool,
     allowed: bool,
@@ -102,6 +105,7 @@ impl Ticket {
             route: None,
             door: Door::Proxy,
             entry: None,
+            whose: None,
             placed,
             allowed: false,
             status: None,
@@ -392,19 +396,20 @@ impl Ticket {
     }
 
     fn log(&self, own: Duration, upstream: Option<Duration>) {
-        let principal = self.entry.as_deref().map(Valid::principal);
+        let principal = self.entry.as_deref().map(|entry| &entry.principal().identity);
+        let identity = principal.or(self.whose.as_ref());
         let uri_path = self.uri.path().as_bytes();
         self.worker.log.push(&AccessRecord {
             time: self.time,
             request_id: self.request_id.as_str(),
             door: self.door,
             route: self.route.and_then(|route| self.state.route_name(route)),
-            method: self.method.as_str(),
-            path: self.canonical_path.as_deref().map_or(uri_path, str::as_bytes),
+            method: Some(self.method.as_str()),
+            path: Some(self.canonical_path.as_deref().map_or(uri_path, str::as_bytes)),
             status: self.status,
             code: self.code,
-            account: principal.map(|principal| principal.identity.account()),
-            credential: principal.map(|principal| principal.identity.credential()),
+            account: identity.map(Identity::account),
+            credential: identity.map(Identity::credential),
             client: Some(self.client),
             bytes_in: self.bytes_in.as_ref().map_or(0, |bytes| bytes.get()),
             bytes_out: self.bytes_out,

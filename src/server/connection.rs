@@ -27,14 +27,25 @@ pub struct Protocols {
     pub http2: http2::Settings,
 }
 
-/// Serves one connection to its end. `slow_head` is written when the fields of a request over HTTP/1 do not arrive in
-/// time.
+/// Why no request over HTTP/1 could be read from what came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// Its fields did not arrive in time.
+    Slow,
+    /// It is no request, or it is cut off.
+    Malformed,
+    /// Its head is longer than may be.
+    TooLarge,
+}
+
+/// Serves one connection to its end. `unread` is told when what came over HTTP/1 was no request, and gives the answer,
+/// which is written unless hyper has answered.
 pub async fn serve<H, F, B>(
     mut stream: TcpStream,
     conn: Rc<Conn>,
     protocols: &Protocols,
     handle: H,
-    slow_head: impl FnOnce() -> Vec<u8>,
+    unread: impl FnOnce(Unread) -> Vec<u8>,
 ) where
     H: Fn(Carrier, Request<Incoming>) -> F,
     F: Future<Output = Result<Response<B>, Infallible>>,
@@ -42,10 +53,10 @@ pub async fn serve<H, F, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Into<Reason>,
 {
     match sniff::first(&mut stream, &conn).await {
-        First::Http1(ahead) => one::serve(stream, ahead, &conn, &protocols.http1, handle, slow_head).await,
+        First::Http1(ahead) => one::serve(stream, ahead, &conn, &protocols.http1, handle, unread).await,
         // Boxed, lest every connection of HTTP/1 has room for it.
         First::Http2(ahead) => Box::pin(http2::serve(stream, ahead, conn, &protocols.http2, handle)).await,
-        First::SlowHead => turn_away(stream, &slow_head()).await,
+        First::SlowHead => turn_away(stream, &unread(Unread::Slow)).await,
         First::Gone => {}
     }
 }

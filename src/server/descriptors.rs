@@ -1,14 +1,26 @@
 //! How many files and sockets this process may have open, and how many of them clients may take.
 
-use std::fs;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Kept for the store, the logs, the control plane, the listeners, and clients that are being turned away.
 const KEPT: usize = 128;
 
-/// The process's limit on open files (`ulimit -n`); `None` when there is none, or the system does not tell.
+/// The process's limit on open files (`ulimit -n`); `None` when there is none.
 #[must_use]
 pub fn limit() -> Option<usize> {
-    parse(&fs::read_to_string("/proc/self/limits").ok()?)
+    getrlimit(Resource::Nofile).current.and_then(|limit| limit.try_into().ok())
+}
+
+/// Lifts that limit as far as this process may by itself. It is low for programs that cannot tell descriptors over 1024,
+/// which this one is none of.
+pub fn raise() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+        if let Err(error) = raised {
+            tracing::warn!(%error, "the limit on open files stays as it is");
+        }
+    }
 }
 
 /// The most client connections that a limit has room for. A request in flight wants one more, to its upstream; a third
@@ -27,24 +39,9 @@ pub const fn tunnels(limit: usize) -> usize {
     if room == 0 { 1 } else { room }
 }
 
-fn parse(limits: &str) -> Option<usize> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_soft_limit_counts() {
-        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
-                      Max processes             94931                94931                processes \n\
-                      Max open files            1024                 1048576              files     \n";
-        assert_eq!(parse(limits), Some(1024));
-        assert_eq!(parse(&limits.replace("1024 ", "unlimited ")), None);
-        assert_eq!(parse(""), None);
-    }
 
     #[test]
     fn clients_never_get_all_of_it() {

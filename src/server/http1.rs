@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,10 +22,10 @@ use tokio::net::TcpStream;
 use super::carrier::Carrier;
 use super::closing::{has_unread, linger, reset, turn_away};
 use super::conn::Conn;
+use super::connection::Unread;
 use super::incoming::Incoming;
 use super::takeover::Bare;
 use super::watched::Watched;
-use crate::web::problem;
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -42,15 +42,15 @@ enum End {
     Cut,
 }
 
-/// Serves one connection to its end, of which `ahead` has been read and told. `slow_head` is written when a request's
-/// fields do not arrive in time.
+/// Serves one connection to its end, of which `ahead` has been read and told. `unread` is told when what came was no
+/// request, and gives the answer, which is written unless hyper has answered.
 pub(super) async fn serve<H, F, B>(
     stream: TcpStream,
     ahead: Vec<u8>,
     conn: &Rc<Conn>,
     http: &http1::Builder,
     handle: H,
-    slow_head: impl FnOnce() -> Vec<u8>,
+    unread: impl FnOnce(Unread) -> Vec<u8>,
 ) where
     H: Fn(Carrier, Request<Incoming>) -> F,
     F: Future<Output = Result<Response<B>, Infallible>>,
@@ -87,7 +87,7 @@ pub(super) async fn serve<H, F, B>(
     let Some(stream) = Rc::into_inner(socket).map(RefCell::into_inner) else { return };
     match conn.taken_over() {
         Some(takeover) if matches!(end, End::Done) => takeover(Bare::Socket { stream, read }).await,
-        _ => end_connection(stream, conn, end, slow_head).await,
+        _ => end_connection(stream, conn, end, unread).await,
     }
 }
 
@@ -116,7 +116,12 @@ fn is_gone(stream: &TcpStream, conn: &Conn, cx: &mut Context<'_>) -> bool {
     }
 }
 
-async fn end_connection(mut stream: TcpStream, conn: &Conn, end: End, slow_head: impl FnOnce() -> Vec<u8>) {
+async fn end_connection(
+    mut stream: TcpStream,
+    conn: &Conn,
+    end: End,
+    unread: impl FnOnce(Unread) -> Vec<u8>,
+) {
     let cut_short = matches!(end, End::Failed(_) | End::Closed);
     if conn.is_cut() || cut_short && conn.is_all_that_ends_the_answer() {
         // An orderly end would tell the client that it has all of the answer.
@@ -128,14 +133,17 @@ async fn end_connection(mut stream: TcpStream, conn: &Conn, end: End, slow_head:
         End::Done | End::Closed | End::Cut => {}
         End::Failed(error) => {
             tracing::debug!(peer = %conn.peer, %error, "a client connection failed");
-            if conn.is_in_unanswered_head() {
-                // hyper says nothing to a head that is cut off.
-                let _ = stream.try_write(&problem::bare(StatusCode::BAD_REQUEST));
+            if conn.is_in_unanswered_head() && error.is_incomplete_message() {
+                // hyper says nothing to a head that is cut off. Whose connection broke hears nothing more.
+                let _ = stream.try_write(&unread(Unread::Malformed));
                 linger(&mut stream).await;
-            } else if error.is_parse() || conn.has_left_body() {
+            } else if error.is_parse() {
+                let _ = unread(if error.is_parse_too_large() { Unread::TooLarge } else { Unread::Malformed });
+                linger(&mut stream).await;
+            } else if conn.has_left_body() {
                 linger(&mut stream).await;
             }
         }
-        End::SlowHead => turn_away(stream, &slow_head()).await,
+        End::SlowHead => turn_away(stream, &unread(Unread::Slow)).await,
     }
 }

@@ -21,10 +21,10 @@ pub struct AccessRecord<'a> {
     pub door: Door,
     /// The route it took.
     pub route: Option<&'a str>,
-    /// Its method.
-    pub method: &'a str,
-    /// Its path as matched, or as sent where it was refused for it; never the query.
-    pub path: &'a [u8],
+    /// Its method; `None` when no request could be read.
+    pub method: Option<&'a str>,
+    /// Its path as matched, or as sent where it was refused for it; never the query. `None` when none could be read.
+    pub path: Option<&'a [u8]>,
     /// The status that went out; `None` when the client was gone before.
     pub status: Option<u16>,
     /// Why Keyward answered itself; `None` when it did not.
@@ -62,9 +62,9 @@ impl AccessRecord<'_> {
         out.extend_from_slice(br#","door":"#);
         json_string(out, self.door.as_str().as_bytes());
         json_text(out, br#","route":"#, self.route);
-        json_text(out, br#","method":"#, Some(self.method));
+        json_text(out, br#","method":"#, self.method);
         out.extend_from_slice(br#","path":"#);
-        json_string(out, self.path);
+        or_else(out, self.path, b"null", json_string);
         out.extend_from_slice(br#","status":"#);
         or_else(out, self.status, b"null", |out, status| decimal(out, u64::from(status)));
         json_text(out, br#","code":"#, self.code.map(Code::as_str));
@@ -93,9 +93,9 @@ impl AccessRecord<'_> {
         out.push(b' ');
         or_else(out, self.client, b"-", address);
         out.push(b' ');
-        word(out, self.method.as_bytes());
+        word(out, self.method.unwrap_or_default().as_bytes());
         out.push(b' ');
-        word(out, self.path);
+        word(out, self.path.unwrap_or_default());
         out.push(b' ');
         or_else(out, self.status, b"-", |out, status| decimal(out, u64::from(status)));
         out.push(b' ');
@@ -147,8 +147,8 @@ pub mod tests {
         request_id: "019a3c5e-0000-7000-8000-000000000001",
         door: Door::Proxy,
         route: Some("orders"),
-        method: "GET",
-        path: b"/v1/orders/7",
+        method: Some("GET"),
+        path: Some(b"/v1/orders/7"),
         status: Some(200),
         code: None,
         account: Some("acc-1"),
@@ -184,6 +184,8 @@ pub mod tests {
     fn a_human_line_says_a_dash_where_there_is_nothing() {
         let refused = AccessRecord {
             route: None,
+            method: None,
+            path: None,
             status: None,
             code: Some(Code::NoRoute),
             account: None,
@@ -194,11 +196,11 @@ pub mod tests {
         };
         assert_eq!(
             line(&refused, Form::Human),
-            "2026-11-01T00:00:00.042Z - GET /v1/orders/7 - no_route door=proxy route=- account=- credential=- \
+            "2026-11-01T00:00:00.042Z - - - - no_route door=proxy route=- account=- credential=- \
              in=0 out=1024 own_ms=0.057 upstream_ms=- id=019a3c5e-0000-7000-8000-000000000001\n"
         );
         let json: serde_json::Value = serde_json::from_str(&line(&refused, Form::Json)).unwrap();
-        for name in ["route", "status", "account", "credential", "client", "upstream_ms"] {
+        for name in ["route", "method", "path", "status", "account", "credential", "client", "upstream_ms"] {
             assert!(json[name].is_null(), "{name}");
         }
         assert_eq!(json["code"], "no_route");
@@ -209,7 +211,7 @@ pub mod tests {
         fn nothing_a_client_sends_breaks_a_line(
             path in proptest::collection::vec(any::<u8>(), 0..64), method in any::<String>()
         ) {
-            let record = AccessRecord { path: &path, method: &method, ..SAMPLE };
+            let record = AccessRecord { path: Some(&path), method: Some(&method), ..SAMPLE };
             let human = line(&record, Form::Human);
             prop_assert!(human.trim_end_matches('\n').bytes().all(|byte| matches!(byte, b' '..=b'~')));
             prop_assert_eq!(human.split(' ').count(), line(&SAMPLE, Form::Human).split(' ').count());

@@ -91,14 +91,7 @@ impl WorkerMetrics {
 
     /// Counts one request.
     pub fn count(&self, finished: &Finished) {
-        let index = match finished.door {
-            Door::Proxy => finished.route.unwrap_or(self.routes).min(self.routes),
-            Door::Identity => self.routes + 1,
-        };
-        if let Some(series) = self.series.get(index) {
-            if !series.touched.replace(true) {
-                self.touched.borrow_mut().push(index);
-            }
+        if let Some(series) = self.touch(finished.door, finished.route) {
             series.count(&self.metrics, finished);
         }
         if let Some(own) = self.own.get(finished.door as usize) {
@@ -109,6 +102,25 @@ impl WorkerMetrics {
         {
             histogram.observe(took.as_secs_f64());
         }
+    }
+
+    /// Counts a refusal of what no request was read from: a decision, but no request that took its time.
+    pub fn count_unread(&self, door: Door, code: Code) {
+        if let Some(series) = self.touch(door, None) {
+            series.decided(&self.metrics, code as usize);
+        }
+    }
+
+    fn touch(&self, door: Door, route: Option<usize>) -> Option<&Series> {
+        let index = match door {
+            Door::Proxy => route.unwrap_or(self.routes).min(self.routes),
+            Door::Identity => self.routes + 1,
+        };
+        let series = self.series.get(index)?;
+        if !series.touched.replace(true) {
+            self.touched.borrow_mut().push(index);
+        }
+        Some(series)
     }
 
     /// Hands over what was counted since the last time. Costs nothing for routes without requests.
@@ -156,10 +168,16 @@ impl Series {
             Outcome::Refused(code) => Some(code as usize),
             Outcome::Undecided => None,
         };
-        if let Some(counter) = outcome.and_then(|outcome| self.outcome(metrics, outcome)) {
-            counter.inc();
+        if let Some(outcome) = outcome {
+            self.decided(metrics, outcome);
         }
         self.seconds.observe(finished.request.as_secs_f64());
+    }
+
+    fn decided(&self, metrics: &Metrics, outcome: usize) {
+        if let Some(counter) = self.outcome(metrics, outcome) {
+            counter.inc();
+        }
     }
 
     fn outcome(&self, metrics: &Metrics, index: usize) -> Option<&LocalIntCounter> {

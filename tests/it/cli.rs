@@ -137,6 +137,99 @@ fn explain_reads_the_credential_from_its_input() {
     told.exited(2);
 }
 
+#[test]
+fn explain_judges_what_the_gateway_would() {
+    let home = Home::new(
+        "max: { body: 1KiB }\nupstreams: [{ name: api, endpoints: [{ url: \"http://127.0.0.1:9\" }] }]\nroutes: [{ name: all, match: { path_prefix: / }, upstream: api }]\n",
+    );
+    home.account(EMAIL);
+    let (_, key) = home.key(EMAIL, &[]);
+    let words = ["explain", "--method", "POST", "--url", "http://a/x", "--json", "--header"];
+    let declared = |length: &str| {
+        let words = [&words[..], &[length]].concat();
+        home.run_with_input(&words, &format!("authorization: Bearer {key}\n"))
+    };
+    declared("Content-Length: 1024").exited(0);
+    let large: serde_json::Value = serde_json::from_str(&declared("Content-Length: 1025").exited(1)).unwrap();
+    assert_eq!(large["code"], Code::BodyTooLarge.as_str());
+}
+
+#[test]
+fn explain_says_that_a_terminal_gives_no_key() {
+    let home = Home::new("");
+    home.account(EMAIL);
+    let line = format!("{} explain --url http://a/x", crate::support::binary::BINARY);
+    let command = home.command_under(&["script", "-qec", &line, "/dev/null"], &[]);
+    let done = crate::support::binary::finish(command, "");
+    assert!(done.stdout.contains("standard input is a terminal; pipe the key in"), "{done:?}");
+}
+
+#[test]
+fn a_scope_that_an_account_cannot_have_comes_with_the_command_that_gives_it() {
+    let home = Home::new("scopes: { a: { description: A, default: true }, b: { description: B } }\n");
+    home.account(EMAIL);
+    let create = ["keys", "create", "--account", EMAIL, "--name", "n", "--scopes", "a,b"];
+    let refused = home.run(&create);
+    assert!(refused.stderr.contains("keyward accounts set-scopes ACCOUNT a,b"), "{}", refused.stderr);
+    refused.refused(1, "this account cannot have b");
+    home.run(&["accounts", "set-scopes", EMAIL, "a,b"]).exited(0);
+    home.run(&create).exited(0);
+}
+
+#[test]
+fn a_secret_in_place_of_an_id_is_told_from_one() {
+    let home = Home::new("");
+    home.account(EMAIL);
+    let (id, key) = home.key(EMAIL, &[]);
+    for verb in ["show", "revoke"] {
+        let refused = home.run(&["keys", verb, &key]);
+        assert!(!refused.stderr.contains(&key), "the secret is repeated");
+        let end = &key[key.len() - 4..];
+        assert!(
+            refused.stderr.contains(&format!("`keyward keys list` shows ids; the key that ends in {end}"))
+        );
+        refused.refused(1, "this is a key's secret, not its id");
+    }
+    assert_eq!(home.run(&["keys", "show", &id, "--json"]).json()["status"], "active");
+}
+
+#[tokio::test]
+async fn the_first_line_says_what_starts_on_what() {
+    let home = Home::new("");
+    for opened in ["made new", "existed"] {
+        let (_, output) = home.serve().await.stop().await;
+        let first: serde_json::Value = serde_json::from_str(output.lines().next().unwrap()).unwrap();
+        let found =
+            ["message", "version", "config", "store", "opened"].map(|name| first[name].as_str().unwrap());
+        let (config, store) = (home.path().join("keyward.yaml"), home.database());
+        let expected = [
+            "starting",
+            env!("CARGO_PKG_VERSION"),
+            config.to_str().unwrap(),
+            store.to_str().unwrap(),
+            opened,
+        ];
+        assert_eq!(found, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_live_key_of_dev_is_warned_of_with_the_command_that_ends_it() {
+    let home = Home::new("");
+    let dev = home.start(&["dev", "--port", "0"]);
+    dev.until_output("Ctrl-C").await;
+    assert!(!dev.output().contains("is valid here"), "{}", dev.output());
+    dev.stop().await;
+    home.write("keyward.yaml", &home.whole("").replace("data/keyward.db", "keyward-data/keyward.db"));
+    let (_, output) = home.serve().await.stop().await;
+    let revoke = output.split("keyward keys revoke ").nth(1).expect("the command");
+    let id = revoke.split(['"', '\n']).next().unwrap();
+    assert_eq!(output.matches("is valid here").count(), 1, "{output}");
+    home.run(&["keys", "revoke", id]).exited(0);
+    let (_, output) = home.serve().await.stop().await;
+    assert!(!output.contains("is valid here"), "{output}");
+}
+
 #[tokio::test]
 async fn what_waits_for_a_restart_is_told_by_every_reload_until_then() {
     let home = Home::new("");

@@ -29,6 +29,10 @@ impl Bench {
     }
 
     fn looks(&mut self, count: usize) -> Vec<bool> {
+        self.finds(count).into_iter().map(|found| found == Some(Found::New)).collect()
+    }
+
+    fn finds(&mut self, count: usize) -> Vec<Option<Found>> {
         (0..count).map(|_| step(&mut self.watch, &self.path, &self.in_force)).collect()
     }
 }
@@ -79,6 +83,20 @@ fn a_file_that_vanishes_stays_in_force_and_is_judged_when_it_returns() {
     assert_eq!(bench.looks(1), [false]);
     fs::write(&bench.path, "two").unwrap();
     assert_eq!(bench.looks(3), [false, true, false]);
+}
+
+#[test]
+fn that_it_is_gone_is_told_once_and_that_it_is_back_too() {
+    let mut bench = Bench::new();
+    let away = bench.folder.path().join("away");
+    for _ in 0..2 {
+        fs::rename(&bench.path, &away).unwrap();
+        assert_eq!(bench.finds(4), [None, Some(Found::Nothing), None, None]);
+        fs::rename(&away, &bench.path).unwrap();
+        assert_eq!(bench.finds(3), [None, Some(Found::InForce), None]);
+    }
+    fs::rename(&bench.path, &away).unwrap();
+    assert_eq!(bench.finds(1), [None], "a gap is no end");
 }
 
 #[test]
@@ -137,7 +155,7 @@ async fn the_loop_calls_once_for_each_change_and_ends_when_told() {
         let in_force = in_force(b"one");
         tokio::spawn(async move {
             let record = in_force.clone();
-            watch(path.clone(), in_force, stop, || {
+            watch(path.clone(), in_force, stop, |_| {
                 calls.fetch_add(1, Ordering::SeqCst);
                 record.record(&fs::read(&path).unwrap());
                 std::future::ready(())

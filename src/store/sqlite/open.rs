@@ -133,9 +133,19 @@ impl Opening {
         let mut conn = options.connect().await.map_err(refused)?;
         migrate::claim(&mut conn).await.map_err(refused)?;
         migrate::run(&mut conn, MIGRATIONS).await.map_err(refused)?;
+        self.fold_in(&mut conn).await?;
         conn.close().await.map_err(refused)?;
         draft.finish()?;
         Ok(true)
+    }
+
+    /// Folds the journal into the database. Closing would do it too, but says nothing of a disk that took only half.
+    async fn fold_in(&self, conn: &mut SqliteConnection) -> Result<(), OpenError> {
+        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_one(conn)
+            .await
+            .map_err(|error| OpenError::from_sqlite(&self.path, &error))?;
+        if busy == 0 { Ok(()) } else { Err(OpenError::Locked { path: self.path.clone() }) }
     }
 
     /// Makes sure that what is there is a whole store of this version.

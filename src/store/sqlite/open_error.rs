@@ -125,7 +125,21 @@ impl OpenError {
     fn not_opened(path: PathBuf, detail: String) -> Self {
         match std::fs::File::open(&path) {
             Err(source) => Self::NotReadable { path, source },
+            Ok(_) if is_on_read_only_file_system(&path) => Self::DirectoryNotWritable { path },
             Ok(_) => Self::Failed { path, detail },
+        }
+    }
+}
+
+/// Whether no file can be made beside `path` because of what it lies on. The name is one that nothing has; made all the
+/// same, it goes at once.
+fn is_on_read_only_file_system(path: &Path) -> bool {
+    let probe = path.with_extension(format!("probe-{}", std::process::id()));
+    match std::fs::File::create_new(&probe) {
+        Err(error) => error.kind() == io::ErrorKind::ReadOnlyFilesystem,
+        Ok(_) => {
+            let _ = std::fs::remove_file(&probe);
+            false
         }
     }
 }

@@ -139,6 +139,10 @@ impl Draft {
     }
 
     fn put_in_place(&self) -> io::Result<()> {
+        // What stands in the journal would be left behind, and what is moved be half a store.
+        if fs::metadata(beside(&self.draft, "-wal")).is_ok_and(|journal| journal.len() > 0) {
+            return Err(io::Error::other("its journal could not be folded in"));
+        }
         give_to_owner_of(&self.directory, &self.draft)?;
         fs::rename(&self.draft, &self.path)?;
         self.lock.sync_all()

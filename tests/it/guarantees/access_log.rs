@@ -205,6 +205,113 @@ fn by_code(lines: &BTreeMap<String, Vec<Value>>) -> BTreeMap<String, u64> {
     codes
 }
 
+/// Who shows the right secret is no stranger.
+#[tokio::test]
+async fn a_key_that_is_good_no_more_is_named_to_the_operator_and_not_to_its_client() {
+    let scene = Scene::new().await;
+    let (short_id, short) = scene.home.key("a@example.com", &["--expires-in", "1s"]);
+    let serving = scene.home.serve().await;
+    assert_eq!(scene.client().get("/good").await.status, 200);
+    scene.home.run(&["keys", "revoke", &scene.key_id]).exited(0);
+    let refused = async |key: &str, code: Code| {
+        let mut client = Client::new(scene.home.public()).with_key(key);
+        within("the refusal", async { while client.get("/").await.status == 200 {} }).await;
+        for _ in ["looked up", "out of the cache"] {
+            let answer = client.get("/").await;
+            assert!(!answer.text().contains(&scene.key_id) && !answer.text().contains(&short_id));
+            answer.refused(code);
+        }
+    };
+    refused(&scene.key, Code::RevokedCredentials).await;
+    refused(&short, Code::ExpiredCredentials).await;
+    let (status, output) = serving.stop().await;
+    assert_eq!(status.code(), Some(0), "{output}");
+    let account = scene.lines().remove("/good").unwrap().remove(0)["account"].clone();
+    assert!(account.is_string());
+    let lines = scene.lines().remove("/").unwrap();
+    for (code, id, key) in
+        [(Code::RevokedCredentials, &scene.key_id, &scene.key), (Code::ExpiredCredentials, &short_id, &short)]
+    {
+        let lines: Vec<_> = lines.iter().filter(|line| line["code"] == code.as_str()).collect();
+        assert!(lines.len() >= 2, "{lines:?}");
+        for line in lines {
+            assert_eq!((&line["account"], &line["credential"]), (&account, &id.as_str().into()), "{line}");
+        }
+        let words = ["explain", "--url", "http://a/"];
+        let told = scene.home.run_with_input(&words, key).exited(1);
+        assert!(told.contains(&format!("account {}, credential {id}", account.as_str().unwrap())), "{told}");
+        let told = scene.home.run_with_input(&[&words[..], &["--json"]].concat(), key).exited(1);
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!((&told["account"], &told["credential"]), (&account, &id.as_str().into()), "{told}");
+    }
+}
+
+/// Whoever is refused before there is a request is seen all the same, under the id that it was told.
+#[tokio::test]
+async fn what_no_request_was_read_from_has_its_line_and_is_counted() {
+    const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let upstream = Upstream::always(Answer::ok("ok")).await;
+    let more = "log: { access: access.log }\nmax: { connections: 1, headers: 8KiB, target: 1KiB }\n\
+                timeouts: { request_head: 200ms }\n";
+    let home = open_home(&upstream, more);
+    let serving = home.serve().await;
+    let connect = async || {
+        until_metric(home.admin(), "keyward_connections", 0).await;
+        Raw::connect(home.public()).await
+    };
+    let mut kept = connect().await;
+    assert_eq!(kept.ask(REQUEST).await.status, 200);
+    let crowded = Raw::connect(home.public()).await.response().await;
+    assert_eq!(crowded.json()["detail"], "Too many connections are open. Try again shortly.");
+    drop(kept);
+    // Who is gone was told nothing.
+    let mut gone = connect().await;
+    gone.send("GET / HT").await;
+    gone.until_read().await;
+    gone.reset();
+    let mut told = Vec::new();
+    let large = format!("GET / HTTP/1.1\r\nHost: a\r\nA: {}\r\n\r\n", "a".repeat(16 << 10));
+    for (bytes, ends) in
+        [("GET / HT", false), ("nonsense\r\n\r\n", false), ("GET / HT", true), (&large, false)]
+    {
+        let mut raw = connect().await;
+        raw.send(bytes).await;
+        if ends {
+            raw.half_close();
+        }
+        told.push(raw.response().await);
+    }
+    let codes =
+        [Code::Overloaded, Code::RequestTimeout, Code::BadRequest, Code::BadRequest, Code::HeadersTooLarge];
+    for code in codes {
+        let series =
+            format!("keyward_decisions_total{{door=\"proxy\",outcome=\"{}\",route=\"\"}}", code.as_str());
+        let count = codes.iter().filter(|other| **other == code).count();
+        until_metric(home.admin(), &series, count as u64).await;
+    }
+    let (status, output) = serving.stop().await;
+    assert_eq!(status.code(), Some(0), "{output}");
+
+    let text = std::fs::read_to_string(home.path().join("access.log")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut lines: Vec<Value> = lines.filter(|line| line["path"].is_null()).collect();
+    // Each worker hands over its own.
+    lines.sort_by_key(|line| codes.iter().position(|code| line["code"] == code.as_str()));
+    let found: Vec<_> = lines.iter().map(|line| line["code"].as_str().unwrap()).collect();
+    assert_eq!(found, codes.map(Code::as_str), "{lines:#?}");
+    for (line, answer) in lines.iter().zip([&crowded].into_iter().chain(&told)) {
+        let members = [&line["method"], &line["route"], &line["client"], &line["status"], &line["bytes_out"]];
+        let expected =
+            [Value::Null, Value::Null, "127.0.0.1".into(), answer.status.into(), answer.body.len().into()];
+        assert_eq!(members.map(Value::clone), expected, "{line}");
+        // Those that get a bare status are told no id.
+        if let Some(id) = answer.header("x-request-id") {
+            assert_eq!(line["request_id"], id);
+        }
+    }
+    assert!(crowded.header("x-request-id").is_some() && told[0].header("x-request-id").is_some());
+}
+
 #[tokio::test]
 async fn a_log_that_nobody_reads_holds_nobody_up_and_what_is_lost_is_counted() {
     let upstream = Upstream::always(Answer::ok("ok")).await;

@@ -135,6 +135,34 @@ async fn clients_leave_descriptors_to_the_control_plane() {
     assert_eq!(Client::new(home.public()).get("/").await.status, 200);
 }
 
+fn soft_limit(process: u32) -> u64 {
+    let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    files.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_soft_limit_on_descriptors_is_lifted_and_a_hard_one_that_cuts_is_told() {
+    let upstream = Upstream::always(Answer::ok("ok")).await;
+    let home = open_home(&upstream, "max: { connections: 400, tunnels: 100 }\n");
+    let serving = home.serve_under(&["prlimit", "--nofile=200:1000"]).await;
+    assert_eq!(soft_limit(serving.id()), 1000);
+    assert!(!serving.output().contains("files open"), "{}", serving.output());
+    let (_, output) = serving.stop().await;
+    assert!(!output.contains("files open"), "{output}");
+
+    let serving = home.serve_under(&["prlimit", "--nofile=200:500"]).await;
+    let told = "this process may have 500 files open, which leaves room for 248 connections (max.connections is 400) \
+                and 93 tunnels (max.tunnels is 100); raise the limit: LimitNOFILE= in the systemd unit, or ulimit -n";
+    serving.until_output(told).await;
+    let line = serving.output().lines().find(|line| line.contains(told)).unwrap().to_owned();
+    assert!(line.contains(r#""level":"warn""#), "{line}");
+    // It goes for every configuration that wants more.
+    let reloaded = home.run(&["reload"]);
+    assert!(reloaded.stderr.contains(told), "{}", reloaded.stderr);
+    reloaded.exited(0);
+}
+
 /// Processor time of a process so far, in hundredths of a second.
 fn processor_time(process: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();

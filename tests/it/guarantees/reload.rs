@@ -90,10 +90,67 @@ async fn a_command_loads_the_file_and_says_so() {
     let mut client = Client::new(home.public());
     assert_eq!(client.get("/").await.status, 200);
     let said = home.run(&["reload"]).exited(0);
-    assert_eq!(said, "The configuration was reloaded.\n");
+    assert_eq!(said, format!("The server loaded {}.\n", home.path().join("keyward.yaml").display()));
     assert_eq!(client.get("/").await.status, 200);
     assert_eq!(upstream.connections().len(), 1, "the reload dropped a connection to an endpoint that stayed");
     assert_eq!(metric(home.admin(), LOADED).await, 1);
+}
+
+#[tokio::test]
+async fn a_command_that_means_another_file_than_the_server_has_says_so() {
+    let upstream = Upstream::always(Answer::ok("ok")).await;
+    let home = open_home(&upstream, "max: { connections: 10, tunnels: 10 }\n");
+    let _serving = home.serve().await;
+    home.write("other.yaml", &home.whole(&one_route(&upstream, "public")));
+    symlink("keyward.yaml", home.path().join("link.yaml")).unwrap();
+    home.run(&["reload", "--config", "link.yaml"]).exited(0);
+    let done = home.run(&["reload", "--config", "other.yaml"]);
+    let (loaded, other) = (home.path().join("keyward.yaml"), home.path().join("other.yaml"));
+    assert_eq!(done.stdout, format!("The server loaded {}.\n", loaded.display()));
+    assert!(done.stderr.contains(loaded.to_str().unwrap()), "{}", done.stderr);
+    done.refused(1, &format!("the server reads another file than {}", other.display()));
+}
+
+#[tokio::test]
+async fn that_the_file_is_right_again_or_gone_is_told_once() {
+    let upstream = Upstream::always(Answer::ok("ok")).await;
+    let home = open_home(&upstream, "");
+    let serving = home.serve().await;
+    let (file, right) = (home.path().join("keyward.yaml"), home.whole(&one_route(&upstream, "public")));
+    home.rewrite("routes: nonsense\n");
+    until_metric(home.admin(), REFUSED, 1).await;
+    home.write("keyward.yaml", &right);
+    until_metric(home.admin(), LOADED, 1).await;
+    serving.until_output("the configuration file holds what runs again").await;
+    std::fs::remove_file(&file).unwrap();
+    serving.until_output("the configuration file is gone").await;
+    home.write("keyward.yaml", &right);
+    let told = |text: &str| serving.output().matches(text).count();
+    within("its return", async {
+        while told("holds what runs again") < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(told("the configuration file is gone"), 1);
+    assert_eq!(metric(home.admin(), LOADED).await, 1, "nothing was loaded");
+}
+
+#[tokio::test]
+async fn a_new_prefix_of_keys_is_warned_of() {
+    let upstream = Upstream::always(Answer::ok("ok")).await;
+    let home = open_home(&upstream, "");
+    let serving = home.serve().await;
+    home.write(
+        "keyward.yaml",
+        &home.whole(&format!("{}keys: {{ prefix: acme }}\n", one_route(&upstream, "public"))),
+    );
+    let warning = "keys.prefix changed from kw to acme: keys made with kw_ are no longer valid";
+    let done = home.run(&["reload"]);
+    // Whoever looked first has loaded it.
+    serving.until_output(warning).await;
+    done.exited(0);
+    assert!(!home.run(&["reload"]).stderr.contains("no longer valid"), "it is told of a change");
 }
 
 #[tokio::test]

@@ -207,6 +207,6 @@ async fn the_future_of_a_connection_keeps_no_room_for_what_is_rare() {
         let body = Full::<Bytes>::default().map_err(|never| -> Failure { match never {} });
         std::future::ready(Ok::<_, Infallible>(Response::new(body)))
     };
-    let size = size_of_val(&connection::serve(stream, conn, &protocols, handle, Vec::new));
+    let size = size_of_val(&connection::serve(stream, conn, &protocols, handle, |_| Vec::new()));
     assert!(size < 2048, "{size} bytes");
 }
