@@ -471,6 +471,7 @@ impl Refusal {
             | Self::NotNow
             | Self::UpstreamUnavailable
             | Self::Overloaded
+            | Self::TooManyConnections
             | Self::Draining => Some(1),
             Self::TooManyFailures { retry_after } => Some(*retry_after),
             _ => None,

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""What fifty logins at once cost those who only use the gateway: the p99 of their requests, quiet and beside them.
+
+    cargo build --release --bin keyward
+    bash tests/setup
+    target/real-venv/bin/python benches/logins.py --keyward target/release/keyward
+
+Good clients ask two hundred times a second, half of them on new connections, while fifty others log in over and over, with
+passwords that are right. Prints each round and the medians, and exits 1 when the p99 is more than twice what it is without.
+"""
+
+import argparse
+import http.client
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests" / "hostile"))
+
+from proxies import start  # noqa: E402
+from slow.beside import GoodClients, backend  # noqa: E402
+
+EMAIL, PASSWORD = "caller@example.com", "correct horse battery"
+RATE = 200
+MOST = 2.0
+
+
+class Logins:
+    """So many clients that log in, one after the other each."""
+
+    def __init__(self, proxy, count):
+        self.proxy, self.over = proxy, threading.Event()
+        self.outcomes = []
+        self.threads = [threading.Thread(target=self.run) for _ in range(count)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def run(self):
+        body = json.dumps({"email": EMAIL, "password": PASSWORD})
+        connection = http.client.HTTPConnection(self.proxy.host, self.proxy.port, timeout=60)
+        while not self.over.is_set():
+            connection.request("POST", "/user/login", body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            answer.read()
+            self.outcomes.append(answer.status)
+            if answer.status == 503:
+                time.sleep(0.1)  # it was told to try again
+        connection.close()
+
+
+def round_of(proxy, logins, seconds):
+    with GoodClients(proxy, RATE) as good:
+        time.sleep(0.5 + seconds)
+        began = time.monotonic()
+        with Logins(proxy, logins) as busy:
+            time.sleep(seconds)
+            ended = time.monotonic()
+        good.stop()
+    return good.between(good.began + 0.5, began), good.between(began, ended), busy.outcomes
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--keyward", required=True, type=Path)
+    words.add_argument("--logins", type=int, default=50, help="clients that log in at once [50]")
+    words.add_argument("--rounds", type=int, default=5, help="[5]")
+    words.add_argument("--seconds", type=float, default=4, help="of each half of a round [4]")
+    given = words.parse_args()
+    # Whatever its port is: an endpoint is known by its host.
+    identity = 'identity: { public_url: "http://127.0.0.1:9" }\n'
+    quiet, busy = [], []
+    with backend(1024) as (_, port), tempfile.TemporaryDirectory(prefix="keyward-logins-") as folder:
+        with start("keyward", folder, port, given.keyward, extra=identity, cores=None, other_port=port) as proxy:
+            command = [given.keyward.resolve(), "accounts", "set-password", EMAIL, "--config", f"{folder}/keyward.yaml"]
+            subprocess.run(command, input=PASSWORD, text=True, check=True, capture_output=True)
+            for number in range(given.rounds):
+                alone, beside, outcomes = round_of(proxy, given.logins, given.seconds)
+                wrong = alone.wrong + beside.wrong
+                if wrong or not outcomes.count(200):
+                    sys.exit(f"{len(wrong)} good requests failed, {outcomes.count(200)} logins succeeded: {wrong[:3]}")
+                quiet.append(alone.p99 * 1e3)
+                busy.append(beside.p99 * 1e3)
+                print(
+                    f"round {number + 1}: p99 {quiet[-1]:.2f} ms quiet, {busy[-1]:.2f} ms beside {outcomes.count(200)} logins "
+                    f"({len(outcomes) - outcomes.count(200)} were told to wait)"
+                )
+    ratio = statistics.median(busy) / statistics.median(quiet)
+    print(f"\np99 {statistics.median(quiet):.2f} ms quiet, {statistics.median(busy):.2f} ms beside: {ratio:.2f} times, {MOST} allowed")
+    sys.exit(0 if ratio <= MOST else 1)
+
+
+if __name__ == "__main__":
+    main()
