@@ -124,12 +124,12 @@ fn tokens(count: usize) -> Result<Vec<String>, Box<dyn std::error::Error>> {
 /// Twenty routes, one of which is asked for with its scope.
 const ROUTES: &str = r#"
 identity: { public_url: "https://auth.example.com", audience: "https://api.example.com" }
-scopes: { "orders:read": { description: Read orders, default: true } }
+scopes: { "orders:read": { description: Read orders, default: true }, "orders:write": { description: Write } }
 upstreams: [{ name: api, endpoints: [{ url: "http://127.0.0.1:9000" }] }]
 routes:
 "#;
 
-fn decision() -> Option<Decision> {
+fn compiled() -> Option<(Decision, Rules)> {
     let mut text = ROUTES.to_owned();
     for number in 0..20 {
         text += &format!(
@@ -138,7 +138,7 @@ fn decision() -> Option<Decision> {
         );
     }
     let loaded = config::parse(&text, "bench", Path::new(""), &|_| None).ok()?;
-    Some(Decision::compile(&loaded.config))
+    Some((Decision::compile(&loaded.config), Rules::of(&loaded.config)))
 }
 
 /// The whole decision, as the gateway asks for it; nothing in it waits when the key is cached.
@@ -158,8 +158,9 @@ fn hits(criterion: &mut Criterion) {
         let digests = tokens.iter().map(|token| HashedToken::of(token.as_bytes()));
         let store = Arc::new(Fixed(digests.zip(0..).collect(), Vec::new()));
         let (clock, terms) = (Clock::system(), terms(count));
+        let Some((decision, rules)) = compiled() else { return };
         let (authenticator, _tasks) =
-            runtime.block_on(async { Authenticator::start(store, clock.clone(), &terms, Rules::default()) });
+            runtime.block_on(async { Authenticator::start(store, clock.clone(), &terms, rules) });
         let front = authenticator.front();
         runtime.block_on(async {
             while authenticator.health() != Health::Ready {
@@ -172,7 +173,6 @@ fn hits(criterion: &mut Criterion) {
         // Presented in another order than they were cached in.
         let mut order: Vec<_> = tokens.iter().map(|token| (token.get(10..), token)).collect();
         order.sort_unstable();
-        let Some(decision) = decision() else { return };
         let mut order = order.into_iter().map(|(_, token)| token).cycle();
         group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
             bencher.iter_custom(|iterations| {
@@ -263,10 +263,10 @@ fn access_tokens(criterion: &mut Criterion) {
         return;
     };
     for algorithm in SigningAlgorithm::ALL {
-        let (Some(issue), Some(decision)) = (Issue::new(algorithm), decision()) else { return };
+        let (Some(issue), Some((decision, rules))) = (Issue::new(algorithm), compiled()) else { return };
         let store = Arc::new(Fixed(HashMap::new(), vec![issue.stored()]));
         let (clock, terms) = (Clock::system(), terms(100_000));
-        let rules = Rules { parties: Some(issue.parties.clone()), ..Rules::default() };
+        let rules = Rules { parties: Some(issue.parties.clone()), ..rules };
         let (authenticator, _tasks) =
             runtime.block_on(async { Authenticator::start(store, clock.clone(), &terms, rules) });
         let front = authenticator.front();

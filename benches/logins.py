@@ -26,18 +26,18 @@ sys.path.insert(0, str(HERE.parent / "tests" / "hostile"))
 from proxies import start  # noqa: E402
 from slow.beside import GoodClients, backend  # noqa: E402
 
-EMAIL, PASSWORD = "caller@example.com", "correct horse battery"
+PASSWORD = "correct horse battery"
 RATE = 200
 MOST = 2.0
 
 
 class Logins:
-    """So many clients that log in, one after the other each."""
+    """So many people who log in, over and over each."""
 
     def __init__(self, proxy, count):
         self.proxy, self.over = proxy, threading.Event()
         self.outcomes = []
-        self.threads = [threading.Thread(target=self.run) for _ in range(count)]
+        self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(count)]
 
     def __enter__(self):
         for thread in self.threads:
@@ -49,17 +49,38 @@ class Logins:
         for thread in self.threads:
             thread.join()
 
-    def run(self):
-        body = json.dumps({"email": EMAIL, "password": PASSWORD})
+    def run(self, number):
         connection = http.client.HTTPConnection(self.proxy.host, self.proxy.port, timeout=60)
         while not self.over.is_set():
-            connection.request("POST", "/user/login", body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            answer.read()
-            self.outcomes.append(answer.status)
-            if answer.status == 503:
-                time.sleep(0.1)  # it was told to try again
+            status, wait = login(connection, number)
+            self.outcomes.append(status)
+            self.over.wait(wait)
         connection.close()
+
+
+def email(number):
+    return f"person-{number}@example.com"
+
+
+def login(connection, number):
+    """The status, and how long to wait before the next."""
+    body = json.dumps({"email": email(number), "password": PASSWORD})
+    connection.request("POST", "/user/login", body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status, int(answer.headers.get("Retry-After", 0))
+
+
+def make_people(keyward, folder, proxy, count):
+    """Accounts with passwords, each of which has logged in from here before."""
+    for number in range(count):
+        words = ["accounts", "create", "--email", email(number), "--password-stdin", "--config", f"{folder}/keyward.yaml"]
+        subprocess.run([keyward, *words], input=PASSWORD, text=True, check=True, capture_output=True)
+    connection = http.client.HTTPConnection(proxy.host, proxy.port, timeout=60)
+    outcomes = {login(connection, number)[0] for number in range(count)}
+    connection.close()
+    if outcomes != {200}:
+        sys.exit(f"logins were answered {outcomes}")
 
 
 def round_of(proxy, logins, seconds):
@@ -85,8 +106,7 @@ def main():
     quiet, busy = [], []
     with backend(1024) as (_, port), tempfile.TemporaryDirectory(prefix="keyward-logins-") as folder:
         with start("keyward", folder, port, given.keyward, extra=identity, cores=None, other_port=port) as proxy:
-            command = [given.keyward.resolve(), "accounts", "set-password", EMAIL, "--config", f"{folder}/keyward.yaml"]
-            subprocess.run(command, input=PASSWORD, text=True, check=True, capture_output=True)
+            make_people(given.keyward.resolve(), folder, proxy, given.logins)
             for number in range(given.rounds):
                 alone, beside, outcomes = round_of(proxy, given.logins, given.seconds)
                 wrong = alone.wrong + beside.wrong

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use zeroize::Zeroizing;
 
 use super::error::{IssueError, Problem};
@@ -115,14 +115,28 @@ impl Hasher {
         let turn = Arc::clone(&self.at_work).acquire_owned().await.map_err(|_| IssueError::Busy)?;
         let held = (place, turn);
         let runs = Arc::clone(&self.runs);
+        let (done, outcome) = oneshot::channel();
         // What is held goes along: a caller who leaves frees no core before the work is done.
-        let done = tokio::task::spawn_blocking(move || {
+        let working = move || {
             let _held: (OwnedSemaphorePermit, OwnedSemaphorePermit) = held;
+            yield_to_others();
             runs.fetch_add(1, Ordering::SeqCst);
-            work()
-        });
-        // It neither panics nor is cancelled, but for the end of the process.
-        done.await.map_err(|_| IssueError::Busy)
+            let _ = done.send(work());
+        };
+        // A thread of its own, a thousandth of the work, because it cannot take its rank back afterwards.
+        std::thread::Builder::new()
+            .name("password".to_owned())
+            .spawn(working)
+            .map_err(|_| IssueError::Busy)?;
+        outcome.await.map_err(|_| IssueError::Busy)
+    }
+}
+
+/// The last rank there is: a request waits for no password.
+fn yield_to_others() {
+    const LAST: i32 = 19;
+    if let Err(error) = rustix::process::nice(LAST) {
+        tracing::debug!(%error, "a password is checked at the rank of all else");
     }
 }
 

@@ -170,7 +170,12 @@ async fn a_killed_maker_leaves_a_whole_store_or_none() {
         sample::fill(&store, 1).await;
         store.close().await;
         integrity(&place.path()).await;
-        assert_eq!(place.files(), ["keyward.db"]);
+        // SQLite's own files beside it may stay where something holds it for a moment; a draft may not.
+        let files = place.files();
+        assert!(
+            files.iter().all(|file| file.starts_with("keyward.db") && !file.contains("new")),
+            "{files:?}"
+        );
     }
     println!("kill -9 of makers: {none} had made no store yet, {whole} a whole one");
 }
