@@ -98,7 +98,11 @@ async fn try_handle(
         if body.is_some() { message::Body::Follows } else { message::Body::None },
         &parts.method,
     )?;
-    admission.upgrade = carrier.protocol().or(admission.upgrade);
+    if let Some(protocol) = carrier.protocol() {
+        // What comes behind it is that protocol, and no body of no bytes either.
+        admission.framing = Framing::None;
+        admission.upgrade = Some(protocol);
+    }
     judge_raw_head(head, admission.framing)?;
     ticket.admitted(&admission);
     if let Some(endpoint) = identity::endpoint(plan.config.identity.as_ref(), &admission) {

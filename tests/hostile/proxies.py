@@ -11,6 +11,7 @@ HTTP/2 by prior knowledge on `h2_port`. Everything else is as near to the defaul
 import contextlib
 import json
 import os
+import resource
 import secrets
 import shutil
 import signal
@@ -62,23 +63,30 @@ class Proxy:
 
 @contextlib.contextmanager
 def start(
-    kind, folder, upstream_port, keyward=None, upstream_protocol="http1", extra="", cores=1, other_port=None
+    kind, folder, upstream_port, keyward=None, upstream_protocol="http1", extra="", cores=1, other_port=None, files=None
 ):
     """Runs a proxy while the `with` block lasts.
 
     `keyward` is its binary. `extra` is added to the configuration: top-level sections of Keyward's, directives of nginx's
     `http` block, lines of HAProxy's `defaults`. `cores` is how many processors it may use, `None` for all of them.
     `upstream_protocol` is `http1` or `http2` (prior knowledge). `other_port` is a second upstream's, for `/other/`.
+    `files` is how many descriptors it may have; it cannot get more.
     """
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     ports = Ports(public=free_port(), h2=free_port(), admin=free_port(), upstream=upstream_port, other=other_port)
-    proxy = STARTERS[kind](folder, ports, keyward, upstream_protocol, extra, cores)
+    proxy = STARTERS[kind](folder, ports, keyward, upstream_protocol, extra, Limits(cores, files))
     try:
         wait_until_ready(proxy)
         yield proxy
     finally:
         end(proxy.process)
+
+
+@dataclass
+class Limits:
+    cores: int | None
+    files: int | None
 
 
 @dataclass
@@ -90,7 +98,7 @@ class Ports:
     other: int | None
 
 
-def start_keyward(folder, ports, binary, protocol, extra, cores):
+def start_keyward(folder, ports, binary, protocol, extra, limits):
     if not binary or not os.access(binary, os.X_OK):
         sys.exit(f"{binary} is not a program: name Keyward's binary")
     binary = str(Path(binary).resolve())
@@ -105,12 +113,12 @@ def start_keyward(folder, ports, binary, protocol, extra, cores):
 
     command("accounts", "create", "--email", "caller@example.com", "--json")
     key = json.loads(command("keys", "create", "--account", "caller@example.com", "--name", "hostile", "--json"))
-    process, log = spawn([binary, "serve", "--config", config], folder, cores)
+    process, log = spawn([binary, "serve", "--config", config], folder, limits)
     version = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=60).stdout.strip()
     return Proxy("keyward", "127.0.0.1", ports.public, ports.public, key["key"], process, log, ports.admin, version)
 
 
-def start_nginx(folder, ports, _binary, protocol, extra, cores):
+def start_nginx(folder, ports, _binary, protocol, extra, limits):
     # It may start as root and serve as another user.
     for parent in [folder, *folder.parents][:2]:
         parent.chmod(parent.stat().st_mode | 0o755)
@@ -118,17 +126,17 @@ def start_nginx(folder, ports, _binary, protocol, extra, cores):
     token = new_token()
     config.write_text(filled(NGINX, ports, folder, token, protocol).replace("@extra@", extra))
     nginx = tool("nginx")
-    process, log = spawn([nginx, "-p", folder, "-c", config, "-e", folder / "log"], folder, cores)
+    process, log = spawn([nginx, "-p", folder, "-c", config, "-e", folder / "log"], folder, limits)
     version = subprocess.run([nginx, "-v"], capture_output=True, text=True, timeout=60).stderr.strip()
     return Proxy("nginx", "127.0.0.1", ports.public, ports.h2, token, process, log, None, version.split()[-1])
 
 
-def start_haproxy(folder, ports, _binary, protocol, extra, cores):
+def start_haproxy(folder, ports, _binary, protocol, extra, limits):
     config = folder / "haproxy.cfg"
     token = new_token()
     config.write_text(filled(HAPROXY, ports, folder, token, protocol).replace("@extra@", extra))
     haproxy = tool("haproxy")
-    process, log = spawn([haproxy, "-db", "-f", config], folder, cores)
+    process, log = spawn([haproxy, "-db", "-f", config], folder, limits)
     version = subprocess.run([haproxy, "-v"], capture_output=True, text=True, timeout=60).stdout.split()[2]
     return Proxy("haproxy", "127.0.0.1", ports.public, ports.h2, token, process, log, None, f"haproxy/{version}")
 
@@ -176,21 +184,23 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def spawn(command, folder, cores):
+def spawn(command, folder, limits):
     log = folder / "log"
     with open(log, "ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=lambda: keep_to(cores)
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=lambda: keep_to(limits)
         )
     return process, log
 
 
-def keep_to(cores):
-    """Takes processors away from this process; another set each time, so that several proxies spread."""
-    if cores is not None:
+def keep_to(limits):
+    """Takes processors away from this process, another set each time, so that several proxies spread; and descriptors."""
+    if limits.files is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limits.files, limits.files))
+    if limits.cores is not None:
         mine = sorted(os.sched_getaffinity(0))
         first = os.getpid() % len(mine)
-        os.sched_setaffinity(0, (mine[first:] + mine[:first])[:cores])
+        os.sched_setaffinity(0, (mine[first:] + mine[:first])[: limits.cores])
 
 
 def wait_until_ready(proxy):

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::caller::Owner;
 use super::{Asked, render};
 use crate::auth::refusal::Refusal;
+use crate::clock::Timestamp;
 use crate::issuer::Pair;
 use crate::store::Origin;
 use crate::web::members::{Members, Need};
@@ -59,9 +60,14 @@ fn told(asked: Asked<'_>, pair: &Pair) -> Result<Response<Bytes>, Refusal> {
     let body = json!({
         "access_token": &*minted.token,
         "token_type": "Bearer",
-        "expires_in": pair.issued_at.until(minted.expires_at).as_secs(),
+        // As the token itself tells, in whole seconds.
+        "expires_in": second(minted.expires_at) - second(pair.issued_at),
         "refresh_token": pair.refresh.expose(),
         "scope": pair.scopes.as_str(),
     });
     Ok(render::json(StatusCode::OK, &body))
+}
+
+const fn second(at: Timestamp) -> i64 {
+    at.millis().div_euclid(1000)
 }

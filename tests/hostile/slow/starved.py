@@ -1,6 +1,5 @@
 """Descriptors that run out: because clients take all there are, and because fewer are left than the proxy began with."""
 
-import contextlib
 import http.client
 import resource
 import tempfile
@@ -25,25 +24,14 @@ SILENT = KINDS[0]
 def starved(target, port):
     for name, limits in [("descriptors run out", run_out), ("descriptors are taken away", take_away)]:
         with tempfile.TemporaryDirectory(prefix="hostile-starved-") as folder:
-            with few_at_start() if limits is run_out else contextlib.nullcontext():
-                proxy = start(target.kind, folder, port, target.keyward)
-                proxy_there = proxy.__enter__()
+            files = FEW if limits is run_out else None
+            proxy = start(target.kind, folder, port, target.keyward, files=files)
+            proxy_there = proxy.__enter__()
             try:
                 limits(proxy_there)
                 yield from judge(name, proxy_there, admin_answers=limits is run_out)
             finally:
                 proxy.__exit__(None, None, None)
-
-
-@contextlib.contextmanager
-def few_at_start():
-    """What is started meanwhile knows of its limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FEW, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def run_out(proxy):
