@@ -51,6 +51,12 @@ impl Front {
         self.own(digest, view).or_else(|| self.shared_caches(digest, view))
     }
 
+    /// Whether `word`, which is neither ours by its prefix nor a token, may be a key that was imported.
+    #[must_use]
+    pub fn may_be_imported(&self, word: &str) -> bool {
+        self.shared.forms.fit(word)
+    }
+
     /// What [`load`](Self::load) is asked about an access token that nothing is known of. All that costs no signature
     /// check and no look-up is judged here.
     ///

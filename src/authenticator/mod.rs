@@ -16,6 +16,7 @@ mod contact;
 mod entry;
 mod evidence;
 mod feed;
+mod forms;
 mod front;
 mod loader;
 mod lookup;
@@ -43,7 +44,7 @@ use crate::auth::jwt::Ring;
 use crate::auth::jwt::access_token::Parties;
 use crate::clock::Clock;
 use crate::config;
-use crate::store::{Change, ChangeSink, SharedStore};
+use crate::store::{Change, ChangeSink, KeyForm, SharedStore};
 use feed::Feed;
 use loader::{Ask, Loader};
 use shared::Shared;
@@ -140,5 +141,9 @@ impl Authenticator {
 impl ChangeSink for Authenticator {
     fn changed(&self, change: &Change) {
         self.shared.marks.changed(change);
+    }
+
+    fn imported(&self, forms: &[KeyForm]) {
+        self.shared.forms.add(forms);
     }
 }

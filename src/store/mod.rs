@@ -113,7 +113,8 @@ pub trait Store: Send + Sync + 'static {
     /// when the latter is no longer good.
     fn make_key<'a>(&'a self, new: &'a NewKey, origin: &'a Origin) -> Answer<'a, Kept>;
 
-    /// Keeps all of these keys that were made elsewhere, or none of them when some digests are known already.
+    /// Keeps all of these keys that were made elsewhere, or none of them when some digests are known already. Each form
+    /// that is new has an audit row too, before those of the keys.
     /// [`StoreError::NotFound`] when an account is gone.
     fn import_keys<'a>(&'a self, keys: &'a [ImportedKey], origin: &'a Origin) -> Answer<'a, Imports>;
 
@@ -252,4 +253,7 @@ pub trait Store: Send + Sync + 'static {
 pub trait ChangeSink: Send + Sync {
     /// Takes note of a committed change. When this returns, nothing that contradicts the change is served.
     fn changed(&self, change: &Change);
+
+    /// Takes note that there are imported keys of these forms. When this returns, none is refused for its form.
+    fn imported(&self, forms: &[KeyForm]);
 }

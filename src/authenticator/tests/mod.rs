@@ -3,6 +3,7 @@
 mod bed;
 mod changes;
 mod flight;
+mod forms;
 mod lifetimes;
 mod marks;
 mod outage;

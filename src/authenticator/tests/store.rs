@@ -23,6 +23,8 @@ pub enum Mode {
     #[default]
     Answers,
     Fails,
+    /// Answers all but this.
+    FailsAtForms,
     Hangs,
     Panics,
 }
@@ -52,6 +54,7 @@ struct State {
     accounts: HashMap<String, Account>,
     sessions: HashMap<String, Session>,
     signing_keys: Vec<SigningKey>,
+    forms: Vec<KeyForm>,
     changes: Vec<Change>,
     gates: VecDeque<Gate>,
     mode: Mode,
@@ -167,6 +170,13 @@ impl Script {
         Self::record(&mut state, Subject::SigningKey, "k", true)
     }
 
+    /// Adds a form of imported keys, as an import does before its keys.
+    pub fn put_form(&self, prefix: &str) -> Change {
+        let mut state = self.lock();
+        state.forms.push(KeyForm { prefix: prefix.to_owned(), length: None });
+        Self::record(&mut state, Subject::KeyForm, prefix, true)
+    }
+
     pub fn set_status(&self, id: &str, status: AccountStatus) -> Change {
         let mut state = self.lock();
         state.accounts.get_mut(id).unwrap().status = status;
@@ -186,7 +196,7 @@ impl Script {
     async fn behave(&self) -> Result<(), StoreError> {
         let mode = self.lock().mode;
         match mode {
-            Mode::Answers => Ok(()),
+            Mode::Answers | Mode::FailsAtForms => Ok(()),
             Mode::Fails => Err(StoreError::Unavailable("scripted".into())),
             Mode::Hangs => pending().await,
             Mode::Panics => panic!("scripted"),
@@ -332,7 +342,13 @@ impl Store for Script {
         unused()
     }
     fn key_forms(&self) -> Answer<'_, Vec<KeyForm>> {
-        unused()
+        Box::pin(async move {
+            self.behave().await?;
+            if self.lock().mode == Mode::FailsAtForms {
+                return Err(StoreError::Unavailable("scripted".into()));
+            }
+            Ok(self.lock().forms.clone())
+        })
     }
     fn patch_key<'a>(&'a self, _: &'a str, _: &'a KeyPatch, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {
         unused()

@@ -2,13 +2,14 @@
 
 use sqlx::{Row, SqliteConnection};
 
+use super::audit::Entry;
 use super::connections::Connections;
 use super::keys::{entry, insert, none_is};
 use super::rows;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::store::{
-    ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, Once, Origin, Rotated, Seq, StoreError,
+    ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, Once, Origin, Rotated, Seq, StoreError, Subject,
 };
 
 const ANSWERED: &str = "SELECT body, made FROM answered_requests \
@@ -133,14 +134,33 @@ async fn import_in(
     if !taken.is_empty() {
         return Ok(Imports::Taken(taken));
     }
-    let mut last = super::audit::latest_in(conn).await?;
     for ImportedKey { key, form } in keys {
+        put_form(conn, form, key.key.created_at, origin).await?;
+    }
+    let mut last = super::audit::latest_in(conn).await?;
+    for ImportedKey { key, .. } in keys {
         last = insert(conn, key, origin).await?;
         sqlx::query(IMPORTED).bind(&key.key.id).execute(&mut *conn).await?;
-        let length = form.length.unwrap_or(0);
-        sqlx::query(PUT_FORM).bind(&form.prefix).bind(length).execute(&mut *conn).await?;
     }
     Ok(Imports::Kept(last))
+}
+
+/// What is not new was told before.
+async fn put_form(
+    conn: &mut SqliteConnection,
+    form: &KeyForm,
+    at: Timestamp,
+    origin: &Origin,
+) -> Result<(), StoreError> {
+    let length = form.length.unwrap_or(0);
+    let put = sqlx::query(PUT_FORM).bind(&form.prefix).bind(length).execute(&mut *conn).await?;
+    if put.rows_affected() == 0 {
+        return Ok(());
+    }
+    let detail = form.length.map_or_else(|| "length: any".to_owned(), |length| format!("length: {length}"));
+    let (action, subject, id) = ("key_form.created", Subject::KeyForm, &*form.prefix);
+    Entry { at, origin, action, subject, id, detail }.append(conn).await?;
+    Ok(())
 }
 
 async fn is_known(conn: &mut SqliteConnection, digest: HashedToken) -> Result<bool, StoreError> {

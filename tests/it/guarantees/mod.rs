@@ -6,6 +6,7 @@ mod beside;
 mod complaints;
 mod crowds;
 mod endings;
+mod imported;
 mod load;
 mod outage;
 mod refusals;

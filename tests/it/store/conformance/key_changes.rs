@@ -1,7 +1,7 @@
 //! Keys that replace others, answer a request once, come from elsewhere, or change.
 
 use keyward::store::{
-    ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, Once, Rotated, Seq, SharedStore,
+    ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, Once, Rotated, Seq, SharedStore, Subject,
 };
 
 use super::super::sample::{at, create_account, create_key, digest, key, origin, scopes};
@@ -100,7 +100,15 @@ async fn keys_are_imported(house: &dyn House) {
         async move { store.import_keys(&keys, &origin()).await }
     };
     let [a, b] = [imported("a", &account, "acme_", Some(40)), imported("b", &account, "old-", None)];
-    assert_eq!(import(vec![a.clone(), b.clone()]).await.unwrap(), Imports::Kept(Seq(3)));
+    assert_eq!(import(vec![a.clone(), b.clone()]).await.unwrap(), Imports::Kept(Seq(5)));
+    let log = store.audit(Seq(1), 9).await.unwrap();
+    let told: Vec<_> = log.iter().map(|row| (&*row.action, &*row.id, &*row.detail)).collect();
+    assert_eq!(
+        told[..2],
+        [("key_form.created", "acme_", "length: 40"), ("key_form.created", "old-", "length: any")]
+    );
+    assert_eq!((told[2].0, told[2].1, told[3].1), ("api_key.created", "a", "b"));
+    assert_eq!((log[0].subject, log[2].subject), (Subject::KeyForm, Subject::ApiKey));
     let (found, owner) = store.find_key(digest("a")).await.unwrap().key.unwrap();
     assert_eq!((found, owner.id), (a.key.key.clone(), account.clone()));
     let c = imported("c", &account, "acme_", Some(40));
@@ -115,8 +123,8 @@ async fn keys_are_imported(house: &dyn House) {
     assert_not_found("account", import(vec![c.clone(), imported("f", "nobody", "x", None)]).await);
     assert_conflict(&import(vec![c.clone(), again("g", "c")]).await);
     assert_not_found("key", store.key("c").await);
-    assert_eq!(store.latest().await.unwrap(), Seq(3));
-    assert_eq!(import(vec![c]).await.unwrap(), Imports::Kept(Seq(4)));
+    assert_eq!(store.latest().await.unwrap(), Seq(5));
+    assert_eq!(import(vec![c]).await.unwrap(), Imports::Kept(Seq(6)), "its form is known");
     let forms = store.key_forms().await.unwrap();
     let form = |prefix: &str, length| KeyForm { prefix: prefix.to_owned(), length };
     assert_eq!(forms, [form("acme_", Some(40)), form("old-", None)]);
