@@ -1,7 +1,7 @@
 //! One cached validation: a fact about a credential, what it stands on, and until when.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::contact::Reach;
@@ -87,6 +87,9 @@ pub(super) struct View {
     pub(super) epoch: u64,
 }
 
+/// No minute.
+const NEVER: u32 = u32::MAX;
+
 /// One cached validation. What a hit reads comes first, so that it lies on few cache lines.
 #[derive(Debug)]
 #[repr(C)]
@@ -97,6 +100,8 @@ pub struct Entry<T> {
     footing: Footing,
     refresh_from: Tick,
     refresh_asked: AtomicBool,
+    /// The minute in which its last use was noted. In the padding before `fact`.
+    used: AtomicU32,
     fact: T,
 }
 
@@ -134,6 +139,7 @@ impl<T> Entry<T> {
             footing,
             refresh_from: read_at.after(ttl.mul_f64(0.8)),
             refresh_asked: AtomicBool::new(false),
+            used: AtomicU32::new(NEVER),
             fact,
         }
     }
@@ -186,6 +192,17 @@ impl Valid {
     #[inline]
     pub(super) fn claim_refresh(&self) -> bool {
         !self.refresh_asked.load(Ordering::Relaxed) && !self.refresh_asked.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether its use in this minute was noted.
+    #[inline]
+    pub(super) fn is_noted(&self, minute: u32) -> bool {
+        self.used.load(Ordering::Relaxed) == minute
+    }
+
+    /// Claims the right to note its use in this minute; true for one caller.
+    pub(super) fn claim_use(&self, minute: u32) -> bool {
+        self.used.swap(minute, Ordering::Relaxed) != minute
     }
 
     /// Gives the right back: reading again did not work.

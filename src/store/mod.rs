@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-pub use key_changes::{ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, Once, Rotated};
+pub use key_changes::{ImportedKey, Imports, Kept, KeyForm, KeyPatch, KeyUse, NewKey, Once, Rotated};
 pub use passwords::{Login, PasswordChange, Proof, ResetLink};
 pub use records::{
     Account, AccountStatus, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq, Subject,
@@ -129,6 +129,10 @@ pub trait Store: Send + Sync + 'static {
         at: Timestamp,
         origin: &'a Origin,
     ) -> Answer<'a, Seq>;
+
+    /// Keeps when keys were last used, where that is later than what is known; passes over keys that are gone. It changes
+    /// no verdict and comes all the time, so there is no audit row.
+    fn note_uses<'a>(&'a self, uses: &'a [KeyUse]) -> Answer<'a, ()>;
 
     /// Revokes a key for good. Revoking it again keeps the first time and writes no audit row; the answer is then the
     /// sequence number of the newest row.

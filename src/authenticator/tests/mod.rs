@@ -10,3 +10,4 @@ mod outage;
 mod race;
 mod store;
 mod tokens;
+mod uses;

@@ -13,9 +13,9 @@ use crate::auth::token::HashedToken;
 use crate::clock::{Clock, Timestamp};
 use crate::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
-    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, Login, NewAccount, NewKey, NewSession, Origin, Page,
-    PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store, StoreError,
-    Subject,
+    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession,
+    Origin, Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store,
+    StoreError, Subject,
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +55,7 @@ struct State {
     sessions: HashMap<String, Session>,
     signing_keys: Vec<SigningKey>,
     forms: Vec<KeyForm>,
+    uses: Vec<(String, Timestamp)>,
     changes: Vec<Change>,
     gates: VecDeque<Gate>,
     mode: Mode,
@@ -168,6 +169,11 @@ impl Script {
         let mut state = self.lock();
         state.signing_keys = keys;
         Self::record(&mut state, Subject::SigningKey, "k", true)
+    }
+
+    /// The uses that were written down since this was last asked.
+    pub fn uses(&self) -> Vec<(String, Timestamp)> {
+        std::mem::take(&mut self.lock().uses)
     }
 
     /// Adds a form of imported keys, as an import does before its keys.
@@ -348,6 +354,13 @@ impl Store for Script {
                 return Err(StoreError::Unavailable("scripted".into()));
             }
             Ok(self.lock().forms.clone())
+        })
+    }
+    fn note_uses<'a>(&'a self, uses: &'a [KeyUse]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.behave().await?;
+            self.lock().uses.extend(uses.iter().map(|used| (used.id.clone(), used.at)));
+            Ok(())
         })
     }
     fn patch_key<'a>(&'a self, _: &'a str, _: &'a KeyPatch, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {

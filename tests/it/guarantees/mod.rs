@@ -7,6 +7,7 @@ mod complaints;
 mod crowds;
 mod endings;
 mod imported;
+mod last_use;
 mod load;
 mod outage;
 mod refusals;
