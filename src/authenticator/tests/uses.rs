@@ -12,7 +12,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 impl Bed {
     /// What the worker's tick and the writer do.
-    async fn write(&mut self) -> Vec<(String, Timestamp)> {
+    pub(super) async fn write(&mut self) -> Vec<(String, Timestamp)> {
         self.front.flush();
         self.uses.write().await;
         self.store.uses()
@@ -105,7 +105,8 @@ async fn a_store_that_hangs_is_not_waited_for_for_ever() {
     let mut bed = Bed::new().await;
     good(&bed.judge("k").await);
     bed.store.set(Mode::Hangs);
-    assert_eq!(bed.write().await, []);
+    let gives_up = tokio::time::timeout(MINUTE, bed.write()).await;
+    assert_eq!(gives_up.expect("it is waited for"), []);
     good(&bed.cached("k").unwrap());
     bed.store.set(Mode::Answers);
     assert_eq!(bed.write().await, [used("k", START)]);
