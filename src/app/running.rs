@@ -178,8 +178,8 @@ impl Running {
         let mut control = std::mem::take(&mut *self.control.lock().unwrap_or_else(PoisonError::into_inner));
         let ended = async { while control.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(CONTROL_CLOSING, ended).await;
-        // Or the feed would complain of a store that is closed on purpose.
-        drop(self.validation);
+        // Before the store is closed: the last uses of keys are to be written down, and the feed would complain.
+        let _ = tokio::time::timeout(USES_WRITING, self.validation.finish()).await;
         // A store that hangs is closed by the end of the process; what it acknowledged is safe.
         let _ = tokio::time::timeout(STORE_CLOSING, self.core.store.close()).await;
         Cut(cut)
@@ -190,6 +190,8 @@ impl Running {
 const LOG_CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
 /// How long the last answers of the control plane may take.
 const CONTROL_CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
+/// How long it may take to write down when keys were last used.
+const USES_WRITING: std::time::Duration = std::time::Duration::from_secs(2);
 /// How long the store may take to fold its journal in.
 const STORE_CLOSING: std::time::Duration = std::time::Duration::from_secs(5);
 

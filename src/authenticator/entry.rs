@@ -1,7 +1,7 @@
 //! One cached validation: a fact about a credential, what it stands on, and until when.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::contact::Reach;
@@ -95,6 +95,9 @@ pub(super) struct View {
     pub(super) epoch: u64,
 }
 
+/// No minute.
+const NEVER: u32 = u32::MAX;
+
 /// One cached validation. What a hit reads comes first, so that it lies on few cache lines.
 #[derive(Debug)]
 #[repr(C)]
@@ -106,6 +109,8 @@ pub struct Entry<T> {
     /// So long before that it is read again; in microseconds, as far as they fit.
     refresh_before: u32,
     refresh_asked: AtomicBool,
+    /// The minute in which its last use was noted. In the padding before `fact`.
+    used: AtomicU32,
     fact: T,
 }
 
@@ -143,6 +148,7 @@ impl<T> Entry<T> {
             footing,
             refresh_before: u32::try_from((ttl / 5).as_micros()).unwrap_or(u32::MAX),
             refresh_asked: AtomicBool::new(false),
+            used: AtomicU32::new(NEVER),
             fact,
         }
     }
@@ -195,6 +201,17 @@ impl Valid {
     #[inline]
     pub(super) fn claim_refresh(&self) -> bool {
         !self.refresh_asked.load(Ordering::Relaxed) && !self.refresh_asked.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether its use in this minute was noted.
+    #[inline]
+    pub(super) fn is_noted(&self, minute: u32) -> bool {
+        self.used.load(Ordering::Relaxed) == minute
+    }
+
+    /// Claims the right to note its use in this minute; true for one caller.
+    pub(super) fn claim_use(&self, minute: u32) -> bool {
+        self.used.swap(minute, Ordering::Relaxed) != minute
     }
 
     /// Gives the right back: reading again did not work.

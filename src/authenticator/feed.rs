@@ -81,7 +81,10 @@ impl Feed {
             if changes.iter().any(|change| change.subject == Subject::SigningKey) {
                 self.read_keys().await?;
             }
-            // Not before: keys that could not be read are read with the next try.
+            if changes.iter().any(|change| change.subject == Subject::KeyForm) {
+                self.read_forms().await?;
+            }
+            // Not before: keys and forms that could not be read are read with the next try.
             self.position = Some(position);
             if changes.is_empty() {
                 return self.nothing_new(position, before).await;
@@ -118,11 +121,24 @@ impl Feed {
         Ok(())
     }
 
+    async fn read_forms(&self) -> Result<(), StoreError> {
+        match in_time(self.store.key_forms()).await {
+            Ok(forms) => self.shared.forms.read(&forms),
+            Err(error @ StoreError::Unavailable(_)) => return Err(error),
+            // Keys that were made here need none of them.
+            Err(error) => {
+                tracing::error!(%error, "forms of imported keys cannot be read; those known stay");
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the feed's end for its beginning: whatever was validated before is validated again.
     async fn start_over(&mut self) -> Result<Tick, StoreError> {
         let before = self.shared.clock.tick();
         let latest = in_time(self.store.latest()).await?;
         self.read_keys().await?;
+        self.read_forms().await?;
         self.shared.marks.start_over(latest);
         self.position = Some(latest);
         self.quiet = 0;

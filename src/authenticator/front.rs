@@ -16,6 +16,7 @@ use super::question::Question;
 use super::shared::Shared;
 use super::stats::{Layer, Outcome, Tally};
 use super::table::Table;
+use super::uses::{Notes, minute};
 use crate::auth::jwt::access_token;
 use crate::auth::principal::Identity;
 use crate::auth::token::HashedToken;
@@ -33,13 +34,14 @@ pub struct Front {
     table: RefCell<Table>,
     tally: Tally,
     asks: mpsc::Sender<Ask>,
+    uses: Notes,
     shared: Arc<Shared>,
 }
 
 impl Front {
-    pub(super) fn new(shared: Arc<Shared>, asks: mpsc::Sender<Ask>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, asks: mpsc::Sender<Ask>, uses: Notes) -> Self {
         let table = Table::new(shared.caches.load().terms.capacity);
-        Self { table: RefCell::new(table), tally: Tally::default(), asks, shared }
+        Self { table: RefCell::new(table), tally: Tally::default(), asks, uses, shared }
     }
 
     /// What is known of `digest` at `now` and `wall`; `None` when it takes [`load`](Self::load) to tell.
@@ -50,6 +52,12 @@ impl Front {
             return Some(Err(Denied::Unavailable));
         }
         self.own(digest, view).or_else(|| self.shared_caches(digest, view))
+    }
+
+    /// Whether `word`, which is neither ours by its prefix nor a token, may be a key that was imported.
+    #[must_use]
+    pub fn may_be_imported(&self, word: &str) -> bool {
+        self.shared.forms.fit(word)
     }
 
     /// What [`load`](Self::load) is asked about an access token that nothing is known of. All that costs no signature
@@ -120,9 +128,10 @@ impl Front {
         }
     }
 
-    /// Adds this worker's counts up and drops a few entries that can serve no more. For the worker's tick.
+    /// Adds this worker's counts up, hands over which keys were used, and drops a few entries that can serve no more. For the worker's tick.
     pub fn flush(&self) {
         self.tally.flush(&self.shared.totals);
+        self.uses.hand_over();
         let view = self.shared.view(self.shared.clock.tick(), self.shared.clock.now());
         let kept = self.shared.caches.load().terms.stale_while_unavailable;
         self.table.borrow_mut().clean_some(|entry| entry.is_waste(&self.shared.marks, &view, kept));
@@ -179,8 +188,19 @@ impl Front {
             }
             Standing::Old | Standing::Expired { .. } | Standing::Changed => return None,
         };
+        if verdict.is_ok() {
+            self.note_use(entry, view.wall);
+        }
         self.tally.count(layer, outcome);
         Some(verdict)
+    }
+
+    /// Most often all there is to it is one comparison.
+    #[inline]
+    fn note_use(&self, entry: &Arc<Valid>, wall: Timestamp) {
+        if !entry.is_noted(minute(wall)) {
+            self.uses.note(entry, wall);
+        }
     }
 
     #[cold]
@@ -219,6 +239,7 @@ impl Front {
                 }
                 Standing::Fresh | Standing::Ageing | Standing::Old => {
                     self.table.borrow_mut().insert(Arc::clone(entry));
+                    self.note_use(entry, view.wall);
                     Some(Ok(Arc::clone(entry)))
                 }
             },

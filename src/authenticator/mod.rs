@@ -4,6 +4,7 @@
 //! request → Front (a worker's own table) → shared caches → Loader (single flight: signature, store)
 //!              ↑ every hit is held against marks             ↑ what it brings must stand on the newest marks
 //! issuer, Feed → Marks (touched by what changed)
+//! Front → Notes → Writer (when keys were last used)
 //! ```
 //!
 //! A validation stands on marks that a change touches before its writer is answered, so a revocation holds for every
@@ -16,6 +17,7 @@ mod contact;
 mod entry;
 mod evidence;
 mod feed;
+mod forms;
 mod front;
 mod loader;
 mod lookup;
@@ -26,11 +28,13 @@ mod stats;
 mod table;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 pub use contact::Health;
 pub use entry::{Denied, Entry, Refused, Valid, Verdict};
@@ -43,16 +47,18 @@ use crate::auth::jwt::Ring;
 use crate::auth::jwt::access_token::Parties;
 use crate::clock::Clock;
 use crate::config;
-use crate::store::{Change, ChangeSink, SharedStore};
+use crate::store::{Change, ChangeSink, KeyForm, SharedStore};
 use feed::Feed;
 use loader::{Ask, Loader};
 use shared::Shared;
+use uses::{Notes, Used, Writer};
 
 /// The shared side of validation: makes fronts, takes changes, tells how it stands.
 #[derive(Debug)]
 pub struct Authenticator {
     shared: Arc<Shared>,
     asks: mpsc::Sender<Ask>,
+    uses: mpsc::Sender<Vec<Used>>,
 }
 
 /// What credentials are held against beside the store.
@@ -75,23 +81,39 @@ impl Rules {
 /// What runs on the control runtime; ends when dropped.
 #[derive(Debug)]
 #[must_use = "validation ends when this is dropped"]
-pub struct Tasks(JoinSet<()>);
+pub struct Tasks {
+    validating: JoinSet<()>,
+    writing: JoinSet<()>,
+    stop_writing: CancellationToken,
+}
 
 impl Tasks {
     /// Waits until one of them ends, which none does by itself: a defect, and reason to restart.
     pub async fn ended(&mut self) {
-        self.0.join_next().await;
+        tokio::select! {
+            _ = self.validating.join_next() => {}
+            _ = self.writing.join_next() => {}
+        }
+    }
+
+    /// Ends them, once what workers have handed over is written down. Where a store hangs that takes long; what is cut
+    /// short loses no more than the last uses of keys.
+    pub async fn finish(mut self) {
+        self.stop_writing.cancel();
+        while self.writing.join_next().await.is_some() {}
     }
 }
 
 impl Authenticator {
     /// Starts looking up and following the change feed on the current runtime.
     pub fn start(store: SharedStore, clock: Clock, terms: &config::Cache, rules: Rules) -> (Self, Tasks) {
-        let (authenticator, loader, feed) = Self::assemble(store, clock, terms, rules);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(loader.run());
-        tasks.spawn(feed.run(feed::PERIOD));
-        (authenticator, Tasks(tasks))
+        let (authenticator, loader, feed, writer) = Self::assemble(store, clock, terms, rules);
+        let (mut validating, mut writing) = (JoinSet::new(), JoinSet::new());
+        validating.spawn(loader.run());
+        validating.spawn(feed.run(feed::PERIOD));
+        let stop_writing = CancellationToken::new();
+        writing.spawn(writer.run(stop_writing.clone()));
+        (authenticator, Tasks { validating, writing, stop_writing })
     }
 
     fn assemble(
@@ -99,18 +121,20 @@ impl Authenticator {
         clock: Clock,
         terms: &config::Cache,
         rules: Rules,
-    ) -> (Self, Loader, Feed) {
+    ) -> (Self, Loader, Feed, Writer) {
         let shared = Arc::new(Shared::new(clock, terms, rules));
         let (asks, asked) = mpsc::channel(loader::ASKS);
         let loader = Loader::new(asked, Arc::clone(&store), Arc::clone(&shared));
-        let feed = Feed::new(store, Arc::clone(&shared));
-        (Self { shared, asks }, loader, feed)
+        let feed = Feed::new(Arc::clone(&store), Arc::clone(&shared));
+        let (uses, used) = mpsc::channel(uses::LISTS_MOST);
+        let writer = Writer::new(used, store);
+        (Self { shared, asks, uses }, loader, feed, writer)
     }
 
     /// A front for one worker, to be made on its thread.
     #[must_use]
     pub fn front(&self) -> Front {
-        Front::new(Arc::clone(&self.shared), self.asks.clone())
+        Front::new(Arc::clone(&self.shared), self.asks.clone(), Notes::new(self.uses.clone()))
     }
 
     /// Takes what a reload changed; validations made under other terms or scopes are made again.
@@ -140,5 +164,9 @@ impl Authenticator {
 impl ChangeSink for Authenticator {
     fn changed(&self, change: &Change) {
         self.shared.marks.changed(change);
+    }
+
+    fn imported(&self, forms: &[KeyForm]) {
+        self.shared.forms.add(forms);
     }
 }

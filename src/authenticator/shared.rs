@@ -8,6 +8,7 @@ use super::Rules;
 use super::cache::Caches;
 use super::contact::Contact;
 use super::entry::View;
+use super::forms::Forms;
 use super::marks::Marks;
 use super::stats::{Stats, Totals};
 use crate::auth::catalogue::Catalogue;
@@ -28,6 +29,8 @@ pub(super) struct Shared {
     pub(super) parties: ArcSwapOption<Parties>,
     /// The keys that they are signed with.
     pub(super) ring: Arc<Ring>,
+    /// What imported keys look like.
+    pub(super) forms: Forms,
     pub(super) totals: Totals,
 }
 
@@ -41,6 +44,7 @@ impl Shared {
             catalogue: ArcSwap::from_pointee(rules.catalogue),
             parties: ArcSwapOption::from_pointee(rules.parties),
             ring: Arc::default(),
+            forms: Forms::default(),
             totals: Totals::default(),
         }
     }

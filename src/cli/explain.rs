@@ -13,13 +13,13 @@ use http::{HeaderName, HeaderValue, Method, Request};
 use serde_json::{Value, json};
 
 use super::{Exit, Failure, Streams};
-use crate::auth::principal::{Identity, Method as Proof};
+use crate::auth::principal::Identity;
 use crate::auth::refusal::{Ambiguity, Refusal};
 use crate::auth::scope::Scope;
 use crate::authenticator::{Authenticator, Front, Health, Rules, Valid};
 use crate::clock::Clock;
 use crate::config::{Auth, Config};
-use crate::decision::{Offered, Presented};
+use crate::decision::{Offered, Presented, Verifier};
 use crate::message::{self, target};
 use crate::proxy::plan::Plan;
 use crate::proxy::{gateway, upgrade};
@@ -221,7 +221,7 @@ async fn judge(
         story.tell("upgrade", if upgrade.is_some() { "is asked for" } else { "is not asked for here" });
     }
     let offered = upgrade.as_ref().map_or(Ok(None), |upgrade| upgrade.credential());
-    story.tell("credential", presented(plan, parts, offered));
+    story.tell("credential", presented(plan, parts, offered, front));
     let now = (clock.tick(), clock.now());
     let validated = plan.decision.authenticate(index, &parts.headers, offered, front, now).await;
     if let Err(refusal) = &validated {
@@ -267,13 +267,14 @@ fn wants(auth: &Auth) -> String {
     }
 }
 
-fn presented(plan: &Plan, parts: &Parts, offered: Offered<'_>) -> String {
+fn presented(plan: &Plan, parts: &Parts, offered: Offered<'_>, front: &Front) -> String {
     match plan.decision.presented(&parts.headers, offered) {
         Ok(Presented::Nothing(None)) => "none was sent".to_owned(),
         Ok(Presented::Nothing(Some(scheme))) => format!("none was sent; the scheme {scheme} is not read"),
-        Ok(Presented::One(word)) => match plan.decision.verifier(&word) {
-            Some(Proof::ApiKey) => "one, with the form and the checksum of an API key made here".to_owned(),
-            Some(Proof::AccessToken) => "one, with the form of an access token".to_owned(),
+        Ok(Presented::One(word)) => match plan.decision.verifier(&word, front) {
+            Some(Verifier::Key) => "one, with the form and the checksum of an API key made here".to_owned(),
+            Some(Verifier::ImportedKey) => "one, with the form of an imported API key".to_owned(),
+            Some(Verifier::AccessToken) => "one, with the form of an access token".to_owned(),
             None => "one, which by its form or checksum cannot be valid".to_owned(),
         },
         Err(_) => "it cannot be read".to_owned(),

@@ -55,11 +55,12 @@ pub(super) fn keys(keys: &[(KeyView, String)]) -> String {
                 shown(key),
                 key.status.as_str().to_owned(),
                 key.expires_at.clone(),
+                last_used(key),
                 listed(&key.scopes, "none"),
             ]
         })
         .collect();
-    let head = ["ID", "NAME", "ACCOUNT", "KEY", "STATUS", "EXPIRES", "SCOPES"];
+    let head = ["ID", "NAME", "ACCOUNT", "KEY", "STATUS", "EXPIRES", "LAST USED", "SCOPES"];
     table::rows(head, &rows, terminal_width())
 }
 
@@ -74,10 +75,15 @@ pub(super) fn key(key: &KeyView, email: &str) -> String {
         ("addresses", listed(&key.allowed_addresses, "any")),
         ("created", key.created_at.clone()),
         ("expires", key.expires_at.clone()),
+        ("last used", last_used(key)),
     ];
-    let when_known = [("last used", &key.last_used_at), ("revoked", &key.revoked_at)];
-    all.extend(when_known.into_iter().filter_map(|(name, at)| Some((name, at.clone()?))));
+    all.extend(key.revoked_at.clone().map(|at| ("revoked", at)));
     members(&all)
+}
+
+/// As far as is known: to the minute, and less what a server that was killed had not written down.
+fn last_used(key: &KeyView) -> String {
+    key.last_used_at.clone().unwrap_or_else(|| "not yet".to_owned())
 }
 
 /// A key just made; the one time that its secret is shown.

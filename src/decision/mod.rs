@@ -39,6 +39,27 @@ struct Rule {
     required: Arc<str>,
 }
 
+/// As what a credential is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verifier {
+    /// A key that was made here.
+    Key,
+    /// A key that was made elsewhere.
+    ImportedKey,
+    /// An access token that was issued here.
+    AccessToken,
+}
+
+impl Verifier {
+    /// What a principal is proved by: a key is a key, wherever it was made.
+    const fn proves(self) -> Proof {
+        match self {
+            Self::Key | Self::ImportedKey => Proof::ApiKey,
+            Self::AccessToken => Proof::AccessToken,
+        }
+    }
+}
+
 /// What the credential fields of a request hold.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Presented<'a> {
@@ -164,14 +185,14 @@ impl Decision {
         front: &Front,
         (now, wall): (Tick, Timestamp),
     ) -> Result<Arc<Valid>, Refusal> {
-        let of = self.verifier(word).ok_or(Refusal::InvalidCredentials)?;
+        let verifier = self.verifier(word, front).ok_or(Refusal::InvalidCredentials)?;
         let digest = HashedToken::of(word.as_bytes());
         let verdict = match front.cached(&digest, now, wall) {
             Some(verdict) => verdict,
             None => {
-                let question = match of {
-                    Proof::ApiKey => Ok(Question::key(digest)),
-                    Proof::AccessToken => front.question(digest, word, wall),
+                let question = match verifier {
+                    Verifier::Key | Verifier::ImportedKey => Ok(Question::key(digest)),
+                    Verifier::AccessToken => front.question(digest, word, wall),
                 };
                 match question {
                     Ok(question) => Box::pin(front.load(question)).await,
@@ -179,18 +200,17 @@ impl Decision {
                 }
             }
         };
-        verdict.map_err(|denied| denied.told(of))
+        verdict.map_err(|denied| denied.told(verifier.proves()))
     }
 
     /// As what a credential is to be looked up; `None` when its form alone says that it cannot be valid: junk costs no
     /// look-up.
     #[must_use]
-    pub fn verifier(&self, word: &str) -> Option<Proof> {
+    pub fn verifier(&self, word: &str, front: &Front) -> Option<Verifier> {
         match credential::form(word, &self.prefix) {
-            Form::Ours => token::is_well_formed(&self.prefix, Kind::ApiKey, word).then_some(Proof::ApiKey),
-            Form::Jwt => Some(Proof::AccessToken).filter(|_| self.issues_tokens),
-            // No verifier of foreign credentials is configured, so none can be valid.
-            Form::Opaque => None,
+            Form::Ours => token::is_well_formed(&self.prefix, Kind::ApiKey, word).then_some(Verifier::Key),
+            Form::Jwt => Some(Verifier::AccessToken).filter(|_| self.issues_tokens),
+            Form::Opaque => front.may_be_imported(word).then_some(Verifier::ImportedKey),
         }
     }
 

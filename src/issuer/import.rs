@@ -89,6 +89,8 @@ impl Issuer {
     ) -> Result<Vec<Key>, IssueError> {
         match self.store.import_keys(&keys, origin).await? {
             Imports::Kept(Seq(last)) => {
+                let forms: Vec<_> = keys.iter().map(|imported| imported.form.clone()).collect();
+                self.changes.imported(&forms);
                 let first = last - i64::try_from(keys.len()).unwrap_or(0) + 1;
                 for (seq, imported) in (first..).zip(&keys) {
                     self.tell(Seq(seq), Subject::ApiKey, &imported.key.key.id, true);

@@ -39,7 +39,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config;
 use door::Door;
 
-use crate::store::{Change, ChangeSink, Seq, SharedStore, Subject};
+use crate::store::{Change, ChangeSink, KeyForm, Seq, SharedStore, Subject};
 
 /// For processes that judge no requests.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,6 +47,8 @@ pub struct NobodyToTell;
 
 impl ChangeSink for NobodyToTell {
     fn changed(&self, _: &Change) {}
+
+    fn imported(&self, _: &[KeyForm]) {}
 }
 
 /// The use cases, with all that they need. Clones are cheap; a new configuration makes a new one.

@@ -13,18 +13,22 @@ use crate::auth::random::System;
 use crate::auth::token::{Kind, Prefix, is_well_formed};
 use crate::config::{Keys, Synchronous};
 use crate::store::sqlite::{Open, SqliteStore};
-use crate::store::{AccountStatus, Origin};
+use crate::store::{AccountStatus, KeyForm, Origin};
 
 const DAY: Duration = Duration::from_hours(24);
 /// 2026-11-01T00:00:00Z.
 const NOW: Timestamp = Timestamp(1_793_491_200_000);
 
 #[derive(Default)]
-struct Told(Mutex<Vec<Change>>);
+struct Told(Mutex<Vec<Change>>, Mutex<Vec<KeyForm>>);
 
 impl ChangeSink for Told {
     fn changed(&self, change: &Change) {
         self.0.lock().unwrap().push(change.clone());
+    }
+
+    fn imported(&self, forms: &[KeyForm]) {
+        self.1.lock().unwrap().extend(forms.iter().cloned());
     }
 }
 

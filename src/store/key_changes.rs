@@ -79,6 +79,15 @@ pub enum Imports {
     Taken(Vec<usize>),
 }
 
+/// A use of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyUse {
+    /// The key's id.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// What is to change of a key; `None` = nothing of this.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is named for what it sets")]

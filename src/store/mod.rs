@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-pub use key_changes::{ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, Once, Rotated};
+pub use key_changes::{ImportedKey, Imports, Kept, KeyForm, KeyPatch, KeyUse, NewKey, Once, Rotated};
 pub use passwords::{Login, PasswordChange, Proof, ResetLink};
 pub use records::{
     Account, AccountStatus, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq, Subject,
@@ -113,7 +113,8 @@ pub trait Store: Send + Sync + 'static {
     /// when the latter is no longer good.
     fn make_key<'a>(&'a self, new: &'a NewKey, origin: &'a Origin) -> Answer<'a, Kept>;
 
-    /// Keeps all of these keys that were made elsewhere, or none of them when some digests are known already.
+    /// Keeps all of these keys that were made elsewhere, or none of them when some digests are known already. Each form
+    /// that is new has an audit row too, before those of the keys.
     /// [`StoreError::NotFound`] when an account is gone.
     fn import_keys<'a>(&'a self, keys: &'a [ImportedKey], origin: &'a Origin) -> Answer<'a, Imports>;
 
@@ -128,6 +129,10 @@ pub trait Store: Send + Sync + 'static {
         at: Timestamp,
         origin: &'a Origin,
     ) -> Answer<'a, Seq>;
+
+    /// Keeps when keys were last used, where that is later than what is known; passes over keys that are gone. It changes
+    /// no verdict and comes all the time, so there is no audit row.
+    fn note_uses<'a>(&'a self, uses: &'a [KeyUse]) -> Answer<'a, ()>;
 
     /// Revokes a key for good. Revoking it again keeps the first time and writes no audit row; the answer is then the
     /// sequence number of the newest row.
@@ -252,4 +257,7 @@ pub trait Store: Send + Sync + 'static {
 pub trait ChangeSink: Send + Sync {
     /// Takes note of a committed change. When this returns, nothing that contradicts the change is served.
     fn changed(&self, change: &Change);
+
+    /// Takes note that there are imported keys of these forms. When this returns, none is refused for its form.
+    fn imported(&self, forms: &[KeyForm]);
 }

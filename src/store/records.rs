@@ -122,11 +122,13 @@ pub enum Subject {
     Session,
     /// A signing key.
     SigningKey,
+    /// What imported keys look like.
+    KeyForm,
 }
 
 impl Subject {
     /// Every kind there is.
-    pub const ALL: [Self; 4] = [Self::Account, Self::ApiKey, Self::Session, Self::SigningKey];
+    pub const ALL: [Self; 5] = [Self::Account, Self::ApiKey, Self::Session, Self::SigningKey, Self::KeyForm];
 
     /// The store name.
     #[must_use]
@@ -136,6 +138,7 @@ impl Subject {
             Self::ApiKey => "api_key",
             Self::Session => "session",
             Self::SigningKey => "signing_key",
+            Self::KeyForm => "key_form",
         }
     }
 }

@@ -3,9 +3,11 @@
 mod bed;
 mod changes;
 mod flight;
+mod forms;
 mod lifetimes;
 mod marks;
 mod outage;
 mod race;
 mod store;
 mod tokens;
+mod uses;

@@ -72,7 +72,7 @@ fn revoke(authenticator: &Authenticator, store: &Script, race: &Race) {
 fn no_hit_that_starts_after_a_revocation_was_answered_is_served() {
     let store = Arc::new(Script::default());
     let clock = Clock::manual(START);
-    let (authenticator, _loader, _feed) =
+    let (authenticator, _loader, _feed, _uses) =
         Authenticator::assemble(store.clone(), clock.clone(), &terms(), rules("orders:read"));
     authenticator.shared.contact.confirmed(clock.tick());
     store.put_account("a", None);

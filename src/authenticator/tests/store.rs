@@ -13,9 +13,9 @@ use crate::auth::token::HashedToken;
 use crate::clock::{Clock, Timestamp};
 use crate::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
-    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, Login, NewAccount, NewKey, NewSession, Origin, Page,
-    PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store, StoreError,
-    Subject,
+    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession,
+    Origin, Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store,
+    StoreError, Subject,
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Mode {
     #[default]
     Answers,
     Fails,
+    /// Answers all but this.
+    FailsAtForms,
     Hangs,
     Panics,
 }
@@ -52,6 +54,8 @@ struct State {
     accounts: HashMap<String, Account>,
     sessions: HashMap<String, Session>,
     signing_keys: Vec<SigningKey>,
+    forms: Vec<KeyForm>,
+    uses: Vec<(String, Timestamp)>,
     changes: Vec<Change>,
     gates: VecDeque<Gate>,
     mode: Mode,
@@ -167,6 +171,18 @@ impl Script {
         Self::record(&mut state, Subject::SigningKey, "k", true)
     }
 
+    /// The uses that were written down since this was last asked.
+    pub fn uses(&self) -> Vec<(String, Timestamp)> {
+        std::mem::take(&mut self.lock().uses)
+    }
+
+    /// Adds a form of imported keys, as an import does before its keys.
+    pub fn put_form(&self, prefix: &str) -> Change {
+        let mut state = self.lock();
+        state.forms.push(KeyForm { prefix: prefix.to_owned(), length: None });
+        Self::record(&mut state, Subject::KeyForm, prefix, true)
+    }
+
     pub fn set_status(&self, id: &str, status: AccountStatus) -> Change {
         let mut state = self.lock();
         state.accounts.get_mut(id).unwrap().status = status;
@@ -186,7 +202,7 @@ impl Script {
     async fn behave(&self) -> Result<(), StoreError> {
         let mode = self.lock().mode;
         match mode {
-            Mode::Answers => Ok(()),
+            Mode::Answers | Mode::FailsAtForms => Ok(()),
             Mode::Fails => Err(StoreError::Unavailable("scripted".into())),
             Mode::Hangs => pending().await,
             Mode::Panics => panic!("scripted"),
@@ -332,7 +348,20 @@ impl Store for Script {
         unused()
     }
     fn key_forms(&self) -> Answer<'_, Vec<KeyForm>> {
-        unused()
+        Box::pin(async move {
+            self.behave().await?;
+            if self.lock().mode == Mode::FailsAtForms {
+                return Err(StoreError::Unavailable("scripted".into()));
+            }
+            Ok(self.lock().forms.clone())
+        })
+    }
+    fn note_uses<'a>(&'a self, uses: &'a [KeyUse]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.behave().await?;
+            self.lock().uses.extend(uses.iter().map(|used| (used.id.clone(), used.at)));
+            Ok(())
+        })
     }
     fn patch_key<'a>(&'a self, _: &'a str, _: &'a KeyPatch, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {
         unused()

@@ -109,6 +109,15 @@ async fn a_token_says_who_it_is_for_and_is_looked_up_once() {
 }
 
 #[tokio::test]
+async fn no_token_is_noted_as_a_key_that_was_used() {
+    let mut tokens = Tokens::new().await;
+    let token = tokens.mint(|_| {});
+    good(&tokens.judge(&token).await);
+    good(&tokens.judge(&token).await);
+    assert_eq!(tokens.bed.write().await, []);
+}
+
+#[tokio::test]
 async fn no_signature_is_checked_twice() {
     let mut tokens = Tokens::new().await;
     let token = tokens.mint(|_| {});

@@ -195,3 +195,30 @@ pub(super) async fn revoke(
     asked.terms.issuer.revoke_key(&key.id, &visitor.origin(asked)).await?;
     Ok(see("/console/keys?revoked"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::scope::ScopeSet;
+
+    #[test]
+    fn the_page_tells_when_a_key_was_last_used() {
+        let at = Timestamp(1_793_491_200_000);
+        let key = |last_used_at| Key {
+            id: "k".to_owned(),
+            account_id: "a".to_owned(),
+            name: "a key".to_owned(),
+            prefix: "acme-".to_owned(),
+            last4: "wxyz".to_owned(),
+            scopes: ScopeSet::default(),
+            allowed_addresses: Vec::new(),
+            created_at: Timestamp(0),
+            expires_at: Timestamp(i64::MAX),
+            last_used_at,
+            revoked_at: None,
+        };
+        let used = |last_used_at| shown(&key(last_used_at), at).used;
+        assert_eq!(used(Some(at)), r#"<time datetime="2026-11-01T00:00:00Z">2026-11-01 00:00 UTC</time>"#);
+        assert_eq!(used(None), "not yet, as far as is known");
+    }
+}

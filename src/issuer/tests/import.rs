@@ -33,8 +33,10 @@ async fn digests_become_keys_that_are_found() {
     );
     let told = desk.told.0.lock().unwrap().clone();
     let told: Vec<_> = told[1..].iter().map(|change| (change.seq.0, change.created, &change.id)).collect();
-    assert_eq!(told, [(2, true, &keys[0].id), (3, true, &keys[1].id)]);
-    assert_eq!(desk.issuer.store.key_forms().await.unwrap().len(), 2);
+    assert_eq!(told, [(4, true, &keys[0].id), (5, true, &keys[1].id)], "after the rows of two new forms");
+    let mut forms = desk.told.1.lock().unwrap().clone();
+    forms.sort_by_key(|form| form.length);
+    assert_eq!(desk.issuer.store.key_forms().await.unwrap(), forms, "whoever judges was told of them");
     assert_eq!(problems(&desk, &line("two", "")).await, ["line 1: a key with this digest is there already"]);
 }
 

@@ -2,13 +2,15 @@
 
 use sqlx::{Row, SqliteConnection};
 
+use super::audit::Entry;
 use super::connections::Connections;
 use super::keys::{entry, insert, none_is};
 use super::rows;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::store::{
-    ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, Once, Origin, Rotated, Seq, StoreError,
+    ImportedKey, Imports, Kept, KeyForm, KeyPatch, KeyUse, NewKey, Once, Origin, Rotated, Seq, StoreError,
+    Subject,
 };
 
 const ANSWERED: &str = "SELECT body, made FROM answered_requests \
@@ -35,6 +37,10 @@ const FORMS: &str = "SELECT prefix, length FROM key_forms ORDER BY prefix, lengt
 const PATCH: &str = "UPDATE api_keys SET name = coalesce($2, name), scopes = coalesce($3, scopes), \
      allowed_addresses = coalesce($4, allowed_addresses), expires_at = coalesce($5, expires_at) \
      WHERE id = $1 AND revoked_at IS NULL AND expires_at > $6";
+
+/// Only forward: workers and processes tell in no order, and clocks are set back.
+pub(super) const NOTE_USE: &str = "UPDATE api_keys SET last_used_at = $2 \
+     WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 
 pub(super) async fn make(store: &Connections, new: &NewKey, origin: &Origin) -> Result<Kept, StoreError> {
     let mut change = store.begin().await?;
@@ -133,14 +139,33 @@ async fn import_in(
     if !taken.is_empty() {
         return Ok(Imports::Taken(taken));
     }
-    let mut last = super::audit::latest_in(conn).await?;
     for ImportedKey { key, form } in keys {
+        put_form(conn, form, key.key.created_at, origin).await?;
+    }
+    let mut last = super::audit::latest_in(conn).await?;
+    for ImportedKey { key, .. } in keys {
         last = insert(conn, key, origin).await?;
         sqlx::query(IMPORTED).bind(&key.key.id).execute(&mut *conn).await?;
-        let length = form.length.unwrap_or(0);
-        sqlx::query(PUT_FORM).bind(&form.prefix).bind(length).execute(&mut *conn).await?;
     }
     Ok(Imports::Kept(last))
+}
+
+/// What is not new was told before.
+async fn put_form(
+    conn: &mut SqliteConnection,
+    form: &KeyForm,
+    at: Timestamp,
+    origin: &Origin,
+) -> Result<(), StoreError> {
+    let length = form.length.unwrap_or(0);
+    let put = sqlx::query(PUT_FORM).bind(&form.prefix).bind(length).execute(&mut *conn).await?;
+    if put.rows_affected() == 0 {
+        return Ok(());
+    }
+    let detail = form.length.map_or_else(|| "length: any".to_owned(), |length| format!("length: {length}"));
+    let (action, subject, id) = ("key_form.created", Subject::KeyForm, &*form.prefix);
+    Entry { at, origin, action, subject, id, detail }.append(conn).await?;
+    Ok(())
 }
 
 async fn is_known(conn: &mut SqliteConnection, digest: HashedToken) -> Result<bool, StoreError> {
@@ -155,6 +180,19 @@ pub(super) async fn forms(store: &Connections) -> Result<Vec<KeyForm>, StoreErro
         Ok(KeyForm { prefix: row.try_get("prefix")?, length: (length > 0).then_some(length) })
     };
     rows.iter().map(read).collect()
+}
+
+pub(super) async fn note_uses(store: &Connections, uses: &[KeyUse]) -> Result<(), StoreError> {
+    let mut change = store.begin().await?;
+    let outcome = note_uses_in(&mut change, uses).await;
+    change.end(outcome).await
+}
+
+async fn note_uses_in(conn: &mut SqliteConnection, uses: &[KeyUse]) -> Result<(), StoreError> {
+    for KeyUse { id, at } in uses {
+        sqlx::query(NOTE_USE).bind(id).bind(at.millis()).execute(&mut *conn).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn patch(

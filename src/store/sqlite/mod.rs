@@ -31,8 +31,9 @@ pub use place::effective_user;
 
 use super::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
-    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, Login, NewAccount, NewKey, NewSession, Origin, Page,
-    PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store, StoreError,
+    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession,
+    Origin, Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store,
+    StoreError,
 };
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
@@ -233,6 +234,10 @@ impl Store for SqliteStore {
         self.within(key_changes::forms(&self.connections))
     }
 
+    fn note_uses<'a>(&'a self, uses: &'a [KeyUse]) -> Answer<'a, ()> {
+        self.within(key_changes::note_uses(&self.connections, uses))
+    }
+
     fn patch_key<'a>(
         &'a self,
         id: &'a str,
@@ -362,6 +367,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let store = fresh(&place).await;
         for (statement, values, search) in [
+            (key_changes::NOTE_USE, 2, "SEARCH api_keys USING INDEX sqlite_autoindex_api_keys_1 (id=?)"),
             (refresh::FIND, 1, "SEARCH t USING PRIMARY KEY (digest=?)"),
             (sessions::DEAD, 2, "SEARCH sessions USING INDEX sessions_by_death (dead_at<?)"),
             (

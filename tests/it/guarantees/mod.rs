@@ -6,6 +6,8 @@ mod beside;
 mod complaints;
 mod crowds;
 mod endings;
+mod imported;
+mod last_use;
 mod load;
 mod outage;
 mod refusals;

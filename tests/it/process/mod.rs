@@ -3,6 +3,7 @@
 mod clock;
 mod feed;
 mod kill;
+mod last_use;
 mod outage;
 mod start;
 mod strangers;

@@ -11,7 +11,7 @@
 use std::net::SocketAddr;
 
 use keyward::app::{self, Options, Running};
-use keyward::clock::Clock;
+use keyward::clock::{Clock, Timestamp};
 use keyward::config::{self, Config};
 use tempfile::TempDir;
 
@@ -170,6 +170,11 @@ impl Gateway {
     /// The store's file.
     pub fn database(&self) -> std::path::PathBuf {
         self.folder.path().join("data/keyward.db")
+    }
+
+    /// The time it goes by.
+    pub fn now(&self) -> Timestamp {
+        self.builder.clock.now()
     }
 
     /// The use cases behind the commands.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keyward::auth::random::System;
 use keyward::auth::scope::ScopeSet;
-use keyward::auth::token::{Kind, PlainToken, Prefix};
+use keyward::auth::token::{HashedToken, Kind, PlainToken, Prefix};
 use keyward::clock::{Clock, Timestamp};
 use keyward::issuer::signing::{Holder, Signing};
 use keyward::issuer::{Expiry, Issuer, NewAccount, NewKey, ScopesChoice};
@@ -33,6 +33,29 @@ pub async fn key(issuer: &Issuer, account: &str, scopes: &[&str]) -> Key {
 
 pub fn origin() -> keyward::store::Origin {
     keyward::store::Origin { actor: "test".to_owned(), via: "test".to_owned() }
+}
+
+/// How long a key lives that is imported by [`import_line`].
+pub const IMPORTED_LIFE: Duration = Duration::from_hours(24 * 30);
+
+/// What `keys import` takes for this key: of this account, of this form, from now on.
+pub fn import_line(
+    key: &str,
+    account: &str,
+    (prefix, length): (&str, Option<usize>),
+    now: Timestamp,
+) -> String {
+    let line = serde_json::json!({
+        "digest": HashedToken::of(key.as_bytes()).hex(),
+        "prefix": prefix,
+        "last4": key[key.len() - 4..],
+        "name": "from elsewhere",
+        "account": account,
+        "scopes": [],
+        "expires_at": now.after(IMPORTED_LIFE).rfc3339(),
+        "length": length,
+    });
+    format!("{line}\n")
 }
 
 /// Begins a session of the gateway's account, as a login does.
