@@ -13,9 +13,9 @@ use crate::auth::token::HashedToken;
 use crate::clock::{Clock, Timestamp};
 use crate::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
-    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, Login, NewAccount, NewKey, NewSession, Origin, Page,
-    PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store, StoreError,
-    Subject,
+    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, Login, NewAccount, NewKey, NewSession, Once, Origin,
+    Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store,
+    StoreError, Subject,
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -323,6 +323,9 @@ impl Store for Script {
         unused()
     }
     fn end_session<'a>(&'a self, _: &'a str, _: Ending, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn answered<'a>(&'a self, _: &'a Once) -> Answer<'a, Option<Kept>> {
         unused()
     }
     fn make_key<'a>(&'a self, _: &'a NewKey, _: &'a Origin) -> Answer<'a, Kept> {

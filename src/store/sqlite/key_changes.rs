@@ -36,6 +36,10 @@ const PATCH: &str = "UPDATE api_keys SET name = coalesce($2, name), scopes = coa
      allowed_addresses = coalesce($4, allowed_addresses), expires_at = coalesce($5, expires_at) \
      WHERE id = $1 AND revoked_at IS NULL AND expires_at > $6";
 
+pub(super) async fn answered_before(store: &Connections, once: &Once) -> Result<Option<Kept>, StoreError> {
+    answered(&mut *store.read().await?, once).await
+}
+
 pub(super) async fn make(store: &Connections, new: &NewKey, origin: &Origin) -> Result<Kept, StoreError> {
     let mut change = store.begin().await?;
     let outcome = make_in(&mut change, new, origin).await;

@@ -31,8 +31,9 @@ pub use place::effective_user;
 
 use super::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
-    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, Login, NewAccount, NewKey, NewSession, Origin, Page,
-    PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store, StoreError,
+    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, Login, NewAccount, NewKey, NewSession, Once, Origin,
+    Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store,
+    StoreError,
 };
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
@@ -219,6 +220,10 @@ impl Store for SqliteStore {
         origin: &'a Origin,
     ) -> Answer<'a, Seq> {
         self.within(sessions::end(&self.connections, id, ending, at, origin))
+    }
+
+    fn answered<'a>(&'a self, once: &'a Once) -> Answer<'a, Option<Kept>> {
+        self.within(key_changes::answered_before(&self.connections, once))
     }
 
     fn make_key<'a>(&'a self, new: &'a NewKey, origin: &'a Origin) -> Answer<'a, Kept> {
