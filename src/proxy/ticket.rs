@@ -17,6 +17,7 @@ use super::upstream::Endpoint;
 use super::upstream::failure::Failure;
 use super::watch::{Admitted, Watch};
 use super::worker::Worker;
+use crate::auth::principal::Identity;
 use crate::auth::refusal::{Code, Refusal};
 use crate::authenticator::Valid;
 use crate::clock::{Tick, Timestamp};
@@ -29,6 +30,7 @@ use crate::telemetry::metrics::OpenConnection;
 use crate::telemetry::pace::Pace;
 use crate::telemetry::worker_metrics::{Finished, Outcome};
 use crate::web::client_address::Trust;
+use crate::web::errand::Caller;
 use crate::web::request_id::RequestId;
 
 /// Bytes of an answer that may be sent before its credential is watched, where it does not pause.
@@ -57,6 +59,8 @@ pub struct Ticket {
     door: Door,
     /// Whom its credential speaks for.
     pub entry: Option<Arc<Valid>>,
+    /// Whom its cookie speaks for.
+    caller: Option<Caller>,
     /// Whether it is one of those that may be in flight at once.
     placed: bool,
     allowed: bool,
@@ -102,6 +106,7 @@ impl Ticket {
             route: None,
             door: Door::Proxy,
             entry: None,
+            caller: None,
             placed,
             allowed: false,
             status: None,
@@ -312,7 +317,8 @@ impl Ticket {
     }
 
     /// Keyward answers what it asked for, with this status, or refuses it.
-    pub fn gives(&mut self, status: u16, refused: Option<Code>) {
+    pub fn gives(&mut self, status: u16, refused: Option<Code>, caller: Option<Caller>) {
+        self.caller = caller;
         self.allowed = refused.is_none();
         self.code = refused;
         self.sends(status);
@@ -392,7 +398,11 @@ impl Ticket {
     }
 
     fn log(&self, own: Duration, upstream: Option<Duration>) {
-        let principal = self.entry.as_deref().map(Valid::principal);
+        let identity = self.entry.as_deref().map(|valid| &valid.principal().identity);
+        let (account, credential) = match &self.caller {
+            Some(caller) => (Some(&*caller.account), Some(&*caller.credential)),
+            None => (identity.map(Identity::account), identity.map(Identity::credential)),
+        };
         let uri_path = self.uri.path().as_bytes();
         self.worker.log.push(&AccessRecord {
             time: self.time,
@@ -403,8 +413,8 @@ impl Ticket {
             path: self.canonical_path.as_deref().map_or(uri_path, str::as_bytes),
             status: self.status,
             code: self.code,
-            account: principal.map(|principal| principal.identity.account()),
-            credential: principal.map(|principal| principal.identity.credential()),
+            account,
+            credential,
             client: Some(self.client),
             bytes_in: self.bytes_in.as_ref().map_or(0, |bytes| bytes.get()),
             bytes_out: self.bytes_out,
