@@ -27,7 +27,7 @@ use keyward::decision::Decision;
 use keyward::message::target;
 use keyward::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
-    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession,
+    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession, Once,
     Origin, Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store,
     StoreError,
 };
@@ -97,6 +97,7 @@ impl Store for Fixed {
     fn session<'a>(&'a self, _: &'a str) -> Answer<'a, Session> { unused() }
     fn sessions<'a>(&'a self, _: Option<&'a str>, _: Timestamp, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Session>> { unused() }
     fn end_session<'a>(&'a self, _: &'a str, _: Ending, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
+    fn answered<'a>(&'a self, _: &'a Once) -> Answer<'a, Option<Kept>> { unused() }
     fn make_key<'a>(&'a self, _: &'a NewKey, _: &'a Origin) -> Answer<'a, Kept> { unused() }
     fn import_keys<'a>(&'a self, _: &'a [ImportedKey], _: &'a Origin) -> Answer<'a, Imports> { unused() }
     fn key_forms(&self) -> Answer<'_, Vec<KeyForm>> { Box::pin(async { Ok(Vec::new()) }) }

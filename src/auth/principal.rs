@@ -109,6 +109,17 @@ impl FromIterator<IpNet> for Networks {
 }
 
 impl Networks {
+    /// Whether it may be used from anywhere.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &IpNet> {
+        self.0.iter().flatten()
+    }
+
     /// Whether `address` is in one of them. An IPv4-mapped IPv6 address counts as IPv4.
     fn have(&self, address: IpAddr) -> bool {
         let Some(nets) = &self.0 else { return true };

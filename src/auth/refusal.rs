@@ -445,7 +445,8 @@ impl Refusal {
     #[must_use]
     pub fn challenge(&self) -> Option<Cow<'static, str>> {
         let error = match self {
-            Self::MissingCredentials { .. } => "",
+            // Every 401 names a way in (RFC 9110 §15.5.2).
+            Self::MissingCredentials { .. } | Self::InvalidLogin => "",
             Self::InvalidRequest(_) => r#", error="invalid_request""#,
             Self::InvalidCredentials => r#", error="invalid_token""#,
             Self::Revoked { .. } => {
@@ -504,6 +505,7 @@ mod tests {
         assert_eq!(expired.detail(), "This API key expired on 2026-11-01T00:00:00Z. Generate a new one.");
         assert!(expired.challenge().unwrap().contains("invalid_token"));
         assert_eq!(Refusal::MissingCredentials { scheme: None }.challenge().unwrap(), "");
+        assert_eq!(Refusal::InvalidLogin.challenge().unwrap(), "");
         assert_eq!(Refusal::NoRoute.challenge(), None);
     }
 }

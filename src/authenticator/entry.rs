@@ -106,8 +106,8 @@ pub struct Entry<T> {
     fresh_until: Tick,
     ends: Timestamp,
     footing: Footing,
-    /// So long before that it is read again; in microseconds, as far as they fit.
-    refresh_before: u32,
+    /// So long before that it is read again; in hundredths of a second, as far as they fit.
+    refresh_before: u16,
     refresh_asked: AtomicBool,
     /// The minute in which its last use was noted. In the padding before `fact`.
     used: AtomicU32,
@@ -146,7 +146,7 @@ impl<T> Entry<T> {
             fresh_until: read_at.after(ttl),
             ends,
             footing,
-            refresh_before: u32::try_from((ttl / 5).as_micros()).unwrap_or(u32::MAX),
+            refresh_before: u16::try_from((ttl / 5).as_millis() / 10).unwrap_or(u16::MAX),
             refresh_asked: AtomicBool::new(false),
             used: AtomicU32::new(NEVER),
             fact,
@@ -171,7 +171,9 @@ impl<T> Entry<T> {
         }
         match old {
             true => Standing::Old,
-            false if view.now >= self.fresh_until.before(self.refresh_before) => Standing::Ageing,
+            false if view.now >= self.fresh_until.before(u32::from(self.refresh_before) * 10_000) => {
+                Standing::Ageing
+            }
             false => Standing::Fresh,
         }
     }

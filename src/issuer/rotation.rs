@@ -63,7 +63,11 @@ impl Issuer {
         let now = self.clock.now();
         let once = request.map(|request| once(&account, request, "create", now)).transpose()?;
         let token = PlainToken::generate(&self.keys.prefix, Kind::ApiKey, &*self.random)?;
-        let key = self.checked(asked, account, &token, now)?;
+        let key = match self.checked(asked, account, &token, now) {
+            Ok(key) => key,
+            // What was right when it was first asked for need not be so now; its answer stays.
+            Err(error) => return self.answered(once.as_ref()).await?.ok_or(error),
+        };
         self.keep(key, token, None, once, origin).await
     }
 
@@ -136,6 +140,14 @@ impl Issuer {
         match account.status {
             AccountStatus::Active => Ok(account),
             AccountStatus::Disabled => Err(IssueError::AccountDisabled),
+        }
+    }
+
+    async fn answered(&self, once: Option<&Once>) -> Result<Option<MadeOnce>, IssueError> {
+        let Some(once) = once else { return Ok(None) };
+        match self.store.answered(once).await? {
+            Some(Kept::Before(id)) => Ok(Some(MadeOnce::Before(self.store.key(&id).await?))),
+            _ => Ok(None),
         }
     }
 

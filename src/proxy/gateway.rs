@@ -260,7 +260,7 @@ fn hand_out(reply: Reply, parts: &Parts, mut ticket: Box<Ticket>) -> Response<Bo
     if let Ok(id) = HeaderValue::from_bytes(ticket.request_id.as_bytes()) {
         head.headers.insert("x-request-id", id);
     }
-    ticket.gives(head.status.as_u16(), reply.code);
+    ticket.gives(head.status.as_u16(), reply.code, reply.caller);
     announce_end(&mut head.headers, ticket.must_close(parts));
     Response::from_parts(head, Body::whole(bytes, ticket))
 }

@@ -30,6 +30,7 @@ use crate::telemetry::metrics::OpenConnection;
 use crate::telemetry::pace::Pace;
 use crate::telemetry::worker_metrics::{Finished, Outcome};
 use crate::web::client_address::Trust;
+use crate::web::errand::Caller;
 use crate::web::request_id::RequestId;
 
 /// Bytes of an answer that may be sent before its credential is watched, where it does not pause.
@@ -60,6 +61,8 @@ pub struct Ticket {
     pub entry: Option<Arc<Valid>>,
     /// Whose its credential was, when it is good no more.
     pub whose: Option<Identity>,
+    /// Whom its cookie speaks for.
+    caller: Option<Caller>,
     /// Whether it is one of those that may be in flight at once.
     placed: bool,
     allowed: bool,
@@ -106,6 +109,7 @@ impl Ticket {
             door: Door::Proxy,
             entry: None,
             whose: None,
+            caller: None,
             placed,
             allowed: false,
             status: None,
@@ -316,7 +320,8 @@ impl Ticket {
     }
 
     /// Keyward answers what it asked for, with this status, or refuses it.
-    pub fn gives(&mut self, status: u16, refused: Option<Code>) {
+    pub fn gives(&mut self, status: u16, refused: Option<Code>, caller: Option<Caller>) {
+        self.caller = caller;
         self.allowed = refused.is_none();
         self.code = refused;
         self.sends(status);
@@ -398,6 +403,10 @@ impl Ticket {
     fn log(&self, own: Duration, upstream: Option<Duration>) {
         let principal = self.entry.as_deref().map(|entry| &entry.principal().identity);
         let identity = principal.or(self.whose.as_ref());
+        let (account, credential) = match &self.caller {
+            Some(caller) => (Some(&*caller.account), Some(&*caller.credential)),
+            None => (identity.map(Identity::account), identity.map(Identity::credential)),
+        };
         let uri_path = self.uri.path().as_bytes();
         self.worker.log.push(&AccessRecord {
             time: self.time,
@@ -408,8 +417,8 @@ impl Ticket {
             path: Some(self.canonical_path.as_deref().map_or(uri_path, str::as_bytes)),
             status: self.status,
             code: self.code,
-            account: identity.map(Identity::account),
-            credential: identity.map(Identity::credential),
+            account,
+            credential,
             client: Some(self.client),
             bytes_in: self.bytes_in.as_ref().map_or(0, |bytes| bytes.get()),
             bytes_out: self.bytes_out,

@@ -108,6 +108,9 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Answer<'a, Page<Key>>;
 
+    /// What became of a request that was answered before; `None` = it was not.
+    fn answered<'a>(&'a self, once: &'a Once) -> Answer<'a, Option<Kept>>;
+
     /// Keeps a key, with what its making brings about: the end of the key it replaces, and the note that a request was
     /// answered. [`StoreError::NotFound`] when its account or the key it replaces is gone, [`StoreError::Conflict`]
     /// when the latter is no longer good.

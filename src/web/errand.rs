@@ -70,6 +70,17 @@ pub struct Reply {
     pub response: Response<Bytes>,
     /// Why it is a refusal, if it is one.
     pub code: Option<Code>,
+    /// Who asked, where the control plane alone can tell.
+    pub caller: Option<Caller>,
+}
+
+/// Whom a request's session speaks for, by ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The account.
+    pub account: String,
+    /// The session.
+    pub credential: String,
 }
 
 /// One call, and where its reply goes.
@@ -114,5 +125,96 @@ impl Desk {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(_)) | Err(_) => Err(Refusal::Overloaded),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::random::System;
+    use crate::clock::Timestamp;
+    use crate::web::request_id::RequestIds;
+
+    fn call() -> Call {
+        Call {
+            method: Method::GET,
+            path: "/user/api-keys".to_owned(),
+            query: None,
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            client: IpAddr::from([127, 0, 0, 1]),
+            request_id: RequestIds::new(&System::default()).unwrap().make(Timestamp(0)),
+            caller: Ok(None),
+        }
+    }
+
+    fn told(body: &'static str) -> Reply {
+        Reply { response: Response::new(Bytes::from_static(body.as_bytes())), code: None, caller: None }
+    }
+
+    #[track_caller]
+    fn is_put_off(asked: Result<Reply, Refusal>, why: &Refusal) {
+        let refusal = asked.unwrap_err();
+        assert_eq!(refusal, *why);
+        assert_eq!((refusal.code().status(), refusal.retry_after()), (503, Some(1)));
+    }
+
+    #[tokio::test]
+    async fn who_asks_gets_the_answer_to_what_was_asked() {
+        let (desk, mut errands) = desk();
+        let answering = async {
+            let (call, reply) = errands.recv().await.unwrap().into_parts();
+            assert_eq!(call.path, "/user/api-keys");
+            reply(told("done"));
+        };
+        let (reply, ()) = tokio::join!(desk.ask(call()), answering);
+        assert_eq!(reply.unwrap().response.body(), "done");
+    }
+
+    #[tokio::test]
+    async fn so_many_wait_and_the_next_is_told_to_come_back() {
+        let (desk, mut errands) = desk();
+        let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(desk.ask(call()))).collect();
+        for asked in &mut waiting {
+            assert!(futures_util::poll!(asked).is_pending());
+        }
+        is_put_off(desk.ask(call()).await, &Refusal::Overloaded);
+        // One that is taken makes room for another.
+        let taken = errands.recv().await.unwrap();
+        let mut next = Box::pin(desk.ask(call()));
+        assert!(futures_util::poll!(&mut next).is_pending());
+        taken.into_parts().1(told("late"));
+        assert_eq!(waiting.remove(0).await.unwrap().response.body(), "late");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_than_is_bearable() {
+        let (desk, mut errands) = desk();
+        let began = tokio::time::Instant::now();
+        is_put_off(desk.ask(call()).await, &Refusal::Overloaded);
+        assert_eq!(began.elapsed(), PATIENCE);
+        // The answer comes too late, and nobody minds.
+        errands.recv().await.unwrap().into_parts().1(told("too late"));
+    }
+
+    #[tokio::test]
+    async fn a_control_plane_that_is_gone_or_drops_what_it_took_leaves_nobody_waiting() {
+        let (desk, mut errands) = desk();
+        let (reply, ()) = tokio::join!(desk.ask(call()), async { drop(errands.recv().await) });
+        is_put_off(reply, &Refusal::Overloaded);
+        drop(errands);
+        is_put_off(desk.ask(call()).await, &Refusal::Draining);
+    }
+
+    #[tokio::test]
+    async fn what_was_handed_over_is_done_though_its_client_is_gone() {
+        let (desk, mut errands) = desk();
+        let mut asked = Box::pin(desk.ask(call()));
+        assert!(futures_util::poll!(&mut asked).is_pending());
+        drop(asked);
+        let (call, reply) = errands.recv().await.unwrap().into_parts();
+        assert_eq!(call.path, "/user/api-keys");
+        reply(told("for nobody"));
     }
 }

@@ -17,6 +17,7 @@ mod fuzz;
 mod guarantees;
 mod harness;
 mod http2;
+mod identity;
 mod licences;
 mod process;
 mod proxy;

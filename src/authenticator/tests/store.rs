@@ -13,7 +13,7 @@ use crate::auth::token::HashedToken;
 use crate::clock::{Clock, Timestamp};
 use crate::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
-    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession,
+    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession, Once,
     Origin, Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store,
     StoreError, Subject,
 };
@@ -339,6 +339,9 @@ impl Store for Script {
         unused()
     }
     fn end_session<'a>(&'a self, _: &'a str, _: Ending, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn answered<'a>(&'a self, _: &'a Once) -> Answer<'a, Option<Kept>> {
         unused()
     }
     fn make_key<'a>(&'a self, _: &'a NewKey, _: &'a Origin) -> Answer<'a, Kept> {

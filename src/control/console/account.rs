@@ -7,9 +7,10 @@ use zeroize::Zeroizing;
 
 use super::cookie::{Jar, Sealer};
 use super::form::Form;
-use super::pages::{self, time, time_from};
+use super::pages::{self, time, time_from, typed};
 use super::visitor::Visitor;
-use super::{Trouble, see};
+use super::{Trouble, see, status, told_when};
+use crate::auth::refusal::Refusal;
 use crate::control::identity::{Asked, sentence};
 use crate::issuer::IssueError;
 use crate::store::{Origin, Session};
@@ -35,26 +36,33 @@ pub(super) async fn login(asked: Asked<'_>, sealer: &Sealer) -> Result<Response<
     let jar = Jar::of(identity);
     let (email, password) = (form.value("email"), Zeroizing::new(form.value("password").to_owned()));
     let known = jar.read_mark(&asked.call.headers, sealer, email);
-    let (who, origin) = (asked.visitor(known), stranger(asked));
+    let (who, origin) = (asked.visitor(known.clone()), stranger(asked));
     let pair = match asked.terms.issuer.login(email, password, &who, &origin).await {
         Ok(pair) => pair,
         Err(error @ (IssueError::WrongLogin | IssueError::Wait(_) | IssueError::Busy)) => {
-            let status = match error {
-                IssueError::WrongLogin => StatusCode::UNAUTHORIZED,
-                _ => StatusCode::TOO_MANY_REQUESTS,
-            };
             let problems = vec![capital(&error.to_string())];
-            let page = pages::Login { email: email.to_owned(), done: None, problems };
-            return Ok(pages::answer(status, &page));
+            let page = pages::Login { email: typed(email), done: None, problems };
+            return Ok(put_off(error, &page));
         }
         Err(error) => return Err(error.into()),
+    };
+    // A browser keeps its name: its failures stay its own.
+    let mark = match known {
+        Some(mark) => mark,
+        None => sealer.mark(email, &asked.terms.issuer.nonce()?),
     };
     let mut response = see("/console/keys");
     let life = asked.now.until(pair.session.expires_at).as_secs();
     let cookies = response.headers_mut();
     cookies.append(SET_COOKIE, jar.set(&sealer.cookie(&pair.session.id), life));
-    cookies.append(SET_COOKIE, jar.set_mark(&sealer.mark(email)));
+    cookies.append(SET_COOKIE, jar.set_mark(&mark));
     Ok(response)
+}
+
+/// The same page again, with the status that a program would get, and when to come back.
+fn put_off(error: IssueError, page: &impl askama::Template) -> Response<Bytes> {
+    let refusal = Refusal::from(error);
+    told_when(&refusal, pages::answer(status(&refusal), page))
 }
 
 fn capital(told: &str) -> String {
@@ -96,7 +104,7 @@ pub(super) async fn change_password(
     let form = visitor.reads(asked)?;
     let words = ["old", "new"].map(|name| Zeroizing::new(form.value(name).to_owned()));
     let (account, session) = (&visitor.account.id, Some(visitor.session.id.as_str()));
-    let (who, origin) = (asked.visitor(None), visitor.origin(asked));
+    let (who, origin) = (asked.visitor(visitor.mark(asked)), visitor.origin(asked));
     let (status, problems) =
         match asked.terms.issuer.change_password(account, session, words, &who, &origin).await {
             Ok(_) => return Ok(see("/console/password?changed")),
@@ -107,7 +115,8 @@ pub(super) async fn change_password(
                 (StatusCode::UNPROCESSABLE_ENTITY, vec!["The present password is wrong.".to_owned()])
             }
             Err(error @ (IssueError::Wait(_) | IssueError::Busy)) => {
-                (StatusCode::TOO_MANY_REQUESTS, vec![capital(&error.to_string())])
+                let problems = vec![capital(&error.to_string())];
+                return Ok(put_off(error, &password(visitor, None, problems)));
             }
             Err(error) => return Err(error.into()),
         };
@@ -182,7 +191,10 @@ pub(super) async fn reset_password(asked: Asked<'_>) -> Result<Response<Bytes>, 
         Err(IssueError::Invalid(problems)) => {
             (StatusCode::UNPROCESSABLE_ENTITY, problems.iter().map(sentence).collect())
         }
-        Err(error @ IssueError::Busy) => (StatusCode::TOO_MANY_REQUESTS, vec![capital(&error.to_string())]),
+        Err(error @ IssueError::Busy) => {
+            let problems = vec![capital(&error.to_string())];
+            return Ok(put_off(error, &reset(asked, Some(token.to_owned()), problems)?));
+        }
         Err(error) => return Err(error.into()),
     };
     Ok(pages::answer(status, &reset(asked, Some(token.to_owned()), problems)?))

@@ -59,9 +59,14 @@ impl Sealer {
         self.holds(Purpose::Form, session, seal)
     }
 
-    /// What a browser keeps of a login with `email`: failures of others do not delay its next one.
-    pub(super) fn mark(&self, email: &str) -> String {
-        self.seal(Purpose::Mark, &email.to_lowercase())
+    /// What the browser `name` keeps of a login with `email`: failures of others do not delay its next one.
+    pub(super) fn mark(&self, email: &str, name: &str) -> String {
+        format!("{name}.{}", self.seal(Purpose::Mark, &marked(email, name)))
+    }
+
+    fn is_mark(&self, email: &str, value: &str) -> bool {
+        let Some((name, seal)) = value.split_once('.') else { return false };
+        self.holds(Purpose::Mark, &marked(email, name), seal)
     }
 
     fn seal(&self, purpose: Purpose, session: &str) -> String {
@@ -72,6 +77,10 @@ impl Sealer {
         let Ok(seal) = BASE64.decode(seal) else { return false };
         hmac::verify(&self.0, &message(purpose, session), &seal).is_ok()
     }
+}
+
+fn marked(email: &str, browser: &str) -> String {
+    format!("{browser}\0{}", email.to_lowercase())
 }
 
 fn message(purpose: Purpose, session: &str) -> Vec<u8> {
@@ -110,7 +119,7 @@ impl Jar {
     /// The mark of an earlier login with `email`, if this browser has it.
     pub(super) fn read_mark(self, headers: &HeaderMap, sealer: &Sealer, email: &str) -> Option<String> {
         let mark = find(headers, self.mark)?;
-        sealer.holds(Purpose::Mark, &email.to_lowercase(), mark).then(|| mark.to_owned())
+        sealer.is_mark(email, mark).then(|| mark.to_owned())
     }
 
     /// Marks a browser.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::form::Form;
-use super::pages::{self, time, time_from};
+use super::pages::{self, time, time_from, typed};
 use super::visitor::Visitor;
 use super::{Trouble, see};
 use crate::clock::Timestamp;
@@ -116,7 +116,7 @@ pub(super) async fn create(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<Re
             page.problems = problems.iter().map(sentence).collect();
             page.scopes = scopes(visitor, asked, &new.scopes);
             page.lives = lives(issuer.lives(), life);
-            page.asked = pages::Asked { name: new.name, addresses: form.value("addresses").to_owned() };
+            page.asked = pages::Asked { name: typed(&new.name), addresses: typed(form.value("addresses")) };
             Ok(pages::answer(StatusCode::UNPROCESSABLE_ENTITY, &page))
         }
         Err(error) => Err(error.into()),

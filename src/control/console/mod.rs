@@ -10,7 +10,7 @@ mod pages;
 mod visitor;
 
 use bytes::Bytes;
-use http::header::{LOCATION, SET_COOKIE};
+use http::header::{CONTENT_LENGTH, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Method, Response, StatusCode};
 
 pub use cookie::Sealer;
@@ -46,21 +46,28 @@ impl From<IssueError> for Trouble {
 
 /// Answers a request to the page of this name, whatever happens.
 pub(super) async fn answer(asked: Asked<'_>, sealer: &Sealer, page: &str) -> Reply {
-    match try_answer(asked, sealer, page).await {
-        Ok(response) => Reply { response, code: None },
-        Err(Trouble::LoggedOut) => Reply { response: to_login(asked), code: None },
-        Err(Trouble::Forged) => forged(asked),
-        Err(Trouble::Refused(refusal)) => refused(asked, &refusal),
+    if let Some(file) = assets::find(page) {
+        return Reply { response: file, code: None, caller: None };
     }
+    let visitor = Visitor::of(asked, sealer).await;
+    let caller = visitor.as_ref().ok().map(Visitor::caller);
+    let (response, code) = match try_answer(asked, sealer, visitor, page).await {
+        Ok(response) => (response, None),
+        Err(Trouble::LoggedOut) => (to_login(asked), None),
+        Err(Trouble::Forged) => (forged(asked), Some(Code::BadRequest)),
+        Err(Trouble::Refused(refusal)) => (refused(asked, &refusal), Some(refusal.code())),
+    };
+    Reply { response, code, caller }
 }
 
-async fn try_answer(asked: Asked<'_>, sealer: &Sealer, page: &str) -> Result<Response<Bytes>, Trouble> {
-    if let Some(file) = assets::find(page) {
-        return Ok(file);
-    }
+async fn try_answer(
+    asked: Asked<'_>,
+    sealer: &Sealer,
+    visitor: Result<Visitor<'_>, Trouble>,
+    page: &str,
+) -> Result<Response<Bytes>, Trouble> {
     let posted = asked.call.method == Method::POST;
     let segments: Vec<&str> = page.split('/').collect();
-    let visitor = Visitor::of(asked, sealer).await;
     match (segments.as_slice(), posted) {
         ([""], false) => Ok(see("/console/keys")),
         (["login"], false) if visitor.is_ok() => Ok(see("/console/keys")),
@@ -84,10 +91,11 @@ async fn try_answer(asked: Asked<'_>, sealer: &Sealer, page: &str) -> Result<Res
 
 /// Leads a browser to a page of the console.
 fn see(place: &str) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = StatusCode::SEE_OTHER;
+    let mut response = pages::guarded(StatusCode::SEE_OTHER);
     let place = HeaderValue::from_str(place).unwrap_or_else(|_| HeaderValue::from_static("/console/"));
     response.headers_mut().insert(LOCATION, place);
+    // As the answer to GET has, so that HEAD tells it too.
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(0));
     response
 }
 
@@ -102,21 +110,32 @@ fn to_login(asked: Asked<'_>) -> Response<Bytes> {
     response
 }
 
-fn forged(asked: Asked<'_>) -> Reply {
+fn forged(asked: Asked<'_>) -> Response<Bytes> {
     let message = pages::Message {
         title: "This form is not from here",
         detail: "It was not sent by a page of this console, or the page is from another session. Nothing was done. Open \
                  the page again and send the form from there.",
         request_id: asked.call.request_id.as_str(),
     };
-    Reply { response: pages::answer(StatusCode::FORBIDDEN, &message), code: Some(Code::BadRequest) }
+    pages::answer(StatusCode::FORBIDDEN, &message)
 }
 
-fn refused(asked: Asked<'_>, refusal: &Refusal) -> Reply {
+fn refused(asked: Asked<'_>, refusal: &Refusal) -> Response<Bytes> {
     let code = refusal.code();
     let detail = refusal.detail();
     let message =
         pages::Message { title: code.title(), detail: &detail, request_id: asked.call.request_id.as_str() };
-    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Reply { response: pages::answer(status, &message), code: Some(code) }
+    told_when(refusal, pages::answer(status(refusal), &message))
+}
+
+fn status(refusal: &Refusal) -> StatusCode {
+    StatusCode::from_u16(refusal.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Says after how long to try again, where that helps.
+fn told_when(refusal: &Refusal, mut response: Response<Bytes>) -> Response<Bytes> {
+    if let Some(seconds) = refusal.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }

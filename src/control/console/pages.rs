@@ -154,11 +154,20 @@ pub(super) fn answer(status: StatusCode, page: &impl Template) -> Response<Bytes
             (StatusCode::INTERNAL_SERVER_ERROR, "This page cannot be shown.\n".to_owned())
         }
     };
+    let mut response = guarded(status);
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    fields.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+    *response.body_mut() = text.into();
+    response
+}
+
+/// An empty answer that nobody keeps, frames or guesses at.
+pub(super) fn guarded(status: StatusCode) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
     let fields = response.headers_mut();
     for (name, value) in [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
         (CACHE_CONTROL, "no-store"),
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -170,9 +179,14 @@ pub(super) fn answer(status: StatusCode, page: &impl Template) -> Response<Bytes
     ] {
         fields.insert(name, HeaderValue::from_static(value));
     }
-    fields.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
-    *response.body_mut() = text.into();
     response
+}
+
+/// What somebody typed, to be shown to them again: without what is no text.
+pub(super) fn typed(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() && !matches!(c, '\r' | '\n' | '\t') { '\u{FFFD}' } else { c })
+        .collect()
 }
 
 /// A time for people and programs.

@@ -7,6 +7,7 @@ use super::pages::Frame;
 use crate::config::Identity;
 use crate::control::identity::Asked;
 use crate::store::{Account, Origin, Session};
+use crate::web::errand::Caller;
 
 /// Somebody who is logged in.
 pub(super) struct Visitor<'a> {
@@ -38,9 +39,19 @@ impl<'a> Visitor<'a> {
         Ok(form)
     }
 
+    /// The mark of this browser: failures of others do not delay this visitor.
+    pub(super) fn mark(&self, asked: Asked<'_>) -> Option<String> {
+        Jar::of(self.identity).read_mark(&asked.call.headers, self.sealer, &self.account.email)
+    }
+
     /// What surrounds a page for this visitor.
     pub(super) fn frame(&self, place: &'static str) -> Frame {
         Frame { place, form: self.form.clone(), email: self.account.email.clone() }
+    }
+
+    /// For the access log.
+    pub(super) fn caller(&self) -> Caller {
+        Caller { account: self.account.id.clone(), credential: self.session.id.clone() }
     }
 
     /// For the audit log.

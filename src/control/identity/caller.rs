@@ -1,11 +1,15 @@
 //! Who may use which endpoint.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+
+use ipnet::IpNet;
 
 use super::Asked;
 use crate::auth::jwt::access_token::FIRST_PARTY;
 use crate::auth::principal::{Method, Principal};
-use crate::auth::refusal::Refusal;
+use crate::auth::refusal::{BodyFault, MemberFault, Refusal};
+use crate::auth::scope::Scope;
 use crate::store::Origin;
 
 /// The scope that lets an API key or an application's token act for its account; consent cannot give it.
@@ -15,6 +19,14 @@ const ACCOUNT: &str = "keyward:account";
 pub(super) struct Owner<'a> {
     pub(super) account: &'a str,
     pub(super) principal: &'a Principal,
+}
+
+/// What a key is to have; `None` = what it has already.
+#[derive(Clone, Copy)]
+pub(super) struct Gift<'a> {
+    pub(super) scopes: Option<&'a [String]>,
+    /// None in the list is anywhere.
+    pub(super) networks: Option<&'a [String]>,
 }
 
 impl<'a> Owner<'a> {
@@ -29,6 +41,29 @@ impl<'a> Owner<'a> {
     pub(super) fn logged_in(asked: Asked<'a>) -> Result<Self, Refusal> {
         let owner = Self::whoever(asked)?;
         if owner.is_logged_in() { Ok(owner) } else { Err(refused()) }
+    }
+
+    /// Whether it may give this to a key: who logged in may give all that the account has, any other credential nothing
+    /// that it has not itself. What nobody knows is told later.
+    pub(super) fn may_give(&self, asked: Asked<'_>, gift: Gift<'_>) -> Result<(), Refusal> {
+        if self.is_logged_in() {
+            return Ok(());
+        }
+        let scopes = gift.scopes.unwrap_or_default().iter();
+        let known = scopes.filter(|scope| asked.terms.knows(scope));
+        let beyond = known
+            .filter(|scope| Scope::parse(scope).is_some_and(|scope| !self.principal.scopes.contains(&scope)));
+        let beyond: Vec<&str> = beyond.map(String::as_str).collect();
+        if !beyond.is_empty() {
+            return Err(Refusal::InsufficientScope { required: beyond.join(" ").into() });
+        }
+        if gift.networks.is_some_and(|networks| !self.is_within(networks)) { Err(too_far()) } else { Ok(()) }
+    }
+
+    fn is_within(&self, networks: &[String]) -> bool {
+        let own = &self.principal.allowed_addresses;
+        let inside = |network: IpNet| own.iter().any(|own| own.contains(&network));
+        own.is_empty() || !networks.is_empty() && networks.iter().filter_map(|text| network(text)).all(inside)
     }
 
     fn whoever(asked: Asked<'a>) -> Result<Self, Refusal> {
@@ -49,6 +84,17 @@ impl<'a> Owner<'a> {
     pub(super) fn origin(&self, asked: Asked<'_>) -> Origin {
         Origin { actor: self.account.to_owned(), via: format!("api {}", asked.call.client) }
     }
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+fn too_far() -> Refusal {
+    let detail =
+        "A key made with an API key may be used only from where that key may be used. List such networks.";
+    let fault = MemberFault { pointer: "/allowed_addresses".to_owned(), detail: detail.to_owned() };
+    Refusal::Body(Arc::new(BodyFault::Members(vec![fault])))
 }
 
 fn refused() -> Refusal {

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::caller::Owner;
+use super::caller::{Gift, Owner};
 use super::{Asked, render};
 use crate::auth::refusal::Refusal;
 use crate::clock::Timestamp;
-use crate::issuer::{Changes, Expiry, KeyView, List, MadeKeyView, MadeOnce, NewKey, Request};
+use crate::issuer::{Changes, Expiry, KeyView, List, MadeKeyView, MadeOnce, NewKey, OVERLAP, Request};
 use crate::web::members::{Members, Need};
 
 /// Keys of a page where nothing else is asked for.
@@ -21,6 +21,7 @@ const PAGE_MAX: u32 = 200;
 pub(super) async fn create(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal> {
     let owner = Owner::of(asked)?;
     let new = read(asked, owner.account)?;
+    owner.may_give(asked, Gift { scopes: Some(&new.scopes), networks: Some(&new.allowed_addresses) })?;
     let once = once(asked)?;
     let made = asked.terms.issuer.create_key_once(&new, once, &owner.origin(asked)).await?;
     told(asked, &made)
@@ -34,7 +35,10 @@ pub(super) async fn rotate(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>
     members.done()?;
     let issuer = &asked.terms.issuer;
     let key = issuer.key_of(owner.account, id).await?;
-    let overlap = Duration::from_secs(overlap.unwrap_or_default());
+    let networks: Vec<_> = key.allowed_addresses.iter().map(ToString::to_string).collect();
+    let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+    owner.may_give(asked, Gift { scopes: Some(&scopes), networks: Some(&networks) })?;
+    let overlap = overlap.map_or(OVERLAP, Duration::from_secs);
     let made = issuer.rotate_key(&key.id, overlap, once(asked)?, &owner.origin(asked)).await?;
     told(asked, &made)
 }
@@ -50,6 +54,8 @@ pub(super) async fn change(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>
         expires_at: expires_at(&mut members),
     };
     members.done()?;
+    let networks = changes.allowed_addresses.as_deref();
+    owner.may_give(asked, Gift { scopes: changes.scopes.as_deref(), networks })?;
     let issuer = &asked.terms.issuer;
     let key = issuer.key_of(owner.account, id).await?;
     let key = issuer.change_key(&key.id, &changes, &owner.origin(asked)).await?;

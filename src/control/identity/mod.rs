@@ -44,6 +44,11 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// Whether the catalogue has a scope.
+    pub(super) fn knows(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|known| known.scope.as_str() == scope)
+    }
+
     /// What a scope means, in the catalogue's words.
     pub(super) fn describe(&self, scope: &str) -> &str {
         let known = self.scopes.iter().find(|known| known.scope.as_str() == scope);
@@ -84,6 +89,7 @@ impl Identity {
         let mut reply = self.try_answer(&terms, call).await.unwrap_or_else(|refusal| Reply {
             response: terms.problems.answer(&refusal, call.asked()),
             code: Some(refusal.code()),
+            caller: None,
         });
         if call.method == Method::HEAD {
             *reply.response.body_mut() = Bytes::new();
@@ -98,7 +104,7 @@ impl Identity {
             return Ok(console::answer(asked, self.sealer(terms).await?, page).await);
         }
         let response = asked.endpoint(endpoint).await?;
-        Ok(Reply { response, code: None })
+        Ok(Reply { response, code: None, caller: None })
     }
 
     async fn sealer(&self, terms: &Terms) -> Result<&Sealer, Refusal> {

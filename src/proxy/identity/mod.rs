@@ -39,7 +39,7 @@ pub async fn answer(
     parts: &Parts,
     admission: &Admission<'_>,
     body: Option<RequestBody>,
-    ticket: &Ticket,
+    ticket: &mut Ticket,
 ) -> Result<Reply, Refusal> {
     let allowed = endpoint.methods();
     if !allowed.iter().any(|method| *method == parts.method.as_str()) {
@@ -49,6 +49,7 @@ pub async fn answer(
     if endpoint == Endpoint::Validate {
         return validate::answer(asker, parts, &body, ticket).await;
     }
+    let caller = caller(asker, parts, ticket).await;
     let call = Call {
         method: parts.method.clone(),
         path: admission.path.as_str().to_owned(),
@@ -58,19 +59,21 @@ pub async fn answer(
         body,
         client: ticket.client,
         request_id: ticket.request_id.clone(),
-        caller: caller(asker, parts, ticket).await,
+        caller,
     };
     asker.worker.desk.ask(call).await
 }
 
 /// Whom the request's credential speaks for.
-async fn caller(asker: Asker<'_>, parts: &Parts, ticket: &Ticket) -> Result<Option<Principal>, Refusal> {
+async fn caller(asker: Asker<'_>, parts: &Parts, ticket: &mut Ticket) -> Result<Option<Principal>, Refusal> {
     let decision = &asker.state.plan.decision;
     match decision.presented(&parts.headers, Ok(None)).map_err(Refusal::InvalidRequest)? {
         Presented::Nothing(_) => Ok(None),
         Presented::One(word) => {
             let valid = decision.validate(&word, &asker.worker.front, ticket.arrived()).await?;
-            Ok(Some(valid.principal().clone()))
+            let principal = valid.principal().clone();
+            ticket.entry = Some(valid);
+            Ok(Some(principal))
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `POST /user/token/validate`: what a credential is good for, told to whoever has it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
@@ -23,11 +25,12 @@ pub(super) async fn answer(
     asker: Asker<'_>,
     parts: &Parts,
     body: &[u8],
-    ticket: &Ticket,
+    ticket: &mut Ticket,
 ) -> Result<Reply, Refusal> {
     let named = if body.is_empty() { None } else { named(parts, body)? };
     let decision = &asker.state.plan.decision;
     let presented = decision.presented(&parts.headers, Ok(None)).map_err(Refusal::InvalidRequest)?;
+    let is_own = matches!(presented, Presented::One(_));
     let word = match (presented, named) {
         (Presented::One(_), Some(_)) => return Err(Refusal::InvalidRequest(Malformed::Several)),
         (Presented::One(word), None) => word,
@@ -35,7 +38,10 @@ pub(super) async fn answer(
         (Presented::Nothing(scheme), None) => return Err(Refusal::MissingCredentials { scheme }),
     };
     let valid = decision.validate(&word, &asker.worker.front, ticket.arrived()).await?;
-    Ok(Reply { response: told(&valid), code: None })
+    if is_own {
+        ticket.entry = Some(Arc::clone(&valid));
+    }
+    Ok(Reply { response: told(&valid), code: None, caller: None })
 }
 
 fn named(parts: &Parts, body: &[u8]) -> Result<Option<String>, Refusal> {

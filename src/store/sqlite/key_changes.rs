@@ -42,6 +42,10 @@ const PATCH: &str = "UPDATE api_keys SET name = coalesce($2, name), scopes = coa
 pub(super) const NOTE_USE: &str = "UPDATE api_keys SET last_used_at = $2 \
      WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 
+pub(super) async fn answered_before(store: &Connections, once: &Once) -> Result<Option<Kept>, StoreError> {
+    answered(&mut *store.read().await?, once).await
+}
+
 pub(super) async fn make(store: &Connections, new: &NewKey, origin: &Origin) -> Result<Kept, StoreError> {
     let mut change = store.begin().await?;
     let outcome = make_in(&mut change, new, origin).await;

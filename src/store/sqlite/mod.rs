@@ -31,7 +31,7 @@ pub use place::effective_user;
 
 use super::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
-    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession,
+    ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession, Once,
     Origin, Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store,
     StoreError,
 };
@@ -220,6 +220,10 @@ impl Store for SqliteStore {
         origin: &'a Origin,
     ) -> Answer<'a, Seq> {
         self.within(sessions::end(&self.connections, id, ending, at, origin))
+    }
+
+    fn answered<'a>(&'a self, once: &'a Once) -> Answer<'a, Option<Kept>> {
+        self.within(key_changes::answered_before(&self.connections, once))
     }
 
     fn make_key<'a>(&'a self, new: &'a NewKey, origin: &'a Origin) -> Answer<'a, Kept> {

@@ -144,12 +144,21 @@ impl Response {
     /// Fails unless this is the refusal `code`, whole: status, fields, and every member of its body. Returns `detail`.
     #[track_caller]
     pub fn refused(&self, code: Code) -> String {
+        let (detail, faults) = self.refused_for(code);
+        assert_eq!(faults, [] as [(String, String); 0]);
+        detail
+    }
+
+    /// The same for a body whose members are wrong. Returns `detail`, and of each fault the pointer and its `detail`.
+    #[track_caller]
+    pub fn refused_for(&self, code: Code) -> (String, Vec<(String, String)>) {
         let shown = String::from_utf8_lossy(&self.body);
         assert_eq!(self.status, code.status(), "{} instead of {}: {shown}", self.status, code.as_str());
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{shown}");
         assert_eq!(self.header("cache-control"), Some("no-store"), "{shown}");
         let id = self.header("x-request-id").expect("every answer names its request").to_owned();
-        let body = self.json();
+        let mut body = self.json();
+        let faults = body.as_object_mut().expect("an object").remove("errors");
         let detail = body["detail"].as_str().expect("detail is text").to_owned();
         assert_eq!(
             body,
@@ -164,6 +173,12 @@ impl Response {
             })
         );
         assert!(!detail.is_empty());
-        detail
+        let text = |fault: &serde_json::Value, name: &str| fault[name].as_str().expect(name).to_owned();
+        let fault = |fault: serde_json::Value| {
+            assert_eq!(fault.as_object().expect("an object").len(), 2, "{fault}");
+            (text(&fault, "pointer"), text(&fault, "detail"))
+        };
+        let faults = faults.map_or(Vec::new(), |faults| serde_json::from_value(faults).expect("a list"));
+        (detail, faults.into_iter().map(fault).collect())
     }
 }

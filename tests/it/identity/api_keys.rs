@@ -1,0 +1,165 @@
+//! Keys over the wire: made once, replaced with an overlap, listed in pages, good at once and dead at once.
+
+use keyward::auth::refusal::Code;
+use serde_json::{Value, json};
+
+use super::{ANN, BEN, Scene};
+use crate::support::raw::Response;
+
+impl Scene {
+    async fn once(&self, path: &str, token: &str, key: &str, body: &Value) -> Response {
+        let mut client = self.api().with_key(token);
+        let request = client.request("POST", path).header("Content-Type", "application/json");
+        request.header("Idempotency-Key", key).body(body.to_string()).send().await
+    }
+}
+
+#[tokio::test]
+async fn a_key_works_right_after_it_is_made_and_never_after_it_is_revoked() {
+    let scene = Scene::new().await;
+    let token = scene.login(ANN).await.access;
+    for _ in 0..20 {
+        let made = scene.post("/user/api-keys", &token, json!({"name": "x"})).await.json();
+        let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+        assert_eq!(scene.route(key).await, 200);
+        for _ in 0..2 {
+            let revoked = scene.ask("DELETE", &format!("/user/api-keys/{id}"), &token, None).await;
+            assert_eq!(revoked.status, 204);
+            assert_eq!(scene.route(key).await, 401);
+        }
+        let path = format!("/user/api-keys/{id}");
+        scene.ask("PATCH", &path, &token, Some(json!({"name": "y"}))).await.refused(Code::Conflict);
+        scene.post(&format!("{path}/rotate"), &token, json!({})).await.refused(Code::Conflict);
+    }
+}
+
+#[tokio::test]
+async fn a_replaced_key_lives_on_for_the_overlap_alone() {
+    let scene = Scene::new().await;
+    let token = scene.login(ANN).await.access;
+    for (body, overlap) in
+        [(json!({"overlap_seconds": 60}), 60), (json!({"overlap_seconds": 0}), 0), (json!({}), 86_400)]
+    {
+        let token = if overlap > 900 { scene.login(ANN).await.access } else { token.clone() };
+        let old = scene.key(&scene.ann, &[]).await;
+        let path = format!("/user/api-keys/{}/rotate", old.id);
+        let new = scene.post(&path, &token, body).await.json();
+        assert_eq!(scene.route(new["key"].as_str().unwrap()).await, 200);
+        if overlap > 0 {
+            scene.pass(overlap - 1);
+            assert_eq!(scene.route(&old.secret).await, 200, "{overlap}");
+            scene.pass(1);
+        }
+        assert_eq!(scene.route(&old.secret).await, 401, "{overlap}");
+        assert_eq!(scene.route(new["key"].as_str().unwrap()).await, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_request_with_an_idempotency_key_is_answered_once() {
+    let scene = Scene::new().await;
+    let (ann, ben) = (scene.login(ANN).await.access, scene.login(BEN).await.access);
+    let body = json!({"name": "x", "expires_at": "2027-01-15T08:10:00Z"});
+    let made = scene.once("/user/api-keys", &ann, "k1", &body).await;
+    assert_eq!(made.status, 201);
+    let mut before = made.json();
+    let secret = before["key"].as_str().unwrap().to_owned();
+    before["key"] = Value::Null;
+    let again = scene.once("/user/api-keys", &ann, "k1", &body).await;
+    assert_eq!((again.status, again.json()), (200, before.clone()));
+    let other = scene.once("/user/api-keys", &ann, "k1", &json!({"name": "y"})).await;
+    other.refused(Code::IdempotencyMismatch);
+    let rotate = format!("/user/api-keys/{}/rotate", before["id"].as_str().unwrap());
+    scene.once(&rotate, &ann, "k1", &json!({})).await.refused(Code::IdempotencyMismatch);
+    assert_eq!(scene.once("/user/api-keys", &ben, "k1", &body).await.status, 201, "another account");
+    let rotated = scene.once(&rotate, &ann, "k2", &json!({"overlap_seconds": 0})).await;
+    assert_eq!(rotated.status, 201);
+    let again = scene.once(&rotate, &ann, "k2", &json!({"overlap_seconds": 0})).await;
+    assert_eq!(
+        (again.status, &again.json()["id"], &again.json()["key"]),
+        (200, &rotated.json()["id"], &Value::Null)
+    );
+    assert_eq!(scene.route(&secret).await, 401);
+    // What was right then would not be so now.
+    scene.pass(3600);
+    let ann = scene.login(ANN).await.access;
+    let again = scene.once("/user/api-keys", &ann, "k1", &body).await;
+    assert_eq!((again.status, &again.json()["id"], &again.json()["key"]), (200, &before["id"], &Value::Null));
+    scene.pass(23 * 3600);
+    let ann = scene.login(ANN).await.access;
+    scene.once("/user/api-keys", &ann, "k1", &body).await.refused_for(Code::UnacceptableBody);
+    assert_eq!(scene.once("/user/api-keys", &ann, "k1", &json!({"name": "z"})).await.status, 201);
+}
+
+#[tokio::test]
+async fn an_idempotency_key_is_one_short_visible_word() {
+    let scene = Scene::new().await;
+    let token = scene.login(ANN).await.access;
+    let body = json!({"name": "x"});
+    let long = "x".repeat(256);
+    for bad in ["", &*long] {
+        let (_, faults) =
+            scene.once("/user/api-keys", &token, bad, &body).await.refused_for(Code::UnacceptableBody);
+        assert_eq!(faults[0].0, "/Idempotency-Key");
+    }
+    scene.once("/user/api-keys", &token, "\u{e9}", &body).await.refused(Code::BadRequest);
+    let mut client = scene.api().with_key(&token);
+    let twice = client.request("POST", "/user/api-keys").header("Content-Type", "application/json");
+    let twice = twice.header("Idempotency-Key", "a").header("Idempotency-Key", "a");
+    twice.body(body.to_string()).send().await.refused(Code::BadRequest);
+    assert_eq!(scene.ask("GET", "/user/api-keys", &token, None).await.json()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn of_many_requests_with_one_idempotency_key_one_makes_a_key() {
+    let scene = std::sync::Arc::new(Scene::new().await);
+    let token = scene.login(ANN).await.access;
+    let asking: Vec<_> = (0..20)
+        .map(|_| {
+            let (scene, token) = (scene.clone(), token.clone());
+            tokio::spawn(
+                async move { scene.once("/user/api-keys", &token, "k", &json!({"name": "x"})).await },
+            )
+        })
+        .collect();
+    let mut statuses = Vec::new();
+    for asked in asking {
+        statuses.push(asked.await.unwrap().status);
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [vec![200; 19], vec![201]].concat());
+    let keys = scene.ask("GET", "/user/api-keys", &token, None).await.json();
+    assert_eq!(keys["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_list_comes_in_pages_that_miss_and_repeat_nothing() {
+    let scene = Scene::new().await;
+    let token = scene.login(ANN).await.access;
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(scene.key(&scene.ann, &[]).await.id);
+        scene.pass(1);
+    }
+    scene.key(&scene.ben, &[]).await;
+    let mut seen = Vec::new();
+    let mut target = "/user/api-keys?limit=2".to_owned();
+    for size in [2, 2, 1] {
+        let page = scene.ask("GET", &target, &token, None).await.json();
+        let items = page["items"].as_array().unwrap().clone();
+        assert_eq!(items.len(), size);
+        seen.extend(items.iter().map(|key| key["id"].as_str().unwrap().to_owned()));
+        match page["next_cursor"].as_str() {
+            Some(cursor) => target = format!("/user/api-keys?limit=2&cursor={cursor}"),
+            None => assert_eq!(size, 1),
+        }
+    }
+    assert_eq!(seen, made);
+    for wrong in ["limit=0", "limit=201", "limit=x", "limit=-1", "page=2"] {
+        let detail = scene
+            .ask("GET", &format!("/user/api-keys?{wrong}"), &token, None)
+            .await
+            .refused(Code::BadRequest);
+        assert_eq!(detail, "The query takes cursor, as the page before told it, and limit, from 1 to 200.");
+    }
+}

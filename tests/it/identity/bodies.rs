@@ -1,0 +1,277 @@
+//! Bodies that are not what an endpoint takes, told whole.
+
+use keyward::auth::refusal::Code;
+use serde_json::json;
+
+use super::{ANN, HOST, PASSWORD, Scene};
+use crate::support::gateway::Gateway;
+use crate::support::http::chunks;
+use crate::support::raw::{Broken, Response};
+use crate::support::upstream::{Answer, Upstream};
+
+const JSON: &str = "application/json";
+
+impl Scene {
+    async fn login_with(&self, content_type: Option<&str>, body: impl Into<Vec<u8>>) -> Response {
+        let mut client = self.api();
+        let mut request = client.request("POST", "/user/login");
+        if let Some(content_type) = content_type {
+            request = request.header("Content-Type", content_type);
+        }
+        request.body(body).send().await
+    }
+}
+
+#[tokio::test]
+async fn only_json_is_taken() {
+    let scene = Scene::new().await;
+    let good = json!({"email": ANN, "password": PASSWORD}).to_string();
+    for wrong in [
+        None,
+        Some(""),
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("application/jsonp"),
+        Some("text/json+application/json"),
+        Some("multipart/form-data; boundary=application/json"),
+    ] {
+        let response = scene.login_with(wrong, good.clone()).await;
+        let detail = response.refused(Code::UnsupportedMediaType);
+        assert_eq!(detail, "Send the body as JSON: Content-Type: application/json", "{wrong:?}");
+    }
+    for right in [JSON, "Application/JSON; charset=utf-8", "application/vnd.api+json"] {
+        assert_eq!(scene.login_with(Some(right), good.clone()).await.status, 200, "{right}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_object_of_json_says_where() {
+    let scene = Scene::new().await;
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let deep_member = format!("{{\"email\": {}1{}}}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
+    for (body, words) in [
+        (Vec::new(), "The body is empty. Send a JSON object, such as {}."),
+        (b" \r\n".to_vec(), "The body is empty"),
+        (b"{".to_vec(), "line 1 column 1"),
+        (b"[]".to_vec(), "expected an object"),
+        (b"null".to_vec(), "expected an object"),
+        (b"\"{}\"".to_vec(), "expected an object"),
+        (b"{} {}".to_vec(), "trailing characters"),
+        (b"{\"email\": \"a\", \"email\": \"b\"}".to_vec(), "email"),
+        (b"{\"email\": {\"x\": 1, \"x\": 2}".to_vec(), "cannot be read"),
+        (b"{\"email\": \"\xff\xfe\"}".to_vec(), "line 1 column"),
+        (b"{\"email\": \"\\ud800\"}".to_vec(), "line 1 column"),
+        (b"\xef\xbb\xbf{}".to_vec(), "line 1 column 1"),
+        (deep.into_bytes(), "cannot be read as a JSON object"),
+        (deep_member.into_bytes(), "recursion limit"),
+    ] {
+        let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+        let detail = scene.login_with(Some(JSON), body).await.refused(Code::InvalidBody);
+        assert!(detail.contains(words), "{shown}: {detail}");
+    }
+}
+
+#[tokio::test]
+async fn every_member_that_is_missing_wrong_or_unknown_is_named_at_once() {
+    let scene = Scene::new().await;
+    let token = scene.login(ANN).await.access;
+    let id = scene.key(&scene.ann, &[]).await.id;
+    let (key, rotate) = (format!("/user/api-keys/{id}"), format!("/user/api-keys/{id}/rotate"));
+    let login = "The member email is missing: the email address of the account.";
+    let password = "The member password is missing: its password.";
+    let known = "Known are: email, password.";
+    for (method, path, body, faults) in [
+        ("POST", "/user/login", json!({}), vec![("/email", login), ("/password", password)]),
+        (
+            "POST",
+            "/user/login",
+            json!({"email": 1, "password": null, "a/b~c": 1}),
+            vec![
+                ("/email", "The member email must be a string."),
+                ("/password", "The member password must be a string."),
+                ("/a~1b~0c", &*format!("The member \"a/b~c\" is unknown. {known}")),
+            ],
+        ),
+        (
+            "POST",
+            "/user/token/refresh",
+            json!({"refreshToken": "x"}),
+            vec![
+                (
+                    "/refresh_token",
+                    "The member refresh_token is missing: the refresh token of the last answer.",
+                ),
+                ("/refreshToken", "The member \"refreshToken\" is unknown. Known are: refresh_token."),
+            ],
+        ),
+        (
+            "POST",
+            "/user/token/validate",
+            json!({"token": 7}),
+            vec![("/token", "The member token must be a string.")],
+        ),
+        (
+            "POST",
+            "/user/logout",
+            json!({"all": true}),
+            vec![("/all", "The member \"all\" is unknown: this endpoint takes none.")],
+        ),
+        (
+            "POST",
+            "/user/api-keys",
+            json!({"scopes": "orders:read", "expires_at": "tomorrow", "allowed_addresses": [1], "key": "x"}),
+            vec![
+                ("/name", "The member name is missing: what you call the key."),
+                ("/scopes", "The member scopes must be an array of strings."),
+                ("/expires_at", "The member expires_at must be a time such as 2027-01-31T12:00:00Z."),
+                ("/allowed_addresses", "The member allowed_addresses must be an array of strings."),
+                (
+                    "/key",
+                    "The member \"key\" is unknown. Known are: name, scopes, expires_at, allowed_addresses.",
+                ),
+            ],
+        ),
+        (
+            "POST",
+            "/user/api-keys",
+            json!({"name": "a\u{202e}b", "scopes": ["nope"], "expires_at": "2020-01-01T00:00:00Z", "allowed_addresses": ["x"]}),
+            vec![
+                ("/name", "The name contains U+202E, which is invisible or changes how text is shown."),
+                ("/scopes", "*"),
+                ("/expires_at", "The expiry 2020-01-01T00:00:00Z is in the past."),
+                ("/allowed_addresses", "\"x\" is neither an IP address nor a network such as 10.0.0.0/8."),
+            ],
+        ),
+        (
+            "POST",
+            "/user/api-keys",
+            json!({"name": "x", "scopes": ["orders:admin"], "expires_at": "2029-01-01T00:00:00Z"}),
+            vec![("/scopes", "*"), ("/expires_at", "The longest life of a key is 365d.")],
+        ),
+        (
+            "POST",
+            "/user/api-keys",
+            json!({"name": "x", "expires_at": "2027-01-15T08:00:00.5Z"}),
+            vec![("/expires_at", "The shortest life of a key is one second.")],
+        ),
+        ("PATCH", &*key, json!({"name": " "}), vec![("/name", "A key needs a name.")]),
+        ("PATCH", &*key, json!({"id": "other", "status": "active"}), vec![("/id", "*"), ("/status", "*")]),
+        (
+            "POST",
+            &*rotate,
+            json!({"overlap_seconds": -1}),
+            vec![("/overlap_seconds", "The member overlap_seconds must be a whole number from 0 up.")],
+        ),
+        (
+            "POST",
+            &*rotate,
+            json!({"overlap_seconds": u64::MAX}),
+            vec![("/overlap_seconds", "The longest overlap is 30d.")],
+        ),
+    ] {
+        let credential =
+            if path.contains("log") && path.ends_with("in") || path.contains("token") { "" } else { &token };
+        let response = scene.ask(method, path, credential, Some(body.clone())).await;
+        let (detail, told) = response.refused_for(Code::UnacceptableBody);
+        assert_eq!(told.len(), faults.len(), "{path} {body}: {told:?}");
+        for ((pointer, said), (expected, words)) in told.iter().zip(&faults) {
+            assert_eq!(pointer, expected, "{path} {body}");
+            assert!(*words == "*" || said == words, "{path} {body}: {said}");
+            assert!(detail.contains(said.as_str()), "{detail} without {said}");
+        }
+    }
+    let keys = scene.ask("GET", "/user/api-keys", &token, None).await.json();
+    assert_eq!(keys["items"].as_array().unwrap().len(), 1, "{keys}");
+}
+
+#[tokio::test]
+async fn a_long_hostile_name_of_a_member_is_cut_short() {
+    let scene = Scene::new().await;
+    let mut body = json!({"email": "a", "password": "b"});
+    body["\u{1b}[31m<script>\u{202e}\u{0}".repeat(1000)] = json!(1);
+    let response = scene.login_with(Some(JSON), body.to_string()).await;
+    let (detail, faults) = response.refused_for(Code::UnacceptableBody);
+    assert!(detail.len() < 1000 && faults[0].0.len() < 500, "{detail}");
+    assert!(!detail.contains('\u{1b}') && !detail.contains('\u{202e}'), "{detail:?}");
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_before_it_is_read() {
+    let scene = Scene::new().await;
+    let mut raw = scene.gateway.raw().await;
+    let head = format!("POST /user/login HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {JSON}\r\n");
+    raw.send(format!("{head}Content-Length: 10000000\r\n\r\n")).await;
+    let response = raw.response().await;
+    let detail = response.refused(Code::BodyTooLarge);
+    assert_eq!(detail, "The body may have at most 65536 bytes.");
+    assert_eq!(response.interim, [0_u16; 0], "it was asked for");
+
+    // In chunks nobody knows before.
+    let mut raw = scene.gateway.raw().await;
+    let body = chunks(&[&vec![b' '; 10_000_000]]);
+    let sending = [format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes(), body].concat();
+    let _ = raw.try_send(sending).await;
+    match raw.answer("POST").await {
+        Ok(response) => {
+            response.refused(Code::BodyTooLarge);
+            assert_eq!(response.header("connection"), Some("close"));
+        }
+        // The answer was lost with what was still being sent.
+        Err(Broken::Nothing(_)) => {}
+        Err(other) => panic!("{other:?}"),
+    }
+    let exactly = format!("{{\"email\": \"a\", \"password\": \"{}\"}}", "x".repeat(64 * 1024 - 30));
+    let padded = format!("{exactly}{}", " ".repeat(64 * 1024 - exactly.len()));
+    assert_eq!(scene.login_with(Some(JSON), padded.clone()).await.status, 401);
+    scene.login_with(Some(JSON), format!("{padded} ")).await.refused(Code::BodyTooLarge);
+    let mut client = scene.api();
+    let (a, b) = padded.as_bytes().split_at(1000);
+    let chunked = client.request("POST", "/user/login").header("Content-Type", JSON).chunked(&[a, b]);
+    assert_eq!(chunked.send().await.status, 401);
+}
+
+#[tokio::test]
+async fn a_connection_serves_on_after_a_refusal_whose_body_was_read() {
+    let scene = Scene::new().await;
+    let mut client = scene.api();
+    for body in ["{", "{}", "[1]"] {
+        let request = client.request("POST", "/user/login").header("Content-Type", JSON).body(body);
+        assert!([400, 422].contains(&request.send().await.status));
+    }
+    assert_eq!(client.get("/.well-known/jwks.json").await.status, 200);
+    assert_eq!(client.connections, 1);
+}
+
+#[tokio::test]
+async fn a_body_that_stops_coming_is_a_408() {
+    let upstream = Upstream::always(Answer::ok("ok")).await;
+    let yaml = format!("{}timeouts: {{ request_body_idle: 300ms }}\n", super::IDENTITY);
+    let gateway = Gateway::with(&upstream, &yaml).await;
+    let mut raw = gateway.raw().await;
+    raw.send(format!("POST /user/login HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {JSON}\r\n")).await;
+    raw.send("Content-Length: 50\r\n\r\n{\"em").await;
+    let response = raw.response().await;
+    response.refused(Code::RequestTimeout);
+    assert_eq!(response.header("connection"), Some("close"));
+    raw.ends().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_off_does_nothing() {
+    let upstream = Upstream::always(Answer::ok("ok")).await;
+    let gateway = Gateway::with(&upstream, super::IDENTITY).await;
+    let account = gateway.account().await.to_owned();
+    let password = zeroize::Zeroizing::new(PASSWORD.to_owned());
+    gateway.issuer().set_password(&account, password, &crate::support::keys::origin()).await.unwrap();
+    let body = json!({"email": "test@example.com", "password": PASSWORD}).to_string();
+    let head = format!("POST /user/login HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {JSON}\r\n");
+    let mut raw = gateway.raw().await;
+    raw.send(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len() + 1)).await;
+    raw.half_close();
+    let _ = raw.rest().await;
+    let mut raw = gateway.raw().await;
+    raw.send(format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n", body.len())).await;
+    raw.half_close();
+    let _ = raw.rest().await;
+    assert_eq!(gateway.issuer().sessions(None, None, 9).await.unwrap().items, []);
+}

@@ -1,0 +1,246 @@
+//! Who may do what: nobody sees or touches what is another's, and no credential makes a stronger one.
+
+use keyward::auth::refusal::Code;
+use keyward::issuer::ScopesChoice;
+use serde_json::{Value, json};
+
+use super::{ANN, BEN, Scene, same_but_for_ids};
+use crate::support::keys::origin;
+use crate::support::raw::Response;
+
+/// Every endpoint that acts for an account, on the key of this id.
+fn endpoints(id: &str) -> Vec<(&'static str, String, Option<Value>)> {
+    let key = format!("/user/api-keys/{id}");
+    let name = json!({"name": "x"});
+    vec![
+        ("GET", "/user/api-keys".to_owned(), None),
+        ("POST", "/user/api-keys".to_owned(), Some(name.clone())),
+        ("GET", key.clone(), None),
+        ("PATCH", key.clone(), Some(name)),
+        ("POST", format!("{key}/rotate"), Some(json!({}))),
+        ("DELETE", key, None),
+        ("POST", "/user/logout".to_owned(), None),
+    ]
+}
+
+impl Scene {
+    /// All that the endpoints could change of an account.
+    async fn all_of(&self, account: &str) -> (String, String) {
+        let issuer = self.gateway.issuer();
+        let keys = issuer.keys(Some(account), None, 99).await.unwrap().items;
+        let sessions = issuer.sessions(Some(account), None, 99).await.unwrap().items;
+        (format!("{keys:?}"), format!("{sessions:?}"))
+    }
+}
+
+#[tokio::test]
+async fn a_credential_that_does_not_hold_opens_nothing() {
+    let scene = Scene::new().await;
+    let id = scene.key(&scene.ann, &[]).await.id;
+    let living = scene.login(ANN).await;
+    let ended = scene.login(ANN).await;
+    scene.ask("POST", "/user/logout", &ended.access, None).await;
+    let revoked = scene.key(&scene.ann, &["keyward:account"]).await;
+    scene.gateway.issuer().revoke_key(&revoked.id, &origin()).await.unwrap();
+    let old = scene.login(ANN).await;
+    let short = json!({"name": "short", "scopes": ["keyward:account"], "expires_at": "2027-01-15T08:01:00Z"});
+    let expired = scene.post("/user/api-keys", &living.access, short).await.json()["key"].clone();
+    let link = scene.gateway.issuer().make_reset_link(ANN, &origin()).await.unwrap();
+    let link = link.url.split_once("token=").unwrap().1.to_owned();
+    scene.pass(900);
+    let expired = expired.as_str().unwrap();
+    let before = scene.all_of(&scene.ann).await;
+    for (credential, code) in [
+        ("", Code::MissingCredentials),
+        ("junk", Code::InvalidCredentials),
+        (&*living.refresh, Code::InvalidCredentials),
+        (&*link, Code::InvalidCredentials),
+        (&*revoked.secret, Code::RevokedCredentials),
+        (&*ended.access, Code::RevokedCredentials),
+        (expired, Code::ExpiredCredentials),
+        (&*old.access, Code::ExpiredCredentials),
+    ] {
+        for (method, path, body) in endpoints(&id) {
+            let response = scene.ask(method, &path, credential, body).await;
+            response.refused(code);
+            assert!(response.header("www-authenticate").is_some_and(|value| value.starts_with("Bearer ")));
+        }
+    }
+    assert_eq!(scene.all_of(&scene.ann).await, before);
+}
+
+#[tokio::test]
+async fn a_key_acts_for_its_account_only_with_the_scope_for_it() {
+    let scene = Scene::new().await;
+    let id = scene.key(&scene.ann, &[]).await.id;
+    let plain = scene.key(&scene.ann, &["orders:read", "orders:write"]).await.secret;
+    let before = scene.all_of(&scene.ann).await;
+    for (method, path, body) in endpoints(&id) {
+        let response = scene.ask(method, &path, &plain, body).await;
+        response.refused(Code::InsufficientScope);
+        let challenge = response.header("www-authenticate").unwrap().to_owned();
+        assert!(
+            challenge.ends_with("error=\"insufficient_scope\", scope=\"keyward:account\""),
+            "{challenge}"
+        );
+    }
+    assert_eq!(scene.all_of(&scene.ann).await, before);
+    let steward = scene.key(&scene.ann, &["keyward:account"]).await.secret;
+    let statuses = [200, 201, 200, 200, 201, 204];
+    for ((method, path, body), status) in endpoints(&id).into_iter().zip(statuses) {
+        let response = scene.ask(method, &path, &steward, body).await;
+        assert_eq!(response.status, status, "{method} {path}: {response:?}");
+    }
+    // It has no session to end.
+    scene.ask("POST", "/user/logout", &steward, None).await.refused(Code::InsufficientScope);
+}
+
+#[tokio::test]
+async fn another_accounts_things_do_not_exist() {
+    let scene = Scene::new().await;
+    let theirs = scene.key(&scene.ben, &["orders:read"]).await.id;
+    let session = scene.gateway.issuer().sessions(Some(&scene.ben), None, 1).await.unwrap();
+    assert_eq!(session.items, []);
+    scene.login(BEN).await;
+    let session =
+        scene.gateway.issuer().sessions(Some(&scene.ben), None, 1).await.unwrap().items.remove(0).id;
+    let steward = scene.key(&scene.ann, &["keyward:account"]).await.secret;
+    let access = scene.login(ANN).await.access;
+    let before = scene.all_of(&scene.ben).await;
+    for credential in [&access, &steward] {
+        let mut answers: Vec<Vec<Value>> = Vec::new();
+        for id in [
+            &*theirs,
+            &*session,
+            &*scene.ben,
+            &*scene.ann,
+            "01a3185c-5000-73c0-b954-626744fd9b7f",
+            "x",
+            "%00x",
+        ] {
+            let mut told = Vec::new();
+            for (method, path, body) in endpoints(id).into_iter().filter(|(_, path, _)| path.contains(id)) {
+                let response: Response = scene.ask(method, &path, credential, body).await;
+                if id.starts_with('%') {
+                    response.refused(Code::AmbiguousPath);
+                    continue;
+                }
+                response.refused(Code::NotFound);
+                told.push(same_but_for_ids(&response));
+            }
+            answers.push(told);
+        }
+        answers.pop();
+        assert!(answers.iter().all(|told| told == &answers[0] && told.len() == 4), "{answers:#?}");
+        let listed =
+            scene.ask("GET", &format!("/user/api-keys?cursor={theirs}"), credential, None).await.json();
+        assert!(!listed.to_string().contains(&theirs), "{listed}");
+    }
+    assert_eq!(scene.all_of(&scene.ben).await, before);
+}
+
+#[tokio::test]
+async fn no_credential_makes_a_stronger_one() {
+    let scene = Scene::new().await;
+    let strong = scene.key(&scene.ann, &["orders:read", "orders:write"]).await;
+    let mine = scene.key(&scene.ann, &["orders:read"]).await;
+    let steward = scene.key(&scene.ann, &["keyward:account", "orders:read"]).await.secret;
+    let before = scene.all_of(&scene.ann).await;
+    let path = |id: &str, more: &str| format!("/user/api-keys/{id}{more}");
+    let wide = json!({"name": "x", "scopes": ["orders:read", "orders:write"]});
+    for (method, path, body) in [
+        ("POST", "/user/api-keys".to_owned(), wide),
+        ("PATCH", path(&mine.id, ""), json!({"scopes": ["orders:write"]})),
+        // Its secret would be told.
+        ("POST", path(&strong.id, "/rotate"), json!({})),
+    ] {
+        let response = scene.ask(method, &path, &steward, Some(body)).await;
+        response.refused(Code::InsufficientScope);
+        assert!(response.header("www-authenticate").unwrap().ends_with("scope=\"orders:write\""));
+    }
+    // Nobody gives what the account has not, and what nobody knows is told as such.
+    let token = scene.login(ANN).await.access;
+    for credential in [&steward, &token] {
+        let asked = json!({"name": "x", "scopes": ["nope"]});
+        let response = scene.post("/user/api-keys", credential, asked).await;
+        let (_, faults) = response.refused_for(Code::UnacceptableBody);
+        assert_eq!(faults[0].0, "/scopes");
+    }
+    let asked = json!({"name": "x", "scopes": ["orders:admin"]});
+    let (_, faults) =
+        scene.post("/user/api-keys", &token, asked.clone()).await.refused_for(Code::UnacceptableBody);
+    assert_eq!(faults[0].0, "/scopes");
+    let patched =
+        scene.ask("PATCH", &path(&mine.id, ""), &token, Some(json!({"scopes": ["orders:admin"]}))).await;
+    patched.refused_for(Code::UnacceptableBody);
+    assert_eq!(scene.all_of(&scene.ann).await.0, before.0);
+    let narrow = json!({"name": "x", "scopes": ["orders:read"]});
+    assert_eq!(scene.post("/user/api-keys", &steward, narrow).await.status, 201);
+    let chosen = ScopesChoice::These(vec!["orders:admin".to_owned()]);
+    scene.gateway.issuer().set_account_scopes(&scene.ann, &chosen, &origin()).await.unwrap();
+    assert_eq!(scene.post("/user/api-keys", &token, asked).await.status, 201);
+    // The account may no longer have the scope, so the key has it no longer.
+    scene.ask("GET", "/user/api-keys", &steward, None).await.refused(Code::InsufficientScope);
+}
+
+#[tokio::test]
+async fn a_key_that_is_bound_to_networks_binds_what_it_makes() {
+    let scene = Scene::new().await;
+    let token = scene.login(ANN).await.access;
+    let bound = json!({"name": "x", "scopes": ["keyward:account"], "allowed_addresses": ["127.0.0.0/16"]});
+    let made = scene.post("/user/api-keys", &token, bound).await.json();
+    let key = made["key"].as_str().unwrap();
+    let path = format!("/user/api-keys/{}", made["id"].as_str().unwrap());
+    let free = scene.key(&scene.ann, &[]).await.id;
+    for (method, path, body) in [
+        ("POST", "/user/api-keys", json!({"name": "y"})),
+        ("POST", "/user/api-keys", json!({"name": "y", "allowed_addresses": ["127.0.0.0/8"]})),
+        ("POST", "/user/api-keys", json!({"name": "y", "allowed_addresses": ["127.0.0.1", "10.0.0.1"]})),
+        ("PATCH", &*path, json!({"allowed_addresses": []})),
+        ("POST", &*format!("/user/api-keys/{free}/rotate"), json!({})),
+    ] {
+        let response = scene.ask(method, path, key, Some(body.clone())).await;
+        let (_, faults) = response.refused_for(Code::UnacceptableBody);
+        assert_eq!(faults[0].0, "/allowed_addresses", "{path} {body}");
+    }
+    let inside = json!({"name": "y", "allowed_addresses": ["127.0.0.1", "127.0.9.0/24"]});
+    assert_eq!(scene.post("/user/api-keys", key, inside).await.status, 201);
+    let elsewhere = json!({"allowed_addresses": ["10.0.0.0/8"]});
+    assert_eq!(scene.ask("PATCH", &path, &token, Some(elsewhere)).await.status, 200);
+    scene.ask("GET", "/user/api-keys", key, None).await.refused(Code::AddressNotAllowed);
+}
+
+#[tokio::test]
+async fn a_token_of_one_kind_is_none_of_another() {
+    let scene = Scene::new().await;
+    let pair = scene.login(ANN).await;
+    let key = scene.key(&scene.ann, &["keyward:account"]).await.secret;
+    let link = scene.gateway.issuer().make_reset_link(ANN, &origin()).await.unwrap();
+    let link = link.url.split_once("token=").unwrap().1.to_owned();
+    for wrong in [&pair.access, &key, &link, &String::new(), &"x".repeat(9000)] {
+        scene.try_refresh(wrong).await.refused(Code::InvalidGrant);
+    }
+    for wrong in [&pair.refresh, &link, &String::new()] {
+        let validated = scene.post("/user/token/validate", "", json!({"token": wrong})).await;
+        validated.refused(Code::InvalidCredentials);
+    }
+    for wrong in [&pair.refresh, &link] {
+        assert_eq!(scene.route(wrong).await, 401);
+    }
+    for wrong in [&pair.access, &pair.refresh, &key] {
+        let page = scene.api().get(&format!("/console/reset?token={wrong}")).await;
+        assert_eq!(page.status, 404);
+    }
+    // None of it did any harm.
+    assert_eq!(scene.try_refresh(&pair.refresh).await.status, 200);
+    assert_eq!(scene.api().get(&format!("/console/reset?token={link}")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_credential_that_is_not_asked_for_does_no_harm() {
+    let scene = Scene::new().await;
+    let body = json!({"email": ANN, "password": super::PASSWORD});
+    for credential in ["junk", "a b", "kw_sk_x"] {
+        assert_eq!(scene.post("/user/login", credential, body.clone()).await.status, 200, "{credential}");
+    }
+}
