@@ -47,6 +47,7 @@ async fn forms_that_could_not_be_read_are_read_with_the_next_try() {
 #[tokio::test]
 async fn a_store_that_is_another_brings_its_forms() {
     let mut bed = Bed::new().await;
+    assert!(!bed.front.may_be_imported("acme-1"));
     bed.store.put_form("acme-");
     bed.store.set_back(0);
     for _ in 0..crate::authenticator::feed::QUIET {

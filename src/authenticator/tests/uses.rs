@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::bed::{Bed, NEVER, START, TTL, digest, good, rules, terms};
 use super::store::Mode;
-use crate::authenticator::uses::{LIST_MOST, LISTS_MOST, WAITING_MOST};
+use crate::authenticator::uses::{LIST_MOST, LISTS_MOST, WAITING_MOST, minute};
 use crate::clock::Timestamp;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -28,7 +28,8 @@ async fn the_first_use_of_a_key_in_each_minute_is_written_down() {
     let mut bed = Bed::new().await;
     assert_eq!(bed.write().await, [], "nothing was used");
     good(&bed.judge("k").await);
-    good(&bed.cached("k").unwrap());
+    let entry = bed.cached("k").unwrap().unwrap();
+    assert!(entry.is_noted(minute(START)), "further hits would do more than compare");
     assert_eq!(bed.write().await, [used("k", START)]);
     // START is 16:40 of its clock; the next minute begins after 20 seconds.
     bed.advance(Duration::from_millis(19_999)).await;
