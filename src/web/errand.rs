@@ -192,7 +192,8 @@ mod tests {
     async fn nobody_waits_longer_than_is_bearable() {
         let (desk, mut errands) = desk();
         let began = tokio::time::Instant::now();
-        is_put_off(desk.ask(call()).await, &Refusal::Overloaded);
+        let asked = tokio::time::timeout(2 * PATIENCE, desk.ask(call())).await;
+        is_put_off(asked.expect("somebody waits for ever"), &Refusal::Overloaded);
         assert_eq!(began.elapsed(), PATIENCE);
         // The answer comes too late, and nobody minds.
         errands.recv().await.unwrap().into_parts().1(told("too late"));

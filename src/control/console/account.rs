@@ -1,5 +1,7 @@
 //! Logging in and out, passwords, sessions.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use http::header::SET_COOKIE;
 use http::{Response, StatusCode};
@@ -15,8 +17,10 @@ use crate::control::identity::{Asked, sentence};
 use crate::issuer::IssueError;
 use crate::store::{Origin, Session};
 
-/// Sessions on the page of them; nobody has more at once that are his own.
-const SESSIONS: u32 = 100;
+/// Sessions on the page of them, the newest; programs that log in each time can have very many.
+const SESSIONS: usize = 100;
+/// Sessions that are read at once.
+const READ: u32 = 500;
 
 /// `GET login`
 pub(super) fn login_page(asked: Asked<'_>) -> Response<Bytes> {
@@ -125,14 +129,34 @@ pub(super) async fn change_password(
 
 /// `GET sessions`
 pub(super) async fn sessions(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<Response<Bytes>, Trouble> {
-    let found = asked.terms.issuer.sessions(Some(&visitor.account.id), None, SESSIONS).await?;
+    let newest = newest(visitor, asked).await?;
     let ended = asked.call.parameters().contains_key("ended");
     let page = pages::Sessions {
         frame: visitor.frame("sessions"),
         done: ended.then_some("The session is ended."),
-        sessions: found.items.iter().rev().map(|session| shown(visitor, asked, session)).collect(),
+        is_cut: newest.len() >= SESSIONS,
+        sessions: newest.iter().rev().map(|session| shown(visitor, asked, session)).collect(),
     };
     Ok(pages::answer(StatusCode::OK, &page))
+}
+
+/// Of the account's sessions the newest, and this one in any case.
+async fn newest(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<VecDeque<Session>, Trouble> {
+    let mut newest = VecDeque::new();
+    let mut after = None;
+    loop {
+        let page = asked.terms.issuer.sessions(Some(&visitor.account.id), after.as_deref(), READ).await?;
+        newest.extend(page.items);
+        newest.drain(..newest.len().saturating_sub(SESSIONS));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    if newest.iter().all(|session| session.id != visitor.session.id) {
+        newest.push_front(visitor.session.clone());
+    }
+    Ok(newest)
 }
 
 fn shown(visitor: &Visitor<'_>, asked: Asked<'_>, session: &Session) -> pages::Session {

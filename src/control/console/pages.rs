@@ -121,6 +121,8 @@ pub(super) struct Session {
 pub(super) struct Sessions {
     pub frame: Frame,
     pub done: Option<&'static str>,
+    /// Whether there may be more, older ones.
+    pub is_cut: bool,
     pub sessions: Vec<Session>,
 }
 

@@ -275,3 +275,34 @@ async fn a_body_that_is_cut_off_does_nothing() {
     let _ = raw.rest().await;
     assert_eq!(gateway.issuer().sessions(None, None, 9).await.unwrap().items, []);
 }
+
+#[tokio::test]
+async fn a_body_that_waits_to_be_asked_for_is_asked_for() {
+    let scene = Scene::new().await;
+    let body = json!({"email": ANN, "password": PASSWORD}).to_string();
+    let mut raw = scene.gateway.raw().await;
+    raw.send(format!("POST /user/login HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {JSON}\r\n")).await;
+    raw.send(format!("Content-Length: {}\r\nExpect: 100-continue\r\n\r\n", body.len())).await;
+    raw.until(b"HTTP/1.1 100 Continue\r\n\r\n").await;
+    raw.send(body).await;
+    assert_eq!(raw.response().await.status, 200);
+    // What is refused by its head is not.
+    let mut raw = scene.gateway.raw().await;
+    raw.send(format!("PUT /user/login HTTP/1.1\r\nHost: {HOST}\r\n")).await;
+    raw.send("Content-Length: 9\r\nExpect: 100-continue\r\n\r\n").await;
+    let refused = raw.response().await;
+    refused.refused(Code::MethodNotAllowed);
+    assert_eq!(refused.interim, [0_u16; 0]);
+}
+
+#[tokio::test]
+async fn a_limit_below_that_of_the_endpoints_holds_for_them_too() {
+    let scene = Scene::with(&format!("{}max: {{ body: 1KiB }}\n", super::IDENTITY)).await;
+    let padded = |len: usize| {
+        let body = json!({"email": ANN, "password": PASSWORD}).to_string();
+        format!("{body}{}", " ".repeat(len - body.len()))
+    };
+    assert_eq!(scene.login_with(Some(JSON), padded(1024)).await.status, 200);
+    let detail = scene.login_with(Some(JSON), padded(1025)).await.refused(Code::BodyTooLarge);
+    assert_eq!(detail, "The body may have at most 1024 bytes.");
+}

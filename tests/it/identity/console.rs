@@ -451,3 +451,31 @@ async fn a_browser_that_was_there_before_is_not_locked_out_by_others() {
     laptop.keep(&another);
     assert_eq!(from(&laptop, "203.0.113.99", PASSWORD).await.status, 303);
 }
+
+#[tokio::test]
+async fn of_very_many_sessions_the_newest_and_this_one_are_listed() {
+    let scene = Scene::new().await;
+    let mut here = scene.logged_in(ANN).await;
+    let mut ids = Vec::new();
+    for _ in 0..105 {
+        ids.push(crate::support::keys::session_of(&scene.gateway, &scene.ann, super::START).await.id);
+    }
+    ids.sort();
+    let page = here.get("sessions").await;
+    assert_eq!(page.text().matches("<li class=\"card key\">").count(), 101);
+    assert_eq!(page.text().matches("badge active").count(), 1);
+    assert!(page.text().contains(&ids[104]) && !page.text().contains(&ids[0]));
+    assert!(page.text().contains("the newest are shown"));
+}
+
+#[tokio::test]
+async fn over_http2_cookies_may_come_in_crumbs() {
+    let scene = Scene::new().await;
+    let ann = scene.logged_in(ANN).await;
+    let mut h2 = crate::support::h2::H2::connect(scene.gateway.public()).await;
+    let request = http::Request::builder().uri(format!("http://{HOST}/console/keys"));
+    let request = request.header("cookie", "a=b").header("cookie", &ann.session).header("cookie", &ann.mark);
+    let page = h2.ask(request).await.whole().await;
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains(ANN));
+}

@@ -112,6 +112,9 @@ async fn a_refresh_gives_another_pair_and_a_logout_ends_it() {
     );
     assert_eq!(part(&second.access, 1)["iat"], json!(EPOCH + 60));
     assert!(first.refresh != second.refresh && first.access != second.access);
+    for token in [&first.access, &second.access] {
+        assert_eq!(scene.route(token).await, 200, "seen, and cached");
+    }
     let logout = scene.ask("POST", "/user/logout", &second.access, None).await;
     assert_eq!((logout.status, logout.text(), logout.header("content-type")), (204, "", None));
     for token in [&first.access, &second.access] {
@@ -308,6 +311,9 @@ async fn the_endpoints_speak_http2_too() {
     let mut wrong = h2.begin(post("/user/login")).await;
     wrong.body.send_data("{".into(), true).unwrap();
     wrong.whole().await.refused(Code::InvalidBody);
+    let head = http::Request::builder().method("HEAD").uri(uri("/.well-known/jwks.json"));
+    let head = h2.ask(head).await.whole().await;
+    assert_eq!((head.status, head.text()), (200, ""));
     let put = http::Request::builder().method("PUT").uri(uri("/user/login"));
     let refused = h2.ask(put).await.whole().await;
     refused.refused(Code::MethodNotAllowed);

@@ -8,6 +8,7 @@ mod forms;
 
 mod login;
 mod logs;
+mod outage;
 mod permissions;
 mod refresh;
 

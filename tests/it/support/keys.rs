@@ -60,12 +60,20 @@ pub fn import_line(
 
 /// Begins a session of the gateway's account, as a login does.
 pub async fn session(gateway: &Gateway, now: Timestamp) -> Session {
+    let account = gateway.account().await.to_owned();
+    session_of(gateway, &account, now).await
+}
+
+/// Begins a session of this account.
+pub async fn session_of(gateway: &Gateway, account: &str, now: Timestamp) -> Session {
+    let email = gateway.issuer().account(account).await.unwrap().email;
+    let password = gateway.store().login(&email).await.unwrap().and_then(|login| login.password);
     let ends = now.after(Duration::from_hours(24 * 30));
     let random = System::default();
     let token = PlainToken::generate(&Prefix::default(), Kind::ApiKey, &random).unwrap();
     let session = Session {
         id: format!("ses-{}", &token.hashed().hex()[..16]),
-        account_id: gateway.account().await.to_owned(),
+        account_id: account.to_owned(),
         created_at: now,
         last_used_at: now,
         expires_at: ends,
@@ -74,7 +82,7 @@ pub async fn session(gateway: &Gateway, now: Timestamp) -> Session {
         address: "127.0.0.1".to_owned(),
         agent: String::new(),
     };
-    let new = NewSession { session: session.clone(), refresh: token.hashed(), password: None };
+    let new = NewSession { session: session.clone(), refresh: token.hashed(), password };
     gateway.store().start_session(&new, &origin()).await.expect("a session begins");
     session
 }

@@ -56,6 +56,10 @@ async fn requests_are_answered_once(house: &dyn House) {
         async move { store.make_key(&new, &origin()).await.unwrap() }
     };
     assert_eq!(make(asked("a", &one, "r", "body")).await, Kept::New(Seq(3)));
+    let answered = async |new: NewKey| store.answered(new.once.as_ref().unwrap()).await.unwrap();
+    assert_eq!(answered(asked("b", &one, "r", "body")).await, Some(Kept::Before("a".to_owned())));
+    assert_eq!(answered(asked("b", &one, "r", "another")).await, Some(Kept::Mismatch));
+    assert_eq!(answered(asked("b", &two, "r", "body")).await, None);
     assert_eq!(make(asked("b", &one, "r", "body")).await, Kept::Before("a".to_owned()));
     assert_eq!(make(asked("c", &one, "r", "another")).await, Kept::Mismatch);
     assert_eq!(store.latest().await.unwrap(), Seq(3));
