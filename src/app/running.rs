@@ -24,7 +24,7 @@ use crate::issuer::Issuer;
 use crate::issuer::signing::Mint;
 use crate::proxy::plan::Plan;
 use crate::server::descriptors;
-use crate::store::{ChangeSink, SharedStore};
+use crate::store::SharedStore;
 use crate::telemetry::log_sink::AccessLog;
 use crate::telemetry::metrics::{Cached, Lookup, Metrics, Reload};
 use crate::web::problem::Problems;
@@ -220,9 +220,8 @@ impl Core {
         }
         self.log.set_format(config.log.format);
         self.type_base.store(Arc::new(config.errors.type_base.clone()));
-        let sink: Arc<dyn ChangeSink> = self.authenticator.clone();
-        let random = Arc::new(random::System::default());
-        let issuer = Issuer::new(Arc::clone(&self.store), self.clock.clone(), random, &config, sink);
+        // What is remembered of failed logins is kept.
+        let issuer = self.issuer.load().under(&config);
         self.identity.store(Arc::new(terms(issuer.clone(), self.authenticator.ring(), &config)));
         self.issuer.store(Arc::new(issuer));
         self.config.store(Arc::new(config));

@@ -111,3 +111,14 @@ async fn an_address_that_fails_for_many_accounts_waits_for_all_of_them() {
     scene.login_from("192.0.2.1", ANN, PASSWORD).await.refused(Code::TooManyFailures);
     assert_eq!(scene.login_from("192.0.2.2", ANN, PASSWORD).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_reload_forgets_no_failure() {
+    const ANOTHER: &str = "keys: { default_lifetime: 7d }\n";
+    let mut scene = Scene::behind().await;
+    for number in 0..20 {
+        scene.login_from(&format!("192.0.2.{number}"), ANN, "wrong").await;
+    }
+    scene.gateway.reload(|builder| builder.yaml(&format!("{IDENTITY}{BEHIND}{ANOTHER}"))).await;
+    scene.login_from("203.0.113.5", ANN, PASSWORD).await.refused(Code::TooManyFailures);
+}
