@@ -118,10 +118,12 @@ impl Hasher {
         let (done, outcome) = oneshot::channel();
         // What is held goes along: a caller who leaves frees no core before the work is done.
         let working = move || {
-            let _held: (OwnedSemaphorePermit, OwnedSemaphorePermit) = held;
             yield_to_others();
             runs.fetch_add(1, Ordering::SeqCst);
-            let _ = done.send(work());
+            let result = work();
+            // Before it is told: whoever hears of it finds the place free.
+            drop::<(OwnedSemaphorePermit, OwnedSemaphorePermit)>(held);
+            let _ = done.send(result);
         };
         // A thread of its own, a thousandth of the work, because it cannot take its rank back afterwards.
         std::thread::Builder::new()
