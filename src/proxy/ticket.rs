@@ -98,7 +98,7 @@ impl Ticket {
         let placed = worker.shared.in_flight.try_enter(state.plan.config.max.in_flight);
         Box::new(Self {
             time,
-            started: worker.clock.tick(),
+            started: worker.deadlines.now(),
             request_id: sent.unwrap_or_else(|| worker.request_ids.make(time)),
             method: parts.method.clone(),
             uri: parts.uri.clone(),

@@ -115,6 +115,7 @@ impl Conn {
         deadlines: &Rc<Deadlines>,
         drain: Rc<Drain>,
     ) -> Rc<Self> {
+        deadlines.now();
         let timer = deadlines.timer();
         timer.set(limits.first_byte);
         Rc::new(Self {

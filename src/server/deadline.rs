@@ -45,10 +45,18 @@ impl Deadlines {
         Rc::new(Self { clock, now, earliest: Cell::new(NEVER), slots: RefCell::default() })
     }
 
-    /// The time of the last tick: up to one [`PERIOD`] old, and free.
+    /// The time that was read last: up to one [`PERIOD`] old, and free.
     #[must_use]
     pub fn coarse_now(&self) -> Tick {
         self.now.get()
+    }
+
+    /// Reads the clock. Whatever begins does this first: a worker that stood still would give it limits that are over
+    /// at its next tick.
+    pub fn now(&self) -> Tick {
+        let now = self.clock.tick();
+        self.now.set(now);
+        now
     }
 
     /// A limit that is not armed yet.
@@ -68,8 +76,7 @@ impl Deadlines {
 
     /// Wakes whoever waits for a limit that has passed. The worker calls it every [`PERIOD`].
     pub fn tick(&self) {
-        let now = self.clock.tick();
-        self.now.set(now);
+        let now = self.now();
         if self.earliest.get() > now {
             return;
         }
@@ -181,6 +188,18 @@ mod tests {
         clock.advance(PERIOD);
         deadlines.tick();
         assert!(timer.fired());
+    }
+
+    #[test]
+    fn what_begins_after_a_stand_still_has_its_whole_time() {
+        let clock = Clock::manual(Timestamp(0));
+        let deadlines = Deadlines::new(clock.clone());
+        let timer = deadlines.timer();
+        clock.advance(Duration::from_secs(60));
+        deadlines.now();
+        timer.set(Duration::from_secs(30));
+        deadlines.tick();
+        assert!(!timer.fired());
     }
 
     #[test]

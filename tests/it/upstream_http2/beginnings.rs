@@ -85,7 +85,7 @@ async fn a_server_that_does_not_begin_in_time_is_passed_over() {
     let nobody = format!("http://{}", refusing().await);
     let other = H2Upstream::echo().await;
     let urls = [&*hole.url(), &*nobody, &*other.url()];
-    let yaml = format!("timeouts: {{ connect: 200ms }}\n{PUBLIC}");
+    let yaml = format!("timeouts: {{ connect: 1s }}\n{PUBLIC}");
     let gateway = Gateway::builder().http2("api", &urls).yaml(&yaml).start().await;
     for _ in 0..3 {
         assert_eq!(gateway.anonymous().post("/", "body").await.json()["body_len"], 4);

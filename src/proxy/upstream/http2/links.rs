@@ -59,7 +59,7 @@ impl Links {
                 return Ok(seat);
             }
             if tokio::time::Instant::now() >= deadline {
-                return Err(Failure::Full);
+                return Err(self.too_late());
             }
             opening = opening.or_else(|| self.opening(within));
             let opened = match &mut opening {
@@ -67,17 +67,22 @@ impl Links {
                     biased;
                     opened = under_way => Some(opened?),
                     () = freed => None,
-                    () = &mut late => return Err(Failure::Full),
+                    () = &mut late => return Err(self.too_late()),
                 },
                 None => tokio::select! {
                     () = freed => None,
-                    () = &mut late => return Err(Failure::Full),
+                    () = &mut late => return Err(self.too_late()),
                 },
             };
             if opened.is_some() {
                 opening = None;
             }
         }
+    }
+
+    /// Why there was no place in time. The time of who waits and that of making a connection may end together.
+    fn too_late(&self) -> Failure {
+        if self.live.borrow().is_empty() { Failure::ConnectTimeout } else { Failure::Full }
     }
 
     /// A place on the first connection that has one, so that those that are not needed fall idle.
