@@ -18,7 +18,7 @@ from slow.starved import starved
 from slow.watch import Watch
 from verdict import HARMED, PASS, Verdict
 
-LIMIT = 3  # seconds, of every phase; twice that for a whole request
+LIMIT = 6  # seconds, of every phase; twice that for a whole request. The slow come within half of it: a crowd, not a storm
 SLACK = 2  # seconds that a limit may fire late, here where others run
 LINGER = 5  # seconds that a client which was told may take to go
 RATE = 200  # requests of good clients a second
