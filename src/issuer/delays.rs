@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::passwords::Whose;
 use crate::clock::Tick;
 
 /// Failures without a wait: people mistype.
@@ -89,6 +90,7 @@ pub(super) struct Attempt {
     counted: Vec<(u64, Option<Cell>)>,
     /// What to remember when it succeeds.
     address: u64,
+    place: Place,
 }
 
 impl Delays {
@@ -119,7 +121,7 @@ impl Delays {
         }
         let count = |(cell, free)| (cell, state.count(cell, free, now));
         let counted = cells.into_iter().map(count).collect();
-        Ok(Attempt { delays: self.clone(), counted, address: self.address(account, from) })
+        Ok(Attempt { delays: self.clone(), counted, address: self.address(account, from), place })
     }
 
     fn cells(&self, account: &str, from: From<'_>, place: Place) -> Vec<(u64, u32)> {
@@ -155,6 +157,14 @@ impl Delays {
 }
 
 impl Attempt {
+    /// Whose it is, for those who let people wait.
+    pub(super) const fn whose(&self) -> Whose {
+        match self.place {
+            Place::Browser | Place::Address => Whose::Known,
+            Place::Unknown => Whose::Stranger,
+        }
+    }
+
     /// It was the owner: counts nowhere, and the address is remembered.
     pub(super) fn succeeded(self, now: Tick) {
         let mut state = self.delays.lock();

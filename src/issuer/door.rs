@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::delays::Delays;
 use super::passwords::Hasher;
 use crate::auth::random::{Random, RandomFailed};
+use crate::clock::Clock;
 use crate::config;
 use crate::store::PrivateKey;
 
@@ -24,9 +25,10 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(identity: Option<&config::Identity>) -> Self {
+    pub(super) fn new(identity: Option<&config::Identity>, clock: &Clock) -> Self {
         let concurrent = identity.map_or(CONCURRENT, |identity| identity.passwords.concurrent);
-        Self { delays: Delays::default(), hasher: Hasher::new(concurrent), secret: OnceCell::new() }
+        let hasher = Hasher::new(concurrent, clock.clone());
+        Self { delays: Delays::default(), hasher, secret: OnceCell::new() }
     }
 }
 

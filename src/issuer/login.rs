@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 use super::delays::{Attempt, From, Place};
-use super::passwords::Verdict;
+use super::passwords::{Verdict, Whose};
 use super::{IssueError, Issuer};
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::{Kind, PlainToken};
@@ -70,7 +70,7 @@ impl Issuer {
         self.identity()?;
         let found = self.store.login(email).await?;
         let attempt = self.admit(email, found.as_ref(), visitor).await?;
-        match self.judged(found, password, visitor, origin).await {
+        match self.judged(attempt.whose(), found, password, visitor, origin).await {
             Ok(pair) => {
                 attempt.succeeded(self.clock.tick());
                 Ok(pair)
@@ -93,7 +93,7 @@ impl Issuer {
         let found = self.store.login(&account.email).await?;
         let attempt = self.admit(&account.email, found.as_ref(), visitor).await?;
         let stored = found.and_then(|login| login.password);
-        match self.door.hasher.check(password, stored.clone()).await {
+        match self.door.hasher.check(Whose::Known, password, stored.clone()).await {
             Ok(Verdict::Right) => {
                 attempt.succeeded(self.clock.tick());
                 Ok(stored)
@@ -141,13 +141,14 @@ impl Issuer {
 
     async fn judged(
         &self,
+        whose: Whose,
         found: Option<Login>,
         password: Zeroizing<String>,
         visitor: &Visitor,
         origin: &Origin,
     ) -> Result<Pair, IssueError> {
         let (account, stored) = found.map_or((None, None), |login| (Some(login.account), login.password));
-        let verdict = self.door.hasher.check(password, stored.clone()).await?;
+        let verdict = self.door.hasher.check(whose, password, stored.clone()).await?;
         let active = account.filter(|account| account.status == AccountStatus::Active);
         let (Verdict::Right, Some(account)) = (verdict, active) else {
             return Err(IssueError::WrongLogin);

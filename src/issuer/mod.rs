@@ -76,7 +76,7 @@ impl Issuer {
     ) -> Self {
         let catalogue = Arc::new(config.catalogue());
         let identity = config.identity.clone().map(Arc::new);
-        let door = Arc::new(Door::new(identity.as_deref()));
+        let door = Arc::new(Door::new(identity.as_deref(), &clock));
         let keys = Arc::new(config.keys.clone());
         Self { store, clock, random, catalogue, keys, identity, door, changes }
     }

@@ -66,7 +66,7 @@ async fn desk() -> Desk {
         catalogue: Arc::new(Catalogue::new(set("orders:read orders:write"), set("orders:read"))),
         keys: Arc::new(keys),
         identity: Some(Arc::new(identity())),
-        door: Arc::new(Door::new(None)),
+        door: Arc::new(Door::new(None, &clock)),
         changes: Arc::<Told>::clone(&told),
     };
     let origin = Origin { actor: "test".to_owned(), via: "test".to_owned() };

@@ -4,6 +4,7 @@
 //! that nothing matches. It runs on a thread of its own, a few at once, so that logins cost the proxy nothing.
 
 mod common;
+mod desk;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,11 +12,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use zeroize::Zeroizing;
 
+use self::desk::Desk;
+pub(super) use self::desk::Whose;
 use super::error::{IssueError, Problem};
 use crate::auth::random::Random;
+use crate::clock::Clock;
 use crate::config;
 
 /// Most bytes of a password: a passphrase of many words fits.
@@ -34,19 +37,13 @@ const SALT_LEN: usize = 16;
 const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$\
                        AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Passwords that may wait for each one that is being checked. At 20 ms each, the last waits a second and a half.
-const WAITING: usize = 64;
-
 /// A password in clear, gone from memory with its last holder.
 pub(super) type Plain = Zeroizing<String>;
 
 /// Hashes a few at once.
 #[derive(Debug)]
 pub(super) struct Hasher {
-    /// Those who wait or are at work.
-    queue: Arc<Semaphore>,
-    /// Those at work.
-    at_work: Arc<Semaphore>,
+    desk: Desk,
     /// How often argon2 has run.
     runs: Arc<AtomicU64>,
 }
@@ -60,25 +57,26 @@ pub(super) enum Verdict {
 }
 
 impl Hasher {
-    pub(super) fn new(concurrent: usize) -> Self {
-        let concurrent = concurrent.max(1);
-        Self {
-            queue: Arc::new(Semaphore::new(concurrent.saturating_mul(WAITING + 1))),
-            at_work: Arc::new(Semaphore::new(concurrent)),
-            runs: Arc::default(),
-        }
+    pub(super) fn new(concurrent: usize, clock: Clock) -> Self {
+        Self { desk: Desk::new(concurrent.max(1), clock), runs: Arc::default() }
     }
 
     /// Whether `password` is what `stored` was made of; with nothing stored it never is, after the same work.
-    pub(super) async fn check(&self, password: Plain, stored: Option<String>) -> Result<Verdict, IssueError> {
-        self.run(move || verify(&password, stored.as_deref())).await
+    pub(super) async fn check(
+        &self,
+        whose: Whose,
+        password: Plain,
+        stored: Option<String>,
+    ) -> Result<Verdict, IssueError> {
+        self.run(whose, move || verify(&password, stored.as_deref())).await
     }
 
     /// What is kept of a password: a PHC string.
     pub(super) async fn hash(&self, password: Plain, random: &dyn Random) -> Result<String, IssueError> {
         let mut salt = [0; SALT_LEN];
         random.fill(&mut salt)?;
-        self.run(move || hash(&password, &salt)).await?
+        // Who may set one has shown it by a password, a link or the command.
+        self.run(Whose::Known, move || hash(&password, &salt)).await?
     }
 
     /// How often argon2 has run.
@@ -89,56 +87,33 @@ impl Hasher {
 
     /// Keeps others from work until it is dropped.
     #[cfg(test)]
-    pub(super) async fn occupy(&self) -> OwnedSemaphorePermit {
-        let all = u32::try_from(self.at_work.available_permits()).unwrap();
-        Arc::clone(&self.at_work).acquire_many_owned(all).await.unwrap()
+    pub(super) async fn occupy(&self) -> tokio::sync::OwnedSemaphorePermit {
+        self.desk.occupy().await
     }
 
-    /// Whether whoever comes now is refused.
+    /// Whether a stranger who comes now is refused.
     #[cfg(test)]
     pub(super) fn is_full(&self) -> bool {
-        self.queue.available_permits() == 0
+        self.desk.places() == 0
     }
 
-    /// Whether somebody waits or is at work.
+    /// Whether a stranger waits or is at work.
     #[cfg(test)]
     pub(super) fn is_awaited(&self) -> bool {
-        self.queue.available_permits() < WAITING + 1
+        self.desk.places() < desk::WAITING + 1
     }
 
     async fn run<T: Send + 'static>(
         &self,
+        whose: Whose,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, IssueError> {
-        let place = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| IssueError::Busy)?;
-        // The semaphore is never closed.
-        let turn = Arc::clone(&self.at_work).acquire_owned().await.map_err(|_| IssueError::Busy)?;
-        let held = (place, turn);
         let runs = Arc::clone(&self.runs);
-        let (done, outcome) = oneshot::channel();
-        // What is held goes along: a caller who leaves frees no core before the work is done.
-        let working = move || {
-            yield_to_others();
+        let counted = move || {
             runs.fetch_add(1, Ordering::SeqCst);
-            let result = work();
-            // Before it is told: whoever hears of it finds the place free.
-            drop::<(OwnedSemaphorePermit, OwnedSemaphorePermit)>(held);
-            let _ = done.send(result);
+            work()
         };
-        // A thread of its own, a thousandth of the work, because it cannot take its rank back afterwards.
-        std::thread::Builder::new()
-            .name("password".to_owned())
-            .spawn(working)
-            .map_err(|_| IssueError::Busy)?;
-        outcome.await.map_err(|_| IssueError::Busy)
-    }
-}
-
-/// The last rank there is: a request waits for no password.
-fn yield_to_others() {
-    const LAST: i32 = 19;
-    if let Err(error) = rustix::process::nice(LAST) {
-        tracing::debug!(%error, "a password is checked at the rank of all else");
+        self.desk.run(whose, counted).await
     }
 }
 
@@ -196,22 +171,25 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_is_kept_as_argon2id_with_a_salt_of_its_own() {
-        let hasher = Hasher::new(1);
+        let hasher = Hasher::new(1, Clock::system());
         let kept = hasher.hash(plain("correct horse"), &System::default()).await.unwrap();
         assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
         assert_ne!(kept, hasher.hash(plain("correct horse"), &System::default()).await.unwrap());
-        let right = hasher.check(plain("correct horse"), Some(kept.clone())).await.unwrap();
+        let right = hasher.check(Whose::Stranger, plain("correct horse"), Some(kept.clone())).await.unwrap();
         assert_eq!(right, Verdict::Right);
         for wrong in ["correct horse ", "", "Correct horse"] {
-            assert_eq!(hasher.check(plain(wrong), Some(kept.clone())).await.unwrap(), Verdict::Wrong);
+            assert_eq!(
+                hasher.check(Whose::Stranger, plain(wrong), Some(kept.clone())).await.unwrap(),
+                Verdict::Wrong
+            );
         }
     }
 
     #[tokio::test]
     async fn without_a_password_the_same_work_is_done_and_nothing_matches() {
-        let hasher = Hasher::new(1);
+        let hasher = Hasher::new(1, Clock::system());
         for (runs, stored) in (1..).zip([None, Some(""), Some("plain text"), Some(NOBODYS)]) {
-            let verdict = hasher.check(plain("x"), stored.map(str::to_owned)).await.unwrap();
+            let verdict = hasher.check(Whose::Stranger, plain("x"), stored.map(str::to_owned)).await.unwrap();
             assert_eq!((verdict, hasher.runs()), (Verdict::Wrong, runs));
         }
         let stored = PasswordHash::new(NOBODYS).unwrap();
@@ -223,29 +201,11 @@ mod tests {
         let costly = Params::new(8, 17, 1, None).unwrap();
         let costly = Argon2::new(Algorithm::Argon2id, Version::V0x13, costly);
         let stored: PasswordHash = costly.hash_password_with_salt(b"x", &[7; SALT_LEN]).unwrap();
-        let verdict = Hasher::new(1).check(plain("x"), Some(stored.to_string())).await.unwrap();
+        let verdict = Hasher::new(1, Clock::system())
+            .check(Whose::Stranger, plain("x"), Some(stored.to_string()))
+            .await
+            .unwrap();
         assert_eq!(verdict, Verdict::Wrong);
-    }
-
-    #[tokio::test]
-    async fn more_than_can_wait_are_refused_and_who_leaves_frees_nothing_early() {
-        let hasher = Arc::new(Hasher::new(1));
-        let busy = hasher.occupy().await;
-        let waiting: Vec<_> = (0..=WAITING)
-            .map(|_| {
-                let hasher = Arc::clone(&hasher);
-                tokio::spawn(async move { hasher.run(|| ()).await })
-            })
-            .collect();
-        while hasher.queue.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
-        assert!(matches!(hasher.run(|| ()).await, Err(IssueError::Busy)));
-        drop(busy);
-        for waited in waiting {
-            waited.await.unwrap().unwrap();
-        }
-        assert_eq!((hasher.runs(), hasher.at_work.available_permits()), (65, 1));
     }
 
     #[test]

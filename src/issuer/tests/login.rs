@@ -34,7 +34,7 @@ impl Desk {
 
     /// What is left after a restart: the store.
     fn restarted(mut self) -> Self {
-        self.issuer.door = Arc::new(Door::new(None));
+        self.issuer.door = Arc::new(Door::new(None, &self.issuer.clock));
         self
     }
 
