@@ -7,7 +7,7 @@
 //! L3  proxy      control                       siblings: none imports another
 //! L2  decision   routes   authenticator   issuer   store::sqlite
 //! L1  message   config   web   server   telemetry   store (the port)
-//! L0  auth   clock                             pure: no tokio, no hyper, no SQL, no files
+//! L0  auth   limits   clock                    pure: no tokio, no hyper, no SQL, no files
 //! ```
 
 pub mod app;
@@ -19,6 +19,7 @@ pub mod config;
 pub mod control;
 pub mod decision;
 pub mod issuer;
+pub mod limits;
 pub mod message;
 pub mod proxy;
 pub mod routes;

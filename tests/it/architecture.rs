@@ -10,6 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // L0
     ("clock", &[]),
     ("auth", &["clock"]),
+    ("limits", &["clock"]),
     // L1
     ("message", &["auth", "clock"]),
     ("config", &["auth", "clock", "message"]),

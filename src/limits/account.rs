@@ -1,0 +1,239 @@
+//! One account: everything that counts for it, behind one lock.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::counter::{Counters, Day, Standing};
+use super::table::Changed;
+use super::{Moment, Policy, Rates, Span, Subject};
+
+/// Subjects that one request can count for: its account, its key and its route.
+const SUBJECTS: usize = 3;
+/// Limits of each.
+const SPANS: [Span; 3] = [Span::Minute, Span::Day, Span::Now];
+/// Most limits that one request is judged by.
+const LIMITS: usize = SUBJECTS * SPANS.len();
+
+/// All that counts for one account.
+#[derive(Debug)]
+pub struct Account {
+    id: u128,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    own: Counters,
+    /// Of keys and routes that have limits of their own: few.
+    others: Option<Box<Others>>,
+    /// Whether it is in the list of those whose days are to be written down.
+    pub(super) told: bool,
+}
+
+#[derive(Debug, Default)]
+struct Others(Vec<(Subject, Counters)>);
+
+/// What a request is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// How many requests it counts as.
+    pub cost: u32,
+    /// The limits of its account.
+    pub account: &'a Rates,
+    /// Its key with limits of its own, if it has some.
+    pub key: Option<(&'a Arc<str>, &'a Rates)>,
+    /// Its route with limits of its own, if it has some.
+    pub route: Option<(&'a Arc<str>, &'a Rates)>,
+}
+
+/// How a request stands to all the limits that there are for it, in an order that never changes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Report {
+    rows: [Option<(Policy, Standing)>; LIMITS],
+}
+
+/// Whether a request may pass.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may, and was counted.
+    Passes(Report),
+    /// It may not, and was not.
+    Refused(Report),
+}
+
+impl Report {
+    /// Each limit, with how it stands.
+    pub fn rows(&self) -> impl Iterator<Item = (Policy, Standing)> + '_ {
+        self.rows.iter().map_while(|row| *row)
+    }
+
+    /// Whether there is no limit.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rows[0].is_none()
+    }
+
+    fn push(&mut self, policy: Policy, standing: Standing) {
+        if let Some(free) = self.rows.iter_mut().find(|row| row.is_none()) {
+            *free = Some((policy, standing));
+        }
+    }
+
+    fn passes(&self) -> bool {
+        self.rows().all(|(_, standing)| standing.passes())
+    }
+}
+
+impl<'a> Asked<'a> {
+    fn each(&self) -> impl Iterator<Item = (Subject, &'a Rates)> + use<'a> {
+        let account = Some((Subject::Account, self.account));
+        let key = self.key.map(|(id, rates)| (Subject::Key(Arc::clone(id)), rates));
+        let route = self.route.map(|(name, rates)| (Subject::Route(Arc::clone(name)), rates));
+        [account, key, route].into_iter().flatten()
+    }
+
+    fn limits_at_once(&self) -> bool {
+        self.each().any(|(_, rates)| rates.in_flight.is_some())
+    }
+}
+
+impl Account {
+    pub(super) fn new(id: u128, days: impl IntoIterator<Item = (Subject, Day)>) -> Self {
+        let mut state = State::default();
+        for (subject, day) in days {
+            state.of(&subject).day = day;
+        }
+        Self { id, state: Mutex::new(state) }
+    }
+
+    pub(super) const fn id(&self) -> u128 {
+        self.id
+    }
+
+    /// Judges a request by all its limits, and counts it by all of them if they all let it pass. What it holds of the
+    /// places for requests at once is given back by [`InFlight`].
+    pub fn admit(
+        self: &Arc<Self>,
+        asked: &Asked<'_>,
+        now: Moment,
+        changed: &Changed,
+    ) -> (Verdict, Option<InFlight>) {
+        let mut state = self.lock();
+        let report = state.judge(asked, now);
+        if !report.passes() {
+            return (Verdict::Refused(report), None);
+        }
+        if state.count(asked, now) && !std::mem::replace(&mut state.told, true) {
+            changed.add(Arc::clone(self));
+        }
+        drop(state);
+        let held = asked.limits_at_once().then(|| InFlight::of(self, asked));
+        (Verdict::Passes(report), held)
+    }
+
+    /// How a request would stand, without counting it.
+    #[must_use]
+    pub fn look(&self, asked: &Asked<'_>, now: Moment) -> Report {
+        self.lock().judge(asked, now)
+    }
+
+    pub(super) fn is_idle(&self, now: Moment) -> bool {
+        let state = self.lock();
+        !state.told
+            && state.own.is_idle(now)
+            && state.others.iter().flat_map(|others| &others.0).all(|(_, counters)| counters.is_idle(now))
+    }
+
+    /// Every count of a day, for who writes them down; from now on a further one is told again.
+    pub(super) fn days(&self) -> Vec<(Subject, Day)> {
+        let mut state = self.lock();
+        state.told = false;
+        let others = state.others.iter().flat_map(|others| others.0.iter().cloned());
+        let all = std::iter::once((Subject::Account, state.own)).chain(others);
+        all.filter(|(_, counters)| counters.day.used > 0)
+            .map(|(subject, counters)| (subject, counters.day))
+            .collect()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in it panics halfway.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn of(&mut self, subject: &Subject) -> &mut Counters {
+        if *subject == Subject::Account {
+            return &mut self.own;
+        }
+        let others = &mut self.others.get_or_insert_default().0;
+        let index = match others.iter().position(|(known, _)| known == subject) {
+            Some(index) => index,
+            None => {
+                others.push((subject.clone(), Counters::default()));
+                others.len() - 1
+            }
+        };
+        #[expect(clippy::indexing_slicing, reason = "found or made just now")]
+        &mut others[index].1
+    }
+
+    fn seen(&self, subject: &Subject) -> Counters {
+        if *subject == Subject::Account {
+            return self.own;
+        }
+        let mut others = self.others.iter().flat_map(|others| &others.0);
+        others.find(|(known, _)| known == subject).map(|(_, counters)| *counters).unwrap_or_default()
+    }
+
+    fn judge(&self, asked: &Asked<'_>, now: Moment) -> Report {
+        let mut report = Report::default();
+        for (subject, rates) in asked.each() {
+            let counters = self.seen(&subject);
+            for span in SPANS {
+                let standing = match span {
+                    Span::Minute => counters.minute(rates, asked.cost, now),
+                    Span::Day => counters.day(rates, asked.cost, now),
+                    Span::Now => counters.in_flight(rates),
+                };
+                if let Some(standing) = standing {
+                    report.push(Policy::of(&subject, span), standing);
+                }
+            }
+        }
+        report
+    }
+
+    fn count(&mut self, asked: &Asked<'_>, now: Moment) -> bool {
+        asked
+            .each()
+            .filter(|(_, rates)| !rates.is_empty())
+            .fold(false, |day, (subject, rates)| self.of(&subject).count(rates, asked.cost, now) || day)
+    }
+}
+
+/// A request that is under way, where only so many may be. Dropped, it makes room for the next.
+#[derive(Debug)]
+pub struct InFlight {
+    account: Arc<Account>,
+    subjects: [Option<Subject>; SUBJECTS],
+}
+
+impl InFlight {
+    fn of(account: &Arc<Account>, asked: &Asked<'_>) -> Self {
+        let mut subjects = [const { None }; SUBJECTS];
+        let limited = asked.each().filter(|(_, rates)| rates.in_flight.is_some());
+        for (place, (subject, _)) in subjects.iter_mut().zip(limited) {
+            *place = Some(subject);
+        }
+        Self { account: Arc::clone(account), subjects }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut state = self.account.lock();
+        for subject in self.subjects.iter().flatten() {
+            state.of(subject).leave();
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! One subject's counters. A limit is judged first and counted after all others have been judged too.
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
+use super::{Moment, Rates};
+use crate::clock::{Tick, Timestamp};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE_NANOS: u64 = 60_000_000_000;
+const NANOS_PER_TICK: u64 = 1_000;
+const DAY_SECONDS: i64 = 86_400;
+
+/// What one subject has used.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    minute: Minute,
+    pub(super) day: Day,
+    in_flight: u32,
+}
+
+/// Of a minute. Which of the two its fields are follows from the rates in force; a change from one to the other begins anew.
+#[derive(Clone, Copy, Debug)]
+enum Minute {
+    /// Requests since the window opened; none = it is not open.
+    Window { opened: Tick, used: u32 },
+    /// When all that was used is made up for, in nanoseconds of the monotonic clock (GCRA's theoretical arrival time).
+    Pace { even_at: u64 },
+}
+
+impl Default for Minute {
+    fn default() -> Self {
+        Self::Window { opened: Tick(0), used: 0 }
+    }
+}
+
+/// Of a day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Day {
+    /// Days since 1970. It never goes back.
+    pub(super) number: u32,
+    pub(super) used: u64,
+}
+
+/// How a request stands to one limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// How many there may be.
+    pub quota: u64,
+    /// How many more, this one counted if it passes.
+    pub left: u64,
+    /// How long until there are all again.
+    pub reset: Duration,
+    /// When it is refused: how long until it would not be; of what never passes, as long as a window.
+    pub wait: Option<Duration>,
+}
+
+impl Standing {
+    /// Whether this limit lets it pass.
+    #[must_use]
+    pub const fn passes(&self) -> bool {
+        self.wait.is_none()
+    }
+}
+
+impl Counters {
+    /// How a request of `cost` stands to the limit of a minute, if there is one.
+    pub(super) fn minute(&self, rates: &Rates, cost: u32, now: Moment) -> Option<Standing> {
+        let quota = rates.per_minute?;
+        Some(match rates.smooth {
+            None => self.window(quota, cost, now.tick),
+            Some(burst) => self.pace(quota, burst, cost, now.tick),
+        })
+    }
+
+    fn window(&self, quota: u64, cost: u32, now: Tick) -> Standing {
+        let (opened, used) = self.open_window(now).unwrap_or((now, 0));
+        let reset = MINUTE.saturating_sub(now.since(opened));
+        judged(quota, u64::from(used), cost, reset)
+    }
+
+    /// When the window opened that is open now, and what was used in it.
+    fn open_window(&self, now: Tick) -> Option<(Tick, u32)> {
+        match self.minute {
+            Minute::Window { opened, used } if used > 0 && now.since(opened) < MINUTE => Some((opened, used)),
+            _ => None,
+        }
+    }
+
+    fn pace(&self, quota: u64, burst: u64, cost: u32, now: Tick) -> Standing {
+        let each = MINUTE_NANOS.div_ceil(quota.max(1));
+        let most = each.saturating_mul(burst);
+        let behind = self.even_at().saturating_sub(nanos(now));
+        let then = behind.saturating_add(each.saturating_mul(u64::from(cost)));
+        let passes = quota > 0 && then <= most;
+        let behind_after = if passes { then } else { behind };
+        Standing {
+            quota: burst,
+            left: most.saturating_sub(behind_after) / each,
+            reset: Duration::from_nanos(behind_after),
+            wait: (!passes).then(|| match each.saturating_mul(u64::from(cost)) > most {
+                true => MINUTE,
+                false => Duration::from_nanos(then.saturating_sub(most)),
+            }),
+        }
+    }
+
+    const fn even_at(&self) -> u64 {
+        match self.minute {
+            Minute::Pace { even_at } => even_at,
+            Minute::Window { .. } => 0,
+        }
+    }
+
+    /// How a request of `cost` stands to the limit of a day, if there is one.
+    pub(super) fn day(&self, rates: &Rates, cost: u32, now: Moment) -> Option<Standing> {
+        let quota = rates.per_day?;
+        let day = self.day.at(now.wall);
+        Some(judged(quota, day.used, cost, day.until_next(now.wall)))
+    }
+
+    /// How one more at once stands to the limit, if there is one.
+    pub(super) fn in_flight(&self, rates: &Rates) -> Option<Standing> {
+        let quota = rates.in_flight?;
+        let passes = self.in_flight < quota;
+        let taken = self.in_flight.saturating_add(u32::from(passes));
+        Some(Standing {
+            quota: u64::from(quota),
+            left: u64::from(quota.saturating_sub(taken)),
+            reset: Duration::ZERO,
+            // Nobody can tell when one of them ends.
+            wait: (!passes).then_some(Duration::from_secs(1)),
+        })
+    }
+
+    /// Counts a request that all limits let pass. Tells whether a day's count has changed.
+    pub(super) fn count(&mut self, rates: &Rates, cost: u32, now: Moment) -> bool {
+        if let Some(quota) = rates.per_minute {
+            self.minute = match rates.smooth {
+                None => {
+                    let (opened, used) = self.open_window(now.tick).unwrap_or((now.tick, 0));
+                    Minute::Window { opened, used: used.saturating_add(cost) }
+                }
+                Some(_) => {
+                    let each = MINUTE_NANOS.div_ceil(quota.max(1));
+                    let from = self.even_at().max(nanos(now.tick));
+                    Minute::Pace { even_at: from.saturating_add(each.saturating_mul(u64::from(cost))) }
+                }
+            };
+        }
+        if rates.in_flight.is_some() {
+            self.in_flight = self.in_flight.saturating_add(1);
+        }
+        if rates.per_day.is_some() {
+            let day = self.day.at(now.wall);
+            self.day = Day { used: day.used.saturating_add(u64::from(cost)), ..day };
+        }
+        rates.per_day.is_some()
+    }
+
+    /// One of those at once has ended.
+    pub(super) const fn leave(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// Whether nothing is lost when it is forgotten.
+    pub(super) fn is_idle(&self, now: Moment) -> bool {
+        let even = match self.minute {
+            Minute::Window { .. } => self.open_window(now.tick).is_none(),
+            Minute::Pace { even_at } => even_at <= nanos(now.tick),
+        };
+        even && self.in_flight == 0 && self.day.at(now.wall).used == 0
+    }
+}
+
+impl Day {
+    /// The day that it is at `wall`, with what was used of it. A clock that is set back over midnight brings nothing back;
+    /// one that is set back further had been wrong, and what was used since counts for the day that it is.
+    pub(super) fn at(self, wall: Timestamp) -> Self {
+        let number = u32::try_from(wall.0.div_euclid(1000).div_euclid(DAY_SECONDS)).unwrap_or(0);
+        match number.cmp(&self.number) {
+            Ordering::Greater => Self { number, used: 0 },
+            Ordering::Less if number + 1 < self.number => Self { number, ..self },
+            Ordering::Less | Ordering::Equal => self,
+        }
+    }
+
+    fn until_next(self, wall: Timestamp) -> Duration {
+        let next = (i64::from(self.number) + 1) * DAY_SECONDS * 1000;
+        wall.until(Timestamp(next))
+    }
+}
+
+fn judged(quota: u64, used: u64, cost: u32, reset: Duration) -> Standing {
+    let after = used.saturating_add(u64::from(cost));
+    let passes = after <= quota;
+    let left = quota.saturating_sub(if passes { after } else { used });
+    Standing { quota, left, reset, wait: (!passes).then_some(reset) }
+}
+
+const fn nanos(tick: Tick) -> u64 {
+    tick.0.saturating_mul(NANOS_PER_TICK)
+}

@@ -1,0 +1,164 @@
+//! The counting: how many requests an account may make, over all its keys, tokens and routes.
+//!
+//! Pure: the time is passed in. All that counts for one account lies behind one lock, so that a request is judged by all
+//! its limits at once and counted by all of them or by none; two accounts share nothing. Whoever holds an [`Account`]
+//! counts on it; the [`Table`] knows each by its id, so that all of its credentials count on the same.
+
+mod account;
+mod counter;
+mod fields;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use self::account::{Account, Asked, InFlight, Report, Verdict};
+pub use self::fields::{policies, standing};
+pub use self::table::{DayCount, Table};
+use crate::clock::{Tick, Timestamp};
+
+/// How much a subject may: an account, or a key or a route of one. `None` = as much as it likes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Rates {
+    /// Requests in a minute: in a window of 60 s that opens with the first.
+    pub per_minute: Option<u64>,
+    /// Instead of that window: at an even pace, and so many at once (GCRA).
+    pub smooth: Option<u64>,
+    /// Requests in a day of UTC.
+    pub per_day: Option<u64>,
+    /// Requests at once.
+    pub in_flight: Option<u32>,
+}
+
+impl Rates {
+    /// Whether nothing is limited.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.per_minute.is_none() && self.per_day.is_none() && self.in_flight.is_none()
+    }
+
+    /// These, and those of `base` where these say nothing. A pace belongs to its number.
+    #[must_use]
+    pub fn over(&self, base: &Self) -> Self {
+        let (per_minute, smooth) = match self.per_minute {
+            Some(_) => (self.per_minute, self.smooth),
+            None => (base.per_minute, base.smooth),
+        };
+        Self {
+            per_minute,
+            smooth,
+            per_day: self.per_day.or(base.per_day),
+            in_flight: self.in_flight.or(base.in_flight),
+        }
+    }
+}
+
+/// What is limited.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// The account as a whole.
+    Account,
+    /// One of its keys, by id.
+    Key(Arc<str>),
+    /// The account on one route, by name.
+    Route(Arc<str>),
+}
+
+/// Over which time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Span {
+    /// A minute.
+    Minute,
+    /// A day of UTC.
+    Day,
+    /// Any: how many at once.
+    Now,
+}
+
+/// One limit: a name on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Policy {
+    /// The account's, of a minute.
+    Minute,
+    /// The account's, of a day.
+    Day,
+    /// The account's, at once.
+    InFlight,
+    /// A key's, of a minute.
+    KeyMinute,
+    /// A key's, of a day.
+    KeyDay,
+    /// A key's, at once.
+    KeyInFlight,
+    /// The account's on a route, of a minute.
+    RouteMinute,
+    /// The account's on a route, of a day.
+    RouteDay,
+    /// The account's on a route, at once.
+    RouteInFlight,
+}
+
+impl Policy {
+    /// Every one.
+    pub const ALL: [Self; 9] = [
+        Self::Minute,
+        Self::Day,
+        Self::InFlight,
+        Self::KeyMinute,
+        Self::KeyDay,
+        Self::KeyInFlight,
+        Self::RouteMinute,
+        Self::RouteDay,
+        Self::RouteInFlight,
+    ];
+
+    /// The name in the RateLimit fields, in metrics and in refusals.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Day => "day",
+            Self::InFlight => "in_flight",
+            Self::KeyMinute => "key_minute",
+            Self::KeyDay => "key_day",
+            Self::KeyInFlight => "key_in_flight",
+            Self::RouteMinute => "route_minute",
+            Self::RouteDay => "route_day",
+            Self::RouteInFlight => "route_in_flight",
+        }
+    }
+
+    /// Over which time it counts.
+    #[must_use]
+    pub const fn span(self) -> Span {
+        match self {
+            Self::Minute | Self::KeyMinute | Self::RouteMinute => Span::Minute,
+            Self::Day | Self::KeyDay | Self::RouteDay => Span::Day,
+            Self::InFlight | Self::KeyInFlight | Self::RouteInFlight => Span::Now,
+        }
+    }
+
+    const fn of(subject: &Subject, span: Span) -> Self {
+        match (subject, span) {
+            (Subject::Account, Span::Minute) => Self::Minute,
+            (Subject::Account, Span::Day) => Self::Day,
+            (Subject::Account, Span::Now) => Self::InFlight,
+            (Subject::Key(_), Span::Minute) => Self::KeyMinute,
+            (Subject::Key(_), Span::Day) => Self::KeyDay,
+            (Subject::Key(_), Span::Now) => Self::KeyInFlight,
+            (Subject::Route(_), Span::Minute) => Self::RouteMinute,
+            (Subject::Route(_), Span::Day) => Self::RouteDay,
+            (Subject::Route(_), Span::Now) => Self::RouteInFlight,
+        }
+    }
+}
+
+/// A moment, by both clocks: minutes run by the one that never jumps, days by the one on the wall.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// By the monotonic clock.
+    pub tick: Tick,
+    /// By the wall's.
+    pub wall: Timestamp,
+}

@@ -1,0 +1,150 @@
+//! Every account that counts, by id, in bounded shards; and those whose counts of the day are to be written down.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::account::Account;
+use super::counter::Day;
+use super::{Moment, Subject};
+
+/// A power of two; look-ups of different accounts seldom meet.
+const SHARDS: usize = 64;
+
+type Shard = Mutex<HashMap<u128, Arc<Account>>>;
+
+/// All accounts.
+#[derive(Debug)]
+pub struct Table {
+    hasher: RandomState,
+    shards: Box<[Shard]>,
+    changed: Changed,
+}
+
+/// Accounts whose count of the day has changed since it was written down.
+#[derive(Debug, Default)]
+pub struct Changed(Mutex<Vec<Arc<Account>>>);
+
+/// What an account, or a key or a route of one, has used of a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DayCount {
+    /// The account.
+    pub account: u128,
+    /// Of what of it.
+    pub subject: Subject,
+    /// Days since 1970.
+    pub day: u32,
+    /// How much.
+    pub used: u64,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        let shards = std::iter::repeat_with(Mutex::default).take(SHARDS).collect();
+        Self { hasher: RandomState::new(), shards, changed: Changed::default() }
+    }
+}
+
+impl Table {
+    /// The account of that id. `days` is what the store knows of it; only read where nobody counts on it yet.
+    pub fn account(&self, id: u128, days: impl FnOnce() -> Vec<DayCount>) -> Arc<Account> {
+        match self.shard(id).entry(id) {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(free) => {
+                let days = days();
+                let days = days
+                    .into_iter()
+                    .map(|count| (count.subject, Day { number: count.day, used: count.used }));
+                Arc::clone(free.insert(Arc::new(Account::new(id, days))))
+            }
+        }
+    }
+
+    /// The account of that id, if somebody counts on it.
+    #[must_use]
+    pub fn known(&self, id: u128) -> Option<Arc<Account>> {
+        self.shard(id).get(&id).map(Arc::clone)
+    }
+
+    /// Where accounts tell that they are to be written down.
+    #[must_use]
+    pub const fn changed(&self) -> &Changed {
+        &self.changed
+    }
+
+    /// What is to be written down now. Whoever cannot write it gives it back by [`Table::not_written`].
+    pub fn take_changed(&self) -> Vec<Arc<Account>> {
+        std::mem::take(&mut *self.changed.lock())
+    }
+
+    /// Their counts of the day.
+    #[must_use]
+    pub fn days(accounts: &[Arc<Account>]) -> Vec<DayCount> {
+        let of = |account: &Arc<Account>| {
+            let id = account.id();
+            let count = move |(subject, day): (Subject, Day)| DayCount {
+                account: id,
+                subject,
+                day: day.number,
+                used: day.used,
+            };
+            account.days().into_iter().map(count)
+        };
+        accounts.iter().flat_map(of).collect()
+    }
+
+    /// They are to be written down later.
+    pub fn not_written(&self, accounts: Vec<Arc<Account>>) {
+        for account in accounts {
+            if !std::mem::replace(&mut account.lock().told, true) {
+                self.changed.add(account);
+            }
+        }
+    }
+
+    /// Forgets accounts that nobody holds and that have used nothing of what lasts.
+    pub fn sweep(&self, now: Moment) {
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            // Whoever takes one does so under this lock.
+            shard.retain(|_, account| Arc::strong_count(account) > 1 || !account.is_idle(now));
+            if shard.capacity() > 4 * shard.len().max(16) {
+                shard.shrink_to_fit();
+            }
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn shard(&self, id: u128) -> MutexGuard<'_, HashMap<u128, Arc<Account>>> {
+        let index = usize::try_from(self.hasher.hash_one(id) >> 32).unwrap_or(0) % SHARDS;
+        #[expect(clippy::indexing_slicing, reason = "a remainder of their number")]
+        lock(&self.shards[index])
+    }
+}
+
+impl Changed {
+    pub(super) fn add(&self, account: Arc<Account>) {
+        self.lock().push(account);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Account>>> {
+        lock(&self.0)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing in them panics halfway.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
