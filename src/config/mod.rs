@@ -28,6 +28,7 @@ mod source;
 mod suggest;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use crate::auth::jwt::access_token::Parties;
 use crate::auth::refusal::Ambiguity;
 use crate::auth::scope::{Scope, ScopeSet};
 use crate::auth::token::Prefix;
+use crate::limits::Rates;
 
 pub use example::full_example;
 pub use identity::{Identity, Passwords, PublicUrl, Reach, Refresh};
@@ -75,6 +77,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// What is matched, in file order.
     pub routes: Vec<Route>,
+    /// How many requests whom.
+    pub limits: Limits,
     /// The validation cache.
     pub cache: Cache,
     /// Every phase's limit of time.
@@ -250,6 +254,10 @@ pub struct Route {
     pub upgrades: Vec<Box<str>>,
     /// Where else the handshake of a WebSocket may carry its credential.
     pub websocket_credential: WebsocketCredential,
+    /// How much each account may on it.
+    pub limits: Arc<Rates>,
+    /// How many requests one of its requests counts as.
+    pub cost: u32,
 }
 
 /// Where the handshake of a WebSocket may carry its credential, besides the places that every request has.
@@ -301,6 +309,28 @@ pub enum HostField {
     Upstream,
     /// A fixed name.
     Fixed(HeaderValue),
+}
+
+/// How many requests whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Whether what is over a limit is refused.
+    pub mode: LimitMode,
+    /// Of each account without a plan.
+    pub account: Arc<Rates>,
+    /// Of each with one, by its name.
+    pub plans: BTreeMap<Arc<str>, Arc<Rates>>,
+    /// Whether answers carry `X-RateLimit-*` as well.
+    pub legacy_fields: bool,
+}
+
+/// What becomes of a request over a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitMode {
+    /// It is refused.
+    Enforce,
+    /// It is told of, and passes.
+    Shadow,
 }
 
 /// The validation cache.

@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("limits", &["clock"]),
     // L1
     ("message", &["auth", "clock"]),
-    ("config", &["auth", "clock", "message"]),
+    ("config", &["auth", "clock", "limits", "message"]),
     ("web", &["auth", "clock", "message"]),
     ("server", &["auth", "clock", "web"]),
     ("telemetry", &["auth", "clock", "config"]),

@@ -5,6 +5,7 @@ mod identity;
 mod limits;
 mod listeners;
 mod operation;
+mod rates;
 mod routes;
 mod scopes;
 mod upstreams;
@@ -20,7 +21,7 @@ use super::section::Section;
 
 /// The whole file.
 pub(super) fn file(s: &mut Section<'_>) -> Config {
-    s.not_yet(&["doors", "limits"]);
+    s.not_yet(&["doors"]);
     let listeners = listeners::listeners(s);
     let trusted_proxies = s.scalars(
         "trusted_proxies",
@@ -53,6 +54,7 @@ pub(super) fn file(s: &mut Section<'_>) -> Config {
         identity_headers,
         upstreams: upstreams.into_iter().map(|upstream| upstream.value).collect(),
         routes,
+        limits: s.section("limits", "How many requests accounts may make.", rates::limits),
         cache: s.section("cache", "The cache of validations.", limits::cache),
         timeouts: s.section("timeouts", "How long each phase of a request may take.", limits::timeouts),
         max: s.section("max", "How much of anything there may be.", limits::max),

@@ -5,12 +5,15 @@ mod ties;
 
 use std::sync::Arc;
 
+use super::rates;
+
 use crate::auth::refusal::Ambiguity;
 use crate::auth::scope::{Scope, ScopeSet};
 use crate::config::describe::Turn;
 use crate::config::kind::Kind;
 use crate::config::kind::host::{HostChoice, Pattern};
 use crate::config::kind::http::{MethodName, Protocol};
+use crate::config::kind::number::Count;
 use crate::config::kind::path::{Form, RawPath, compile};
 use crate::config::kind::text::{Name, ScopeName};
 use crate::config::kind::words::{Switch, Words};
@@ -23,6 +26,7 @@ use crate::config::{
     Auth, CatalogueScope, HostField, HostPattern, PathPattern, Route, Upstream, UpstreamProtocol,
     WebsocketCredential,
 };
+use crate::limits::Rates;
 
 /// What routes refer to.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +69,8 @@ struct Partial {
     assertion: bool,
     upgrades: Vec<Box<str>>,
     websocket_credential: WebsocketCredential,
+    limits: Arc<Rates>,
+    cost: u32,
 }
 
 struct Matched {
@@ -89,12 +95,14 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
         assertion: partial.assertion,
         upgrades: partial.upgrades,
         websocket_credential: partial.websocket_credential,
+        limits: partial.limits,
+        cost: partial.cost,
     };
     Some(ties::Candidate { route, name: name.written, path_at: path.at })
 }
 
 fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
-    s.not_yet(&["timeouts", "max", "limits", "rewrite", "cors", "errors", "retries", "conditions"]);
+    s.not_yet(&["timeouts", "max", "rewrite", "cors", "errors", "retries", "conditions"]);
     let name = s.required("name", &Name, "everything", "Its name in metrics and logs.");
     let matched = s.required_section("match", "What it serves.", "{ path_prefix: / }", requests);
     let auth = auth(s, known.scopes);
@@ -117,6 +125,7 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
     let by_http2 = served_by.is_some_and(|upstream| upstream.value.protocol == UpstreamProtocol::Http2);
     let (upgrades, websocket_credential) =
         upgrades(s, if by_http2 { Vec::new() } else { vec![WEBSOCKET.into()] });
+    let (limits, cost) = limited(s, &auth);
     Partial {
         name,
         matched,
@@ -128,7 +137,27 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
         assertion,
         upgrades,
         websocket_credential,
+        limits,
+        cost,
     }
+}
+
+/// How much each account may on it, and how many requests one of its requests counts as.
+fn limited(s: &mut Section<'_>, auth: &Auth) -> (Arc<Rates>, u32) {
+    let comment = "How much each account may on this route, besides what it may at all.";
+    let (own, cost) = s.section("limits", comment, |s| {
+        let own = rates::overrides(s);
+        let comment = "How many requests one of this route's counts as.";
+        (own, s.value("cost", &Count { least: 1, most: 1_000_000 }, 1, comment))
+    });
+    if *auth == Auth::Public && (!own.is_empty() || cost.given) {
+        let problem =
+            Problem::warning(cost.at, "nobody is counted on a public route, so its limits hold for nobody");
+        s.tell(problem.help("let the route be `optional` or `required`, or take its `limits` out"));
+    }
+    let rates = own.over(&Rates::default());
+    let cost = u32::try_from(cost.value).unwrap_or(u32::MAX);
+    (Arc::new(rates), cost)
 }
 
 fn assertion(s: &mut Section<'_>, issues: bool) -> bool {

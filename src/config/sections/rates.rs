@@ -1,0 +1,48 @@
+//! `limits`: how many requests whom.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::kind::number::Count;
+use crate::config::kind::text::Name;
+use crate::config::kind::words::{Switch, Words};
+use crate::config::section::Section;
+use crate::config::{LimitMode, Limits};
+use crate::limits::{Overrides, Rates};
+
+const MODES: Words<LimitMode> = Words(&[("enforce", LimitMode::Enforce), ("shadow", LimitMode::Shadow)]);
+/// More than a request a microsecond, all day.
+const MANY: Count = Count { least: 0, most: 1_000_000_000 };
+const DAILY: Count = Count { least: 0, most: 1_000_000_000_000 };
+const AT_ONCE: Count = Count { least: 0, most: 10_000_000 };
+
+/// `limits`.
+pub(super) fn limits(s: &mut Section<'_>) -> Limits {
+    let comment = "enforce, or shadow: count and tell what would be refused, and refuse nothing.";
+    let mode = s.value("mode", &MODES, LimitMode::Enforce, comment).value;
+    let account = s.section("account", "Of each account without a plan.", overrides).over(&Rates::default());
+    let comment = "Plans by name, which accounts are given; what one does not say is as under `account`.";
+    let plans = s.map("plans", &Name, "pro", comment, overrides);
+    let plans = plans.into_iter().map(|(name, own)| (name.value, Arc::new(own.over(&account))));
+    let plans: BTreeMap<Arc<str>, Arc<Rates>> = plans.collect();
+    let comment = "Whether answers carry X-RateLimit-Limit, -Remaining and -Reset as well.";
+    let legacy_fields = s.value("x_ratelimit", &Switch, false, comment).value;
+    Limits { mode, account: Arc::new(account), plans, legacy_fields }
+}
+
+/// What a section says of how much.
+pub(super) fn overrides(s: &mut Section<'_>) -> Overrides {
+    let per_minute = s.value("per_minute", &MANY, 0, "Requests a minute; 0 = no limit.");
+    let per_day = s.value("per_day", &DAILY, 0, "Requests a day (UTC); 0 = no limit.");
+    let comment = "Instead of a window of a minute an even pace, with so many at once.";
+    let smooth = s.optional_section("smooth", comment, |s| {
+        s.value("burst", &Count { least: 1, ..MANY }, 10, "How many may come at once.").value
+    });
+    let in_flight = s.value("in_flight", &AT_ONCE, 0, "Requests at once; 0 = no limit.");
+    Overrides {
+        per_minute: per_minute.given.then_some(per_minute.value),
+        smooth,
+        per_day: per_day.given.then_some(per_day.value),
+        in_flight: in_flight.given.then(|| u32::try_from(in_flight.value).unwrap_or(u32::MAX)),
+    }
+}
