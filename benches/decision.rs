@@ -94,6 +94,7 @@ impl Store for Fixed {
         Box::pin(async move { Ok(FoundSession { as_of: Seq(0), session: Some((session(id), account(0))) }) })
     }
     fn start_session<'a>(&'a self, _: &'a NewSession, _: &'a Origin) -> Answer<'a, Seq> { unused() }
+    fn has_logged_in<'a>(&'a self, _: &'a str, _: &'a str, _: Timestamp) -> Answer<'a, bool> { unused() }
     fn session<'a>(&'a self, _: &'a str) -> Answer<'a, Session> { unused() }
     fn sessions<'a>(&'a self, _: Option<&'a str>, _: Timestamp, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Session>> { unused() }
     fn end_session<'a>(&'a self, _: &'a str, _: Ending, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }

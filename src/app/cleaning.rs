@@ -86,7 +86,7 @@ mod tests {
             address: String::new(),
             agent: String::new(),
         };
-        NewSession { session, refresh: digest(id), password: None }
+        NewSession { session, refresh: digest(id), password: None, subscriber: String::new() }
     }
 
     fn key(id: &str, days: u32) -> ApiKey {

@@ -23,6 +23,8 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(900);
 /// After this long without a failure all is forgotten.
 const FORGET: Duration = Duration::from_secs(24 * 3600);
+/// How long somebody who logged in counts as known there.
+pub(super) const LATELY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Most cells, some 5 MB.
 const CELLS: usize = 65_536;
 /// Most places that accounts lately logged in from.
@@ -229,7 +231,7 @@ fn wait(failures: u32, free: u32) -> Duration {
 }
 
 /// The address, of IPv6 the network that one subscriber has.
-fn subscriber(address: IpAddr) -> IpAddr {
+pub(super) fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
-use super::delays::{Attempt, From, Place};
+use super::delays::{Attempt, From, LATELY, Place, subscriber};
 use super::passwords::Verdict;
 use super::{IssueError, Issuer};
 use crate::auth::scope::ScopeSet;
@@ -15,8 +15,6 @@ use crate::auth::token::{Kind, PlainToken};
 use crate::clock::Timestamp;
 use crate::store::{Account, AccountStatus, Login, NewSession, Origin, Session, Subject};
 
-/// Sessions that are looked through for one from an address.
-const SESSIONS_SEEN: u32 = 100;
 /// Most characters kept of what a browser says of itself.
 const AGENT_MAX: usize = 200;
 
@@ -130,12 +128,12 @@ impl Issuer {
         }
     }
 
-    /// Whether a session of the account came from this address. Asked for nobody too, so that it takes as long.
+    /// Whether the account lately logged in from this address. Asked for nobody too, and one search in either case, so
+    /// that it takes as long.
     async fn place(&self, found: Option<&Login>, visitor: &Visitor) -> Result<Place, IssueError> {
         let account = found.map_or("", |login| &login.account.id);
-        let sessions = self.store.sessions(Some(account), self.clock.now(), None, SESSIONS_SEEN).await?;
-        let address = visitor.address.to_string();
-        let known = sessions.items.iter().any(|session| session.address == address);
+        let from = subscriber(visitor.address).to_string();
+        let known = self.store.has_logged_in(account, &from, self.clock.now().before(LATELY)).await?;
         Ok(if known { Place::Address } else { Place::Unknown })
     }
 
@@ -159,7 +157,7 @@ impl Issuer {
         }
     }
 
-    async fn start_session(
+    pub(super) async fn start_session(
         &self,
         account: Account,
         password: Option<String>,
@@ -180,7 +178,8 @@ impl Issuer {
             address: visitor.address.to_string(),
             agent: visible(&visitor.agent),
         };
-        let new = NewSession { session, refresh: refresh.hashed(), password };
+        let subscriber = subscriber(visitor.address).to_string();
+        let new = NewSession { session, refresh: refresh.hashed(), password, subscriber };
         let seq = self.store.start_session(&new, origin).await?;
         // No look-up can have missed it: nobody knew its id.
         self.tell(seq, Subject::Session, &new.session.id, false);

@@ -159,6 +159,15 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Conflict`] when the account is disabled or its password is no longer the one that was checked.
     fn start_session<'a>(&'a self, new: &'a NewSession, origin: &'a Origin) -> Answer<'a, Seq>;
 
+    /// Whether a session of this account began at this subscriber's after `since`, and was not ended for cause. Costs the
+    /// same however many sessions there are, and for an account that there is not.
+    fn has_logged_in<'a>(
+        &'a self,
+        account: &'a str,
+        subscriber: &'a str,
+        since: Timestamp,
+    ) -> Answer<'a, bool>;
+
     /// The session with this id.
     fn session<'a>(&'a self, id: &'a str) -> Answer<'a, Session>;
 

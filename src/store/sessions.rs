@@ -78,6 +78,8 @@ pub struct NewSession {
     pub refresh: HashedToken,
     /// The stored form of the password that was checked; the account must still have it.
     pub password: Option<String>,
+    /// The network that one subscriber has, where the login came from.
+    pub subscriber: String,
 }
 
 /// What looking a session up found.

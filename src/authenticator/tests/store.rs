@@ -326,6 +326,9 @@ impl Store for Script {
     fn start_session<'a>(&'a self, _: &'a NewSession, _: &'a Origin) -> Answer<'a, Seq> {
         unused()
     }
+    fn has_logged_in<'a>(&'a self, _: &'a str, _: &'a str, _: Timestamp) -> Answer<'a, bool> {
+        unused()
+    }
     fn session<'a>(&'a self, _: &'a str) -> Answer<'a, Session> {
         unused()
     }

@@ -32,6 +32,14 @@ impl Desk {
         self.issuer.login(email, plain(password), from, &self.origin).await
     }
 
+    /// A session from elsewhere, without the work of a login.
+    async fn begin_elsewhere(&self, account: &crate::store::Account) {
+        let elsewhere = visitor("203.0.113.200");
+        let stored = self.issuer.store.login(&account.email).await.unwrap().unwrap().password;
+        let begun = self.issuer.start_session(account.clone(), stored, &elsewhere, &self.origin).await;
+        begun.unwrap();
+    }
+
     /// What is left after a restart: the store.
     fn restarted(mut self) -> Self {
         self.issuer.door = Arc::new(Door::new(None));
@@ -125,6 +133,34 @@ async fn an_attacker_cannot_lock_the_owner_out_not_even_over_a_restart() {
     let refused = desk.login(EMAIL, PASSWORD, &visitor("203.0.113.9")).await.unwrap_err();
     assert!(matches!(refused, IssueError::Wait(_)), "{refused}");
     desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_store_tells_where_the_owner_lately_logged_in_however_many_sessions_there_are() {
+    let desk = desk().await;
+    let account = desk.person(EMAIL).await;
+    let (office, neighbour) = (visitor("2001:db8:0:1::7"), visitor("2001:db8:0:1:ffff::1"));
+    for _ in 0..120 {
+        desk.begin_elsewhere(&account).await;
+    }
+    desk.login(EMAIL, PASSWORD, &office).await.unwrap();
+    let desk = desk.restarted();
+    let attack = async |desk: &Desk| {
+        for number in 0..20 {
+            // Refused either way.
+            desk.login(EMAIL, "wrong", &visitor(&format!("192.0.2.{number}"))).await.unwrap_err();
+        }
+    };
+    attack(&desk).await;
+    let refused = desk.login(EMAIL, PASSWORD, &visitor("2001:db8:0:2::7")).await.unwrap_err();
+    assert!(matches!(refused, IssueError::Wait(_)), "{refused}");
+    desk.login(EMAIL, PASSWORD, &neighbour).await.unwrap();
+    // A month later it is no longer lately.
+    let desk = desk.restarted();
+    desk.clock.set_wall(NOW.after(30 * DAY));
+    attack(&desk).await;
+    let refused = desk.login(EMAIL, PASSWORD, &office).await.unwrap_err();
+    assert!(matches!(refused, IssueError::Wait(_)), "{refused}");
 }
 
 #[tokio::test]

@@ -198,6 +198,15 @@ impl Store for SqliteStore {
         self.within(sessions::start(&self.connections, new, origin))
     }
 
+    fn has_logged_in<'a>(
+        &'a self,
+        account: &'a str,
+        subscriber: &'a str,
+        since: Timestamp,
+    ) -> Answer<'a, bool> {
+        self.within(sessions::has_logged_in(&self.connections, account, subscriber, since))
+    }
+
     fn session<'a>(&'a self, id: &'a str) -> Answer<'a, Session> {
         self.within(sessions::get(&self.connections, id))
     }
@@ -378,6 +387,11 @@ mod tests {
                 sessions::REMOVE_TOKENS,
                 2,
                 "SEARCH refresh_tokens USING COVERING INDEX refresh_tokens_of_session",
+            ),
+            (
+                sessions::HAS_LOGGED_IN,
+                3,
+                "USING COVERING INDEX sessions_by_place (account_id=? AND subscriber=? AND created_at>?)",
             ),
             (sessions::LIST_OF_ACCOUNT, 4, "sessions_of_account (account_id=? AND dead_at>?)"),
             (passwords::END_SESSIONS, 4, "sessions_of_account (account_id=? AND dead_at>?)"),

@@ -24,10 +24,14 @@ pub(super) const FIND: &str = concat!(
 const OWNER: &str = "SELECT status, password IS $2 AS is_current FROM accounts WHERE id = $1";
 
 const INSERT: &str = "INSERT INTO sessions (id, account_id, created_at, last_used_at, expires_at, ends_at, dead_at, \
-     address, agent) VALUES ($1, $2, $3, $3, $4, $5, $4, $6, $7)";
+     address, agent, subscriber) VALUES ($1, $2, $3, $3, $4, $5, $4, $6, $7, $8)";
 
 const INSERT_TOKEN: &str = "INSERT INTO refresh_tokens (digest, session_id, created_at, expires_at) \
      VALUES ($1, $2, $3, $4)";
+
+/// The conditions on the end are those of the index.
+pub(super) const HAS_LOGGED_IN: &str = "SELECT EXISTS (SELECT 1 FROM sessions INDEXED BY sessions_by_place \
+     WHERE account_id = $1 AND subscriber = $2 AND created_at > $3 AND (ended_by IS NULL OR ended_by = 'logout'))";
 
 const BY_ID: &str = concat!("SELECT ", session_columns!(), " FROM sessions AS s WHERE s.id = $1");
 
@@ -75,7 +79,7 @@ pub(super) async fn start(store: &Connections, new: &NewSession, origin: &Origin
 
 async fn insert(
     conn: &mut SqliteConnection,
-    new @ NewSession { session, refresh, .. }: &NewSession,
+    new @ NewSession { session, refresh, subscriber, .. }: &NewSession,
     origin: &Origin,
 ) -> Result<Seq, StoreError> {
     may_log_in(conn, new).await?;
@@ -87,6 +91,7 @@ async fn insert(
         .bind(session.ends_at.millis())
         .bind(&session.address)
         .bind(&session.agent)
+        .bind(subscriber)
         .execute(&mut *conn)
         .await?;
     sqlx::query(INSERT_TOKEN)
@@ -112,6 +117,17 @@ async fn may_log_in(conn: &mut SqliteConnection, new: &NewSession) -> Result<(),
         return Err(StoreError::Conflict("the account has another password by now"));
     }
     Ok(())
+}
+
+pub(super) async fn has_logged_in(
+    store: &Connections,
+    account: &str,
+    subscriber: &str,
+    since: Timestamp,
+) -> Result<bool, StoreError> {
+    let mut conn = store.read().await?;
+    let query = sqlx::query_scalar(HAS_LOGGED_IN).bind(account).bind(subscriber).bind(since.millis());
+    Ok(query.fetch_one(&mut *conn).await?)
 }
 
 pub(super) async fn get(store: &Connections, id: &str) -> Result<Session, StoreError> {

@@ -67,7 +67,7 @@ async fn what_the_first_version_kept_is_there_after_the_migration() {
         PRAGMA user_version = 1;";
     sql(&place.path(), rows).await;
     let store = place.open().await;
-    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 1, to: 2 });
+    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 1, to: 3 });
     assert_eq!(store.account("a@b").await.unwrap().id, "account-001");
     assert_eq!(store.key("k").await.unwrap().account_id, "account-001");
     assert_eq!(store.login("A@B").await.unwrap().unwrap().password, None);

@@ -83,7 +83,8 @@ pub fn session(id: &str, account: &str) -> NewSession {
         address: "192.0.2.7".to_owned(),
         agent: "curl/8.0".to_owned(),
     };
-    NewSession { session, refresh: digest(id), password: None }
+    let subscriber = session.address.clone();
+    NewSession { session, refresh: digest(id), password: None, subscriber }
 }
 
 pub async fn start_session(store: &dyn Store, id: &str, account: &str) -> Seq {

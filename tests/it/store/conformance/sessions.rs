@@ -9,6 +9,7 @@ pub const CASES: &[(&str, Case)] = &[
     ("a session is found by its id, with its account", |h| Box::pin(sessions_are_found(h))),
     ("what is no session is not found", |h| Box::pin(unknown_sessions(h))),
     ("an account that may not log in gets no session", |h| Box::pin(who_may_not_log_in(h))),
+    ("where an account lately logged in from is known, however many sessions it has", |h| Box::pin(places(h))),
     ("ending a session again keeps the first time and writes nothing", |h| Box::pin(ending_is_idempotent(h))),
     ("lists hold the living, in pages", |h| Box::pin(lists_hold_the_living(h))),
     ("every start and end of a session is in the audit log and the feed", |h| Box::pin(all_is_audited(h))),
@@ -50,6 +51,39 @@ async fn who_may_not_log_in(house: &dyn House) {
     assert_conflict(&store.start_session(&session("s", &account), &origin()).await);
     assert_not_found("session", store.session("s").await);
     assert_eq!(store.latest().await.unwrap(), Seq(2));
+}
+
+async fn places(house: &dyn House) {
+    let store = house.open().await;
+    let (one, two) = (create_account(&*store, 1).await, create_account(&*store, 2).await);
+    for (id, from, ending) in [
+        ("home", "home", None),
+        ("over", "over", Some(Ending::Logout)),
+        ("thief", "thief", Some(Ending::PasswordChanged)),
+        ("ended", "ended", Some(Ending::Revoked)),
+    ] {
+        let new = NewSession { subscriber: from.to_owned(), ..session(id, &one) };
+        store.start_session(&new, &origin()).await.unwrap();
+        if let Some(ending) = ending {
+            store.end_session(id, ending, at(4_000), &origin()).await.unwrap();
+        }
+    }
+    // The hundred oldest and more are from elsewhere.
+    for number in 0..150 {
+        start_session(&*store, &format!("0{number}"), &one).await;
+    }
+    for (account, from, since, known) in [
+        (&*one, "home", 2_999, true),
+        (&*one, "home", 3_000, false),
+        (&*one, "over", 0, true),
+        (&*one, "thief", 0, false),
+        (&*one, "ended", 0, false),
+        (&*one, "elsewhere", 0, false),
+        (&*two, "home", 0, false),
+        ("", "home", 0, false),
+    ] {
+        assert_eq!(store.has_logged_in(account, from, at(since)).await.unwrap(), known, "{account} {from}");
+    }
 }
 
 async fn ending_is_idempotent(house: &dyn House) {
