@@ -86,7 +86,8 @@ mod tests {
             address: String::new(),
             agent: String::new(),
         };
-        NewSession { session, refresh: digest(id), password: None, subscriber: String::new() }
+        let (refresh, subscriber) = (digest(id), String::new());
+        NewSession { session, refresh, password: None, subscriber, most: u32::MAX }
     }
 
     fn key(id: &str, days: u32) -> ApiKey {

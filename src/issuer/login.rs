@@ -13,8 +13,11 @@ use super::{IssueError, Issuer};
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::{Kind, PlainToken};
 use crate::clock::Timestamp;
-use crate::store::{Account, AccountStatus, Login, NewSession, Origin, Session, Subject};
+use crate::store::{Account, AccountStatus, Login, NewSession, Origin, Session, Started, Subject};
 
+/// Most living sessions of an account: a program that logs in each time it runs fills no store, and all else that an
+/// account has is bounded too.
+pub const SESSIONS_MAX: u32 = 1_000;
 /// Most characters kept of what a browser says of itself.
 const AGENT_MAX: usize = 200;
 
@@ -179,8 +182,12 @@ impl Issuer {
             agent: visible(&visitor.agent),
         };
         let subscriber = subscriber(visitor.address).to_string();
-        let new = NewSession { session, refresh: refresh.hashed(), password, subscriber };
-        let seq = self.store.start_session(&new, origin).await?;
+        let most = SESSIONS_MAX;
+        let new = NewSession { session, refresh: refresh.hashed(), password, subscriber, most };
+        let Started { seq, ended } = self.store.start_session(&new, origin).await?;
+        for ended in &ended {
+            self.tell(seq, Subject::Session, ended, false);
+        }
         // No look-up can have missed it: nobody knew its id.
         self.tell(seq, Subject::Session, &new.session.id, false);
         self.pair(new.session, account, refresh, now)

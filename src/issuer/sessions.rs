@@ -126,6 +126,14 @@ impl Issuer {
         Ok(self.store.sessions(Some(&account.id), now, after, limit).await?)
     }
 
+    /// The account's newest living sessions, the newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn newest_sessions(&self, account: &str, limit: u32) -> Result<Vec<Session>, IssueError> {
+        Ok(self.store.newest_sessions(account, self.clock.now(), limit).await?)
+    }
+
     /// A session as APIs show it.
     #[must_use]
     pub fn session_view(&self, session: &Session) -> SessionView {

@@ -22,7 +22,7 @@ pub use records::{
     Account, AccountStatus, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq, Subject,
 };
 pub use refresh::{Refresh, RefreshRefusal, Refreshed};
-pub use sessions::{Ending, FoundSession, NewSession, Session};
+pub use sessions::{Ending, FoundSession, NewSession, Session, Started};
 pub use signing::{Handover, PrivateKey, Purpose, SigningKey};
 
 use crate::auth::scope::ScopeSet;
@@ -155,9 +155,9 @@ pub trait Store: Send + Sync + 'static {
     /// sequence number that the same snapshot holds.
     fn find_session<'a>(&'a self, id: &'a str) -> Answer<'a, FoundSession>;
 
-    /// Keeps a session with its first refresh token. [`StoreError::NotFound`] when its account is gone,
+    /// Keeps a session with its first refresh token, and ends what the account has too many. [`StoreError::NotFound`] when its account is gone,
     /// [`StoreError::Conflict`] when the account is disabled or its password is no longer the one that was checked.
-    fn start_session<'a>(&'a self, new: &'a NewSession, origin: &'a Origin) -> Answer<'a, Seq>;
+    fn start_session<'a>(&'a self, new: &'a NewSession, origin: &'a Origin) -> Answer<'a, Started>;
 
     /// Whether a session of this account began at this subscriber's after `since`, and was not ended for cause. Costs the
     /// same however many sessions there are, and for an account that there is not.
@@ -179,6 +179,14 @@ pub trait Store: Send + Sync + 'static {
         after: Option<&'a str>,
         limit: u32,
     ) -> Answer<'a, Page<Session>>;
+
+    /// The account's newest sessions that are alive at `now`, the newest first, at most `limit`.
+    fn newest_sessions<'a>(
+        &'a self,
+        account: &'a str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Answer<'a, Vec<Session>>;
 
     /// Ends a session for good. Ending it again keeps the first time and writes no audit row; the answer is then the
     /// sequence number of the newest row.

@@ -1,7 +1,5 @@
 //! Logging in and out, passwords, sessions.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use http::header::SET_COOKIE;
 use http::{Response, StatusCode};
@@ -18,9 +16,7 @@ use crate::issuer::IssueError;
 use crate::store::{Origin, Session};
 
 /// Sessions on the page of them, the newest; programs that log in each time can have very many.
-const SESSIONS: usize = 100;
-/// Sessions that are read at once.
-const READ: u32 = 500;
+const SESSIONS: u32 = 100;
 
 /// `GET login`
 pub(super) fn login_page(asked: Asked<'_>) -> Response<Bytes> {
@@ -134,27 +130,17 @@ pub(super) async fn sessions(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<
     let page = pages::Sessions {
         frame: visitor.frame("sessions"),
         done: ended.then_some("The session is ended."),
-        is_cut: newest.len() >= SESSIONS,
-        sessions: newest.iter().rev().map(|session| shown(visitor, asked, session)).collect(),
+        is_cut: newest.len() >= SESSIONS as usize,
+        sessions: newest.iter().map(|session| shown(visitor, asked, session)).collect(),
     };
     Ok(pages::answer(StatusCode::OK, &page))
 }
 
 /// Of the account's sessions the newest, and this one in any case.
-async fn newest(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<VecDeque<Session>, Trouble> {
-    let mut newest = VecDeque::new();
-    let mut after = None;
-    loop {
-        let page = asked.terms.issuer.sessions(Some(&visitor.account.id), after.as_deref(), READ).await?;
-        newest.extend(page.items);
-        newest.drain(..newest.len().saturating_sub(SESSIONS));
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
+async fn newest(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<Vec<Session>, Trouble> {
+    let mut newest = asked.terms.issuer.newest_sessions(&visitor.account.id, SESSIONS).await?;
     if newest.iter().all(|session| session.id != visitor.session.id) {
-        newest.push_front(visitor.session.clone());
+        newest.push(visitor.session.clone());
     }
     Ok(newest)
 }

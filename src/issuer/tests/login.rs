@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::issuer::{Pair, Visitor};
-use crate::store::{PasswordChange, Proof};
+use crate::store::{Ending, PasswordChange, Proof};
 
 pub const EMAIL: &str = "a@example.com";
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -161,6 +161,23 @@ async fn the_store_tells_where_the_owner_lately_logged_in_however_many_sessions_
     attack(&desk).await;
     let refused = desk.login(EMAIL, PASSWORD, &office).await.unwrap_err();
     assert!(matches!(refused, IssueError::Wait(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_login_beyond_the_most_ends_the_session_that_was_used_longest_ago_and_tells_it() {
+    let desk = desk().await;
+    let account = desk.person(EMAIL).await;
+    let first = desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+    desk.clock.advance(Duration::from_secs(1));
+    for _ in 1..super::super::login::SESSIONS_MAX {
+        desk.begin_elsewhere(&account).await;
+    }
+    assert_eq!(desk.issuer.session(&first.session.id).await.unwrap().ended, None);
+    desk.told.0.lock().unwrap().clear();
+    desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+    assert_eq!(desk.ended(&first.session.id).await, Some(Ending::TooMany));
+    let told = desk.told.0.lock().unwrap().iter().any(|change| change.id == first.session.id);
+    assert!(told, "whoever serves the session must hear of it");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ impl Desk {
         self.login(EMAIL, PASSWORD, &home()).await.unwrap()
     }
 
-    async fn ended(&self, session: &str) -> Option<Ending> {
+    pub async fn ended(&self, session: &str) -> Option<Ending> {
         self.issuer.session(session).await.unwrap().ended.map(|(_, by)| by)
     }
 

@@ -32,8 +32,8 @@ pub use place::effective_user;
 use super::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
     ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession, Once,
-    Origin, Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store,
-    StoreError,
+    Origin, Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Started,
+    Store, StoreError,
 };
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
@@ -194,7 +194,7 @@ impl Store for SqliteStore {
         self.within(sessions::find(&self.connections, id))
     }
 
-    fn start_session<'a>(&'a self, new: &'a NewSession, origin: &'a Origin) -> Answer<'a, Seq> {
+    fn start_session<'a>(&'a self, new: &'a NewSession, origin: &'a Origin) -> Answer<'a, Started> {
         self.within(sessions::start(&self.connections, new, origin))
     }
 
@@ -219,6 +219,15 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Answer<'a, Page<Session>> {
         self.within(sessions::list(&self.connections, account, now, after, limit))
+    }
+
+    fn newest_sessions<'a>(
+        &'a self,
+        account: &'a str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Answer<'a, Vec<Session>> {
+        self.within(sessions::newest(&self.connections, account, now, limit))
     }
 
     fn end_session<'a>(
@@ -393,6 +402,9 @@ mod tests {
                 3,
                 "USING COVERING INDEX sessions_by_place (account_id=? AND subscriber=? AND created_at>?)",
             ),
+            (sessions::NEWEST, 3, "sessions_of_account (account_id=? AND dead_at>?)"),
+            (sessions::COUNT, 3, "USING COVERING INDEX sessions_of_account (account_id=? AND dead_at>?)"),
+            (sessions::UNUSED, 3, "sessions_of_account (account_id=? AND dead_at>?)"),
             (sessions::LIST_OF_ACCOUNT, 4, "sessions_of_account (account_id=? AND dead_at>?)"),
             (passwords::END_SESSIONS, 4, "sessions_of_account (account_id=? AND dead_at>?)"),
             (passwords::FIND_LINK, 1, "SEARCH l USING INDEX sqlite_autoindex_reset_links_2 (digest=?)"),

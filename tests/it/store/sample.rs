@@ -84,11 +84,11 @@ pub fn session(id: &str, account: &str) -> NewSession {
         agent: "curl/8.0".to_owned(),
     };
     let subscriber = session.address.clone();
-    NewSession { session, refresh: digest(id), password: None, subscriber }
+    NewSession { session, refresh: digest(id), password: None, subscriber, most: 1_000 }
 }
 
 pub async fn start_session(store: &dyn Store, id: &str, account: &str) -> Seq {
-    store.start_session(&session(id, account), &origin()).await.unwrap()
+    store.start_session(&session(id, account), &origin()).await.unwrap().seq
 }
 
 pub fn signing_key(id: &str, purpose: Purpose) -> SigningKey {

@@ -83,7 +83,7 @@ pub async fn session_of(gateway: &Gateway, account: &str, now: Timestamp) -> Ses
         agent: String::new(),
     };
     let (refresh, subscriber) = (token.hashed(), session.address.clone());
-    let new = NewSession { session: session.clone(), refresh, password, subscriber };
+    let new = NewSession { session: session.clone(), refresh, password, subscriber, most: u32::MAX };
     gateway.store().start_session(&new, &origin()).await.expect("a session begins");
     session
 }
