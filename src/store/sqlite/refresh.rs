@@ -25,6 +25,9 @@ pub(super) const FIND: &str = concat!(
      WHERE t.digest = $1"
 );
 
+/// Nobody needs the one writer to be told that a token is unknown.
+const IS_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM refresh_tokens WHERE digest = $1)";
+
 const USE: &str = "UPDATE refresh_tokens SET used_at = $2, successor = $3 WHERE digest = $1";
 
 const INSERT: &str = "INSERT INTO refresh_tokens (digest, session_id, created_at, expires_at) \
@@ -74,9 +77,18 @@ pub(super) async fn step(
     step: &Refresh,
     origin: &Origin,
 ) -> Result<Refreshed, StoreError> {
+    if !is_known(store, step).await? {
+        return Ok(Refreshed::Refused(RefreshRefusal::Unknown));
+    }
     let mut change = store.begin().await?;
     let outcome = take(&mut change, step, origin).await;
     change.end(outcome).await
+}
+
+/// A token is kept before its holder has it, and this reads at least what was committed by then.
+async fn is_known(store: &Connections, step: &Refresh) -> Result<bool, StoreError> {
+    let mut conn = store.read().await?;
+    Ok(sqlx::query_scalar(IS_KNOWN).bind(step.presented.hex()).fetch_one(&mut *conn).await?)
 }
 
 async fn take(conn: &mut SqliteConnection, step: &Refresh, origin: &Origin) -> Result<Refreshed, StoreError> {
