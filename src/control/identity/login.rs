@@ -31,7 +31,7 @@ pub(super) async fn refresh(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal
     let need = Need::Required("the refresh token of the last answer");
     let token = members.text("refresh_token", need).map(Zeroizing::new).unwrap_or_default();
     members.done()?;
-    let pair = asked.terms.issuer.refresh(&token, &stranger(asked)).await?;
+    let pair = asked.terms.issuer.refresh(&token, asked.call.client, &stranger(asked)).await?;
     told(asked, &pair)
 }
 

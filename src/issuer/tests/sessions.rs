@@ -10,7 +10,11 @@ const NEW: &str = "another horse entirely";
 
 impl Desk {
     async fn refresh(&self, token: &str) -> Result<Pair, IssueError> {
-        self.issuer.refresh(token, &self.origin).await
+        self.refresh_from("198.51.100.7", token).await
+    }
+
+    async fn refresh_from(&self, address: &str, token: &str) -> Result<Pair, IssueError> {
+        self.issuer.refresh(token, address.parse().unwrap(), &self.origin).await
     }
 
     async fn begin(&self) -> Pair {
@@ -88,6 +92,26 @@ async fn within_the_window_the_same_token_gives_the_same_successor() {
     desk.clock.set_wall(NOW.after(Duration::from_secs(19)));
     invalid(desk.refresh(second.refresh.expose()).await);
     assert_eq!(desk.ended(&first.session.id).await, Some(Ending::Reuse));
+}
+
+#[tokio::test]
+async fn within_the_window_another_client_is_a_thief() {
+    let mut desk = desk().await;
+    desk.reuse_window(Duration::from_secs(10));
+    desk.person(EMAIL).await;
+    for (first, second, same) in [
+        ("192.0.2.1", "192.0.2.1", true),
+        ("192.0.2.1", "192.0.2.2", false),
+        ("2001:db8:0:1::7", "2001:db8:0:1:ffff::1", true),
+        ("2001:db8:0:1::7", "2001:db8:0:2::7", false),
+    ] {
+        let pair = desk.begin().await;
+        desk.refresh_from(first, pair.refresh.expose()).await.unwrap();
+        let again = desk.refresh_from(second, pair.refresh.expose()).await;
+        assert_eq!(again.is_ok(), same, "{first} {second}");
+        let ended = (!same).then_some(Ending::Reuse);
+        assert_eq!(desk.ended(&pair.session.id).await, ended, "{first} {second}");
+    }
 }
 
 #[tokio::test]

@@ -27,8 +27,11 @@ const USE_LINK: &str = "DELETE FROM reset_links WHERE digest = $1 AND account_id
 const END_LINKS: &str = "DELETE FROM reset_links WHERE account_id = $1";
 
 /// One row of the feed tells of all of them: whoever serves a session looks at its account's changes too.
-pub(super) const END_SESSIONS: &str = "UPDATE sessions SET ended_at = $2, ended_by = $3, dead_at = min(dead_at, $2) \
-     WHERE account_id = $1 AND dead_at > $2 AND ended_at IS NULL AND id IS NOT $4";
+///
+/// Those that nobody refreshed in time are ended too: a clock that is set back would bring them to life.
+pub(super) const END_SESSIONS: &str = "UPDATE sessions INDEXED BY sessions_not_ended \
+     SET ended_at = $2, ended_by = $3, dead_at = min(dead_at, $2) \
+     WHERE account_id = $1 AND ended_at IS NULL AND id IS NOT $4";
 
 const PUT_LINK: &str = "INSERT INTO reset_links (account_id, digest, created_at, expires_at) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (account_id) DO UPDATE SET digest = $2, created_at = $3, expires_at = $4";

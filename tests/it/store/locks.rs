@@ -51,6 +51,7 @@ async fn an_unknown_refresh_token_waits_for_no_writer() {
         successor: sample::digest("next"),
         idle: Duration::from_secs(10),
         reuse_window: Duration::ZERO,
+        from: "192.0.2.7".to_owned(),
         at: sample::at(5_000),
     };
     let holder = holding(&place, "BEGIN IMMEDIATE").await;

@@ -77,6 +77,13 @@ async fn sessions_end(house: &dyn House) {
     for (id, ended) in expected {
         assert_eq!(store.session(id).await.unwrap().ended, ended, "{id}");
     }
+    // Whoever had waited too long does not come back with a clock that is set back.
+    let mut idle = NewSession { password: Some("$2".to_owned()), ..session("idle", &one) };
+    idle.session.expires_at = at(4_500);
+    store.start_session(&idle, &origin()).await.unwrap();
+    store.set_password(&change(&one, "$3", Proof::Operator), at(5_000), &origin()).await.unwrap();
+    let idle = store.session("idle").await.unwrap();
+    assert!(!idle.is_alive(at(4_400)), "{idle:?}");
     let told = store.audit(Seq(7), 1).await.unwrap();
     assert!(told[0].detail.contains("sessions ended: 2"), "{told:?}");
 }

@@ -127,6 +127,7 @@ async fn a_bound(house: &dyn House) {
         successor: digest("a2"),
         idle: Duration::from_secs(7),
         reuse_window: Duration::ZERO,
+        from: "192.0.2.7".to_owned(),
         at: at(3_003),
     };
     store.refresh(&refreshed, &origin()).await.unwrap();
