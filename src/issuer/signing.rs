@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::auth::algorithm::SigningAlgorithm;
 use crate::auth::jwt::access_token::{self, Claims, FIRST_PARTY, Parties};
-use crate::auth::jwt::{self, Purpose, Ring, assertion};
+use crate::auth::jwt::{self, Purpose, Ring, RingKey, assertion};
 use crate::auth::random::{Random, RandomFailed};
 use crate::auth::scope::ScopeSet;
 use crate::clock::{Clock, Timestamp};
@@ -237,6 +237,20 @@ impl Mint {
         Some(Self { ring, random, parties: config.parties()?, ttl })
     }
 
+    /// Whether a token can be signed at `now`. To be asked before a session begins or goes on: what is used up for a token
+    /// that nobody can sign is lost.
+    ///
+    /// # Errors
+    /// [`NotMinted::NoKey`].
+    pub fn ready(&self, now: Timestamp) -> Result<(), NotMinted> {
+        self.signer(now).map(|_| ())
+    }
+
+    fn signer(&self, now: Timestamp) -> Result<Arc<RingKey>, NotMinted> {
+        let keys = self.ring.keys().ok_or(NotMinted::NoKey)?;
+        keys.signer(Purpose::AccessToken, now).cloned().ok_or(NotMinted::NoKey)
+    }
+
     /// The access token beside the refresh token that a login or a refresh gave.
     ///
     /// # Errors
@@ -251,8 +265,7 @@ impl Mint {
     /// # Errors
     /// [`NotMinted`].
     pub fn access_token(&self, holder: Holder<'_>, now: Timestamp) -> Result<Minted, NotMinted> {
-        let keys = self.ring.keys().ok_or(NotMinted::NoKey)?;
-        let key = keys.signer(Purpose::AccessToken, now).ok_or(NotMinted::NoKey)?;
+        let key = self.signer(now)?;
         let session = holder.session;
         let ends = now.after(self.ttl).min(session.expires_at).min(session.ends_at);
         let ends = key.retires_at.map_or(ends, |retires| ends.min(retires));

@@ -244,7 +244,7 @@ pub trait Store: Send + Sync + 'static {
     /// gives the greater number. Nobody can tell that they are gone, so there is no audit row.
     fn remove_leftovers(&self, before: Timestamp, limit: u32) -> Answer<'_, u32>;
 
-    /// Every signing key, the oldest first.
+    /// Every signing key that can be read, the oldest first; of another the log tells.
     fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>>;
 
     /// Keeps a signing key, the newest of its purpose from now on. [`StoreError::Conflict`] when the newest is not the

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::{BoxFuture, join_all};
 use keyward::config::Synchronous;
 use keyward::store::sqlite::{Open, OpenError, Opened, SqliteStore};
-use keyward::store::{Seq, SharedStore, Store};
+use keyward::store::{Purpose, Seq, SharedStore, Store};
 
 use super::conformance::{self, House};
 use super::{Place, opening, sample};
@@ -39,6 +39,29 @@ async fn a_new_store_is_made_whole_with_its_directories_for_its_owner_alone() {
     let again = SqliteStore::open(&path, Synchronous::Full, Open::Existing).await.unwrap();
     assert_eq!((again.opened(), again.latest().await.unwrap()), (Opened::AsItWas, Seq(2)));
     again.verify().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_signing_key_that_cannot_be_read_spoils_none_of_the_others_and_is_replaced() {
+    let place = Place::new();
+    let store = place.open().await;
+    for (id, purpose) in [("good", Purpose::AccessToken), ("odd", Purpose::Assertion)] {
+        store.add_signing_key(&sample::signing_key(id, purpose), None, &sample::origin()).await.unwrap();
+    }
+    crate::support::sql::sql(
+        &place.path(),
+        "INSERT INTO signing_keys SELECT 'alien', 'another', algorithm, private_key, 1, 2, NULL FROM signing_keys WHERE id = 'good';
+         UPDATE signing_keys SET algorithm = 'ML-DSA-44' WHERE id = 'odd';",
+    )
+    .await;
+    let ids = async || {
+        let keys = store.signing_keys().await.unwrap();
+        keys.into_iter().map(|key| key.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids().await, ["good"]);
+    let next = sample::signing_key("next", Purpose::Assertion);
+    store.add_signing_key(&next, None, &sample::origin()).await.unwrap();
+    assert_eq!(ids().await, ["good", "next"]);
 }
 
 #[tokio::test]
