@@ -95,11 +95,12 @@ pub(super) struct Attempt {
 
 impl Delays {
     /// What `account` lately logged in from, as far as this process remembers.
-    pub(super) fn place(&self, account: &str, from: From<'_>) -> Place {
+    pub(super) fn place(&self, account: &str, from: From<'_>, now: Tick) -> Place {
         if from.browser.is_some() {
             return Place::Browser;
         }
-        match self.lock().places.contains_key(&self.address(account, from)) {
+        let seen = self.lock().places.get(&self.address(account, from)).copied();
+        match seen.is_some_and(|seen| now.since(seen) < LATELY) {
             true => Place::Address,
             false => Place::Unknown,
         }
@@ -256,7 +257,7 @@ mod tests {
 
     /// One failure at `now`: how long it had to wait instead.
     fn fail(delays: &Delays, account: &str, from: From<'_>, now: Tick) -> u64 {
-        let place = delays.place(account, from);
+        let place = delays.place(account, from, now);
         delays.begin(account, from, place, now).map_or_else(|wait| wait.as_secs(), |_failed| 0)
     }
 
@@ -321,8 +322,20 @@ mod tests {
         let home = from("198.51.100.7");
         let laptop = From { browser: Some("mark"), ..home };
         delays.begin("a", laptop, Place::Browser, START).ok().unwrap().succeeded(START);
-        assert_eq!(delays.place("a", home), Place::Address);
-        assert_eq!(delays.place("b", home), Place::Unknown);
+        assert_eq!(delays.place("a", home, START), Place::Address);
+        assert_eq!(delays.place("b", home, START), Place::Unknown);
+    }
+
+    #[test]
+    fn after_thirty_days_without_a_login_a_place_is_no_longer_known() {
+        let delays = Delays::default();
+        let home = from("198.51.100.7");
+        delays.begin("a", home, Place::Unknown, START).ok().unwrap().succeeded(START);
+        let days = |days: u64| at(days * 24 * 3600);
+        assert_eq!(delays.place("a", home, days(29)), Place::Address);
+        assert_eq!(delays.place("a", home, days(30)), Place::Unknown);
+        delays.begin("a", home, Place::Unknown, days(29)).ok().unwrap().succeeded(days(29));
+        assert_eq!(delays.place("a", home, days(58)), Place::Address);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::delays::{Attempt, From, LATELY, Place, subscriber};
 use super::passwords::Verdict;
 use super::{IssueError, Issuer};
 use crate::auth::scope::ScopeSet;
-use crate::auth::token::{Kind, PlainToken};
+use crate::auth::token::{HashedToken, Kind, PlainToken};
 use crate::clock::Timestamp;
 use crate::store::{Account, AccountStatus, Login, NewSession, Origin, Session, Started, Subject};
 
@@ -26,16 +26,36 @@ const AGENT_MAX: usize = 200;
 pub struct Visitor {
     /// The client's address.
     pub address: IpAddr,
-    /// A mark that an earlier login left in this browser; nobody else can say it.
-    pub browser: Option<String>,
+    /// The browser, where an earlier login left a mark in it; nobody else can say it.
+    pub browser: Option<Browser>,
     /// What the program says of itself; for the list of sessions.
     pub agent: String,
 }
 
+/// A browser that somebody logged in from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Browser {
+    /// What it is called here: its failures are its own.
+    pub name: String,
+    /// The [`Pair::password`] of that login. Another password makes it a stranger: whoever gave the old one need not be
+    /// the owner.
+    pub password: String,
+}
+
 impl Visitor {
-    fn from(&self) -> From<'_> {
-        From { address: self.address, browser: self.browser.as_deref() }
+    /// Who it is to the account that was found.
+    fn from(&self, found: Option<&Login>) -> From<'_> {
+        let password = found.and_then(|login| login.password.as_deref()).map(digest);
+        let browser = self.browser.as_ref().filter(|browser| password.as_ref() == Some(&browser.password));
+        From { address: self.address, browser: browser.map(|browser| &*browser.name) }
     }
+}
+
+/// Tells one stored form of a password from another, and nothing of either.
+fn digest(stored: &str) -> String {
+    let mut hex = HashedToken::of(stored.as_bytes()).hex();
+    hex.truncate(16);
+    hex
 }
 
 /// A session, its newest refresh token, and what the access token beside it must say.
@@ -53,6 +73,8 @@ pub struct Pair {
     pub access_expires_at: Timestamp,
     /// The refresh token, to be handed out once.
     pub refresh: PlainToken,
+    /// A short digest of what is kept of the password that was given; `None` after a refresh.
+    pub password: Option<String>,
 }
 
 impl Issuer {
@@ -114,9 +136,9 @@ impl Issuer {
         found: Option<&Login>,
         visitor: &Visitor,
     ) -> Result<Attempt, IssueError> {
-        let (delays, from) = (&self.door.delays, visitor.from());
+        let (delays, from) = (&self.door.delays, visitor.from(found));
         let name = email.to_lowercase();
-        let place = delays.place(&name, from);
+        let place = delays.place(&name, from, self.clock.tick());
         match delays.begin(&name, from, place, self.clock.tick()) {
             Ok(attempt) => Ok(attempt),
             // After a restart only the store knows where the owner is logged in from.
@@ -160,6 +182,17 @@ impl Issuer {
         }
     }
 
+    /// What is handed out at the beginning of this session.
+    pub(super) fn first_pair(
+        &self,
+        new: NewSession,
+        account: Account,
+        refresh: PlainToken,
+    ) -> Result<Pair, IssueError> {
+        let (now, password) = (new.session.created_at, new.password.as_deref().map(digest));
+        Ok(Pair { password, ..self.pair(new.session, account, refresh, now)? })
+    }
+
     pub(super) async fn start_session(
         &self,
         account: Account,
@@ -167,6 +200,23 @@ impl Issuer {
         visitor: &Visitor,
         origin: &Origin,
     ) -> Result<Pair, IssueError> {
+        let (new, refresh) = self.new_session(&account, password, visitor)?;
+        let Started { seq, ended } = self.store.start_session(&new, origin).await?;
+        for ended in &ended {
+            self.tell(seq, Subject::Session, ended, false);
+        }
+        // No look-up can have missed it: nobody knew its id.
+        self.tell(seq, Subject::Session, &new.session.id, false);
+        self.first_pair(new, account, refresh)
+    }
+
+    /// A session of who gave the password of this stored form, to be kept, and its first refresh token.
+    pub(super) fn new_session(
+        &self,
+        account: &Account,
+        password: Option<String>,
+        visitor: &Visitor,
+    ) -> Result<(NewSession, PlainToken), IssueError> {
         let (identity, now) = (self.identity()?, self.clock.now());
         let ends_at = now.after(identity.session_max);
         let refresh = PlainToken::generate(&self.keys.prefix, Kind::RefreshToken, &*self.random)?;
@@ -183,14 +233,7 @@ impl Issuer {
         };
         let subscriber = subscriber(visitor.address).to_string();
         let most = SESSIONS_MAX;
-        let new = NewSession { session, refresh: refresh.hashed(), password, subscriber, most };
-        let Started { seq, ended } = self.store.start_session(&new, origin).await?;
-        for ended in &ended {
-            self.tell(seq, Subject::Session, ended, false);
-        }
-        // No look-up can have missed it: nobody knew its id.
-        self.tell(seq, Subject::Session, &new.session.id, false);
-        self.pair(new.session, account, refresh, now)
+        Ok((NewSession { session, refresh: refresh.hashed(), password, subscriber, most }, refresh))
     }
 
     /// What is handed out for `session` at `now`.
@@ -203,7 +246,7 @@ impl Issuer {
     ) -> Result<Pair, IssueError> {
         let ends = now.after(self.identity()?.access_token_ttl).min(session.ends_at);
         let scopes = self.catalogue.grantable(account.scopes.as_ref()).clone();
-        Ok(Pair { session, account, scopes, issued_at: now, access_expires_at: ends, refresh })
+        Ok(Pair { session, account, scopes, issued_at: now, access_expires_at: ends, refresh, password: None })
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::login::Visitor;
+use super::login::{Pair, Visitor};
 use super::{IssueError, Issuer, passwords};
 use crate::auth::token::{HashedToken, Kind, PlainToken, is_well_formed};
 use crate::clock::Timestamp;
@@ -66,7 +66,8 @@ impl Issuer {
         self.put_password(account, password, Proof::Operator, origin).await
     }
 
-    /// Gives the owner another password, who knows the old one. Ends all sessions but the one it is said in.
+    /// Gives the owner another password, who knows the old one. Ends all sessions, the one it is said in too: whoever else
+    /// has that one's tokens is shut out with all the others. Begins another in the same step.
     ///
     /// # Errors
     /// [`IssueError::WrongLogin`] when the old one is wrong, [`IssueError::Wait`] after failures,
@@ -74,16 +75,19 @@ impl Issuer {
     pub async fn change_password(
         &self,
         account_id: &str,
-        session: Option<&str>,
         [old, new]: [Zeroizing<String>; 2],
         visitor: &Visitor,
         origin: &Origin,
-    ) -> Result<Account, IssueError> {
+    ) -> Result<Pair, IssueError> {
         let account = self.store.account(account_id).await?;
         self.check_password(&account.email, &new)?;
         let stored = self.confirmed(&account, old, visitor).await?.ok_or(IssueError::WrongLogin)?;
-        let proof = Proof::Old { password: stored, session: session.map(str::to_owned) };
-        self.put_password(account, new, proof, origin).await
+        let password = self.door.hasher.hash(new, &*self.random).await?;
+        let (begins, refresh) = self.new_session(&account, Some(password.clone()), visitor)?;
+        let (account_id, proof) = (account.id.clone(), Proof::Old(stored));
+        let change = PasswordChange { account_id, password, proof, begins: Some(begins.clone()) };
+        self.put(&change, origin).await?;
+        self.first_pair(begins, account, refresh)
     }
 
     /// Makes a link under which an account can get a new password, once and within an hour. Ends an older one.
@@ -153,9 +157,14 @@ impl Issuer {
     ) -> Result<Account, IssueError> {
         self.check_password(&account.email, &password)?;
         let password = self.door.hasher.hash(password, &*self.random).await?;
-        let change = PasswordChange { account_id: account.id.clone(), password, proof };
-        let seq = self.store.set_password(&change, self.clock.now(), origin).await?;
-        self.tell(seq, Subject::Account, &account.id, false);
+        let change = PasswordChange { account_id: account.id.clone(), password, proof, begins: None };
+        self.put(&change, origin).await?;
         Ok(account)
+    }
+
+    async fn put(&self, change: &PasswordChange, origin: &Origin) -> Result<(), IssueError> {
+        let seq = self.store.set_password(change, self.clock.now(), origin).await?;
+        self.tell(seq, Subject::Account, &change.account_id, false);
+        Ok(())
     }
 }

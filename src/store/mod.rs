@@ -216,7 +216,7 @@ pub trait Store: Send + Sync + 'static {
     /// Who logs in with this address, and what its password is held against; `None` for nobody.
     fn login<'a>(&'a self, email: &'a str) -> Answer<'a, Option<Login>>;
 
-    /// Gives an account a password; ends its sessions and reset links. [`StoreError::NotFound`] when the account is
+    /// Gives an account a password; ends its sessions and reset links, and begins the one that is to take their place. [`StoreError::NotFound`] when the account is
     /// gone, [`StoreError::Conflict`] when the proof no longer holds.
     fn set_password<'a>(
         &'a self,

@@ -12,7 +12,7 @@ use super::visitor::Visitor;
 use super::{Trouble, see, status, told_when};
 use crate::auth::refusal::Refusal;
 use crate::control::identity::{Asked, sentence};
-use crate::issuer::IssueError;
+use crate::issuer::{Browser, IssueError, Pair};
 use crate::store::{Origin, Session};
 
 /// Sessions on the page of them, the newest; programs that log in each time can have very many.
@@ -33,9 +33,8 @@ pub(super) fn login_page(asked: Asked<'_>) -> Response<Bytes> {
 pub(super) async fn login(asked: Asked<'_>, sealer: &Sealer) -> Result<Response<Bytes>, Trouble> {
     let identity = asked.identity()?;
     let form = Form::read(asked.call, &identity.public_url)?;
-    let jar = Jar::of(identity);
     let (email, password) = (form.value("email"), Zeroizing::new(form.value("password").to_owned()));
-    let known = jar.read_mark(&asked.call.headers, sealer, email);
+    let known = Jar::of(identity).read_mark(&asked.call.headers, sealer, email, asked.now);
     let (who, origin) = (asked.visitor(known.clone()), stranger(asked));
     let pair = match asked.terms.issuer.login(email, password, &who, &origin).await {
         Ok(pair) => pair,
@@ -46,13 +45,26 @@ pub(super) async fn login(asked: Asked<'_>, sealer: &Sealer) -> Result<Response<
         }
         Err(error) => return Err(error.into()),
     };
-    // A browser keeps its name: its failures stay its own.
-    let mark = match known {
-        Some(mark) => mark,
-        None => sealer.mark(email, &asked.terms.issuer.nonce()?),
+    let_in(asked, sealer, known, &pair, "/console/keys")
+}
+
+/// Gives a browser the session that has just begun, and a mark of it. A browser keeps its name: its failures stay its own.
+fn let_in(
+    asked: Asked<'_>,
+    sealer: &Sealer,
+    known: Option<Browser>,
+    pair: &Pair,
+    place: &str,
+) -> Result<Response<Bytes>, Trouble> {
+    let jar = Jar::of(asked.identity()?);
+    let name = match known {
+        Some(browser) => browser.name,
+        None => asked.terms.issuer.nonce()?,
     };
-    let mut response = see("/console/keys");
+    let browser = Browser { name, password: pair.password.clone().unwrap_or_default() };
+    let mark = sealer.mark(&pair.account.email, &browser, asked.now);
     let life = asked.now.until(pair.session.expires_at).as_secs();
+    let mut response = see(place);
     let cookies = response.headers_mut();
     cookies.append(SET_COOKIE, jar.set(&sealer.cookie(&pair.session.id), life));
     cookies.append(SET_COOKIE, jar.set_mark(&mark));
@@ -87,7 +99,7 @@ pub(super) async fn logout(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<Re
 /// `GET password`
 pub(super) fn password_page(visitor: &Visitor<'_>, asked: Asked<'_>) -> Response<Bytes> {
     let done = asked.call.parameters().contains_key("changed");
-    let done = done.then_some("Your password is changed, and your other sessions are ended.");
+    let done = done.then_some("Your password is changed, and all your other sessions are ended.");
     pages::answer(StatusCode::OK, &password(visitor, done, Vec::new()))
 }
 
@@ -96,18 +108,19 @@ fn password(visitor: &Visitor<'_>, done: Option<&'static str>, problems: Vec<Str
     pages::Password { frame: visitor.frame("password"), done, problems, min_length }
 }
 
-/// `POST password`
+/// `POST password`: the browser goes on in a new session; the one that it had is over with all the others.
 pub(super) async fn change_password(
     visitor: &Visitor<'_>,
     asked: Asked<'_>,
+    sealer: &Sealer,
 ) -> Result<Response<Bytes>, Trouble> {
     let form = visitor.reads(asked)?;
     let words = ["old", "new"].map(|name| Zeroizing::new(form.value(name).to_owned()));
-    let (account, session) = (&visitor.account.id, Some(visitor.session.id.as_str()));
-    let (who, origin) = (asked.visitor(visitor.mark(asked)), visitor.origin(asked));
+    let (account, known) = (&visitor.account.id, visitor.mark(asked));
+    let (who, origin) = (asked.visitor(known.clone()), visitor.origin(asked));
     let (status, problems) =
-        match asked.terms.issuer.change_password(account, session, words, &who, &origin).await {
-            Ok(_) => return Ok(see("/console/password?changed")),
+        match asked.terms.issuer.change_password(account, words, &who, &origin).await {
+            Ok(pair) => return let_in(asked, sealer, known, &pair, "/console/password?changed"),
             Err(IssueError::Invalid(problems)) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, problems.iter().map(sentence).collect())
             }

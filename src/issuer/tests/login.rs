@@ -249,6 +249,7 @@ async fn a_login_that_a_change_of_the_password_overtakes_begins_no_session() {
             account_id: account.to_owned(),
             password: "another".to_owned(),
             proof: Proof::Operator,
+            begins: None,
         };
         desk.issuer.store.set_password(&change, NOW, &desk.origin).await.unwrap();
     })

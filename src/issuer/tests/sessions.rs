@@ -157,29 +157,31 @@ async fn logging_out_and_revoking_end_a_session_and_are_told() {
 }
 
 #[tokio::test]
-async fn another_password_ends_every_other_session() {
+async fn another_password_ends_every_session_and_begins_one() {
     let desk = desk().await;
     let account = desk.person(EMAIL).await;
     let (here, there) = (desk.begin().await, desk.begin().await);
     let change = async |old: &str, new: &str| {
         let words = [plain(old), plain(new)];
-        let session = Some(&*here.session.id);
-        desk.issuer.change_password(&account.id, session, words, &home(), &desk.origin).await
+        desk.issuer.change_password(&account.id, words, &home(), &desk.origin).await
     };
     let wrong = change("not the old one", NEW).await.unwrap_err();
     assert!(matches!(wrong, IssueError::WrongLogin), "{wrong}");
     let weak = change(PASSWORD, "password").await.unwrap_err();
     assert_eq!(weak.to_string(), "the password is one of the most common; choose another");
     assert_eq!(desk.ended(&there.session.id).await, None);
-    change(PASSWORD, NEW).await.unwrap();
+    let begun = change(PASSWORD, NEW).await.unwrap();
     assert_eq!((desk.last_told().subject, desk.last_told().id), (Subject::Account, account.id.clone()));
-    assert_eq!(desk.ended(&there.session.id).await, Some(Ending::PasswordChanged));
-    assert_eq!(desk.ended(&here.session.id).await, None);
-    desk.refresh(here.refresh.expose()).await.unwrap();
+    for before in [&here, &there] {
+        assert_eq!(desk.ended(&before.session.id).await, Some(Ending::PasswordChanged));
+        invalid(desk.refresh(before.refresh.expose()).await);
+    }
+    assert_eq!(desk.ended(&begun.session.id).await, None);
+    desk.refresh(begun.refresh.expose()).await.unwrap();
     desk.login(EMAIL, PASSWORD, &home()).await.unwrap_err();
     desk.login(EMAIL, NEW, &home()).await.unwrap();
     desk.issuer.set_password(EMAIL, plain(PASSWORD), &desk.origin).await.unwrap();
-    assert_eq!(desk.ended(&here.session.id).await, Some(Ending::PasswordChanged));
+    assert_eq!(desk.ended(&begun.session.id).await, Some(Ending::PasswordChanged));
 }
 
 #[tokio::test]

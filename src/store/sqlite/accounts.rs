@@ -112,7 +112,7 @@ async fn disabled(
     at: Timestamp,
     origin: &Origin,
 ) -> Result<Seq, StoreError> {
-    let ended = end_sessions(conn, id, Ending::AccountDisabled, None, at).await?;
+    let ended = end_sessions(conn, id, Ending::AccountDisabled, at).await?;
     let detail = format!("status: disabled; sessions ended: {ended}");
     entry(action, id, at, origin, detail).append(conn).await
 }

@@ -406,7 +406,7 @@ mod tests {
             (sessions::COUNT, 3, "USING COVERING INDEX sessions_of_account (account_id=? AND dead_at>?)"),
             (sessions::UNUSED, 3, "sessions_of_account (account_id=? AND dead_at>?)"),
             (sessions::LIST_OF_ACCOUNT, 4, "sessions_of_account (account_id=? AND dead_at>?)"),
-            (passwords::END_SESSIONS, 4, "sessions_not_ended (account_id=?)"),
+            (passwords::END_SESSIONS, 3, "sessions_not_ended (account_id=?)"),
             (passwords::FIND_LINK, 1, "SEARCH l USING INDEX sqlite_autoindex_reset_links_2 (digest=?)"),
             (passwords::REMOVE_LINKS, 2, "reset_links_by_expiry (expires_at<?)"),
             (passwords::REMOVE_ANSWERED, 2, "answered_requests_by_age (created_at<?)"),

@@ -99,7 +99,8 @@ pub(super) async fn start(
     change.end(outcome).await
 }
 
-async fn start_in(
+/// Begins a session inside the transaction that `conn` is in.
+pub(super) async fn start_in(
     conn: &mut SqliteConnection,
     new: &NewSession,
     origin: &Origin,
