@@ -124,7 +124,8 @@ pub trait Store: Send + Sync + 'static {
     /// The forms that imported keys have, a handful.
     fn key_forms(&self) -> Answer<'_, Vec<KeyForm>>;
 
-    /// Changes what is known of a key. [`StoreError::Conflict`] when it is revoked or over.
+    /// Changes what is known of a key. [`StoreError::Conflict`] when it is revoked or over. Where it is all so already,
+    /// there is no audit row; the answer is then the sequence number of the newest row.
     fn patch_key<'a>(
         &'a self,
         id: &'a str,
