@@ -201,7 +201,7 @@ impl Issuer {
         origin: &Origin,
     ) -> Result<Pair, IssueError> {
         let (new, refresh) = self.new_session(&account, password, visitor)?;
-        let Started { seq, ended } = self.store.start_session(&new, origin).await?;
+        let Started { seq, ended } = self.store.start_session(&new, &origin.by(&account.id)).await?;
         for ended in &ended {
             self.tell(seq, Subject::Session, ended, false);
         }

@@ -142,7 +142,8 @@ impl Issuer {
     ) -> Result<Account, IssueError> {
         let account = self.reset_link(token).await?;
         let proof = Proof::Link(HashedToken::of(token.as_bytes()));
-        match self.put_password(account, password, proof, origin).await {
+        let owner = origin.by(&account.id);
+        match self.put_password(account, password, proof, &owner).await {
             Err(IssueError::Conflict(_)) => Err(IssueError::InvalidLink),
             other => other,
         }

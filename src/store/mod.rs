@@ -200,7 +200,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Answer<'a, Seq>;
 
     /// Exchanges a refresh token for its successor, or ends the session of one that is dead: one step of the state
-    /// machine that [`refresh`] describes.
+    /// machine that [`refresh`] describes. The exchange is the account's own doing, in the audit log too.
     fn refresh<'a>(&'a self, step: &'a Refresh, origin: &'a Origin) -> Answer<'a, Refreshed>;
 
     /// Removes sessions that were dead before `before`, with their refresh tokens, each session with its audit row. At

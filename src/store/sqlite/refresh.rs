@@ -147,6 +147,8 @@ async fn exchange(
         .bind(session.expires_at.millis())
         .execute(&mut *conn)
         .await?;
-    let seq = entry("session.refreshed", &session.id, step.at, origin, String::new()).append(conn).await?;
+    // Who has the token is its owner, until it is seen twice.
+    let owner = origin.by(&account.id);
+    let seq = entry("session.refreshed", &session.id, step.at, &owner, String::new()).append(conn).await?;
     Ok(Refreshed::Fresh(seq, session, account))
 }
