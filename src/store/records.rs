@@ -62,6 +62,8 @@ pub struct NewAccount {
     pub email: String,
     /// `None` = the catalogue's defaults.
     pub scopes: Option<ScopeSet>,
+    /// The stored form of its password, a PHC string; `None` = it cannot log in.
+    pub password: Option<String>,
     /// Now.
     pub created_at: Timestamp,
 }

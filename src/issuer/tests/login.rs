@@ -69,6 +69,17 @@ async fn who_knows_the_password_gets_a_session_and_its_first_tokens() {
 }
 
 #[tokio::test]
+async fn an_account_is_made_with_its_password_in_one_change() {
+    let desk = desk().await;
+    let asked = NewAccount { email: EMAIL.to_owned(), scopes: ScopesChoice::Defaults };
+    let made = desk.issuer.create_person(&asked, plain(PASSWORD), &desk.origin).await.unwrap();
+    let told = desk.told.0.lock().unwrap().clone();
+    assert_eq!(told, [Change { seq: Seq(1), subject: Subject::Account, id: made.id, created: true }]);
+    assert_eq!(desk.issuer.store.latest().await.unwrap(), Seq(1), "no moment in between, without a password");
+    desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_refused_are_told_the_same_after_the_same_work() {
     let desk = desk().await;
     desk.person(EMAIL).await;

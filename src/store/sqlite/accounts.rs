@@ -10,8 +10,8 @@ use crate::auth::scope::ScopeSet;
 use crate::clock::Timestamp;
 use crate::store::{Account, AccountStatus, Ending, NewAccount, Origin, Page, Seq, StoreError, Subject};
 
-const INSERT: &str = "INSERT INTO accounts (id, email, email_folded, status, scopes, created_at) \
-     VALUES ($1, $2, $3, $4, $5, $6)";
+const INSERT: &str = "INSERT INTO accounts (id, email, email_folded, status, scopes, created_at, password) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 const BY_ID: &str = concat!("SELECT ", account_columns!(), " FROM accounts AS a WHERE a.id = $1");
 
@@ -47,6 +47,7 @@ async fn insert(
         .bind(AccountStatus::Active.as_str())
         .bind(account.scopes.as_ref().map(ScopeSet::as_str))
         .bind(account.created_at.millis())
+        .bind(&account.password)
         .execute(&mut *conn)
         .await;
     match inserted {
@@ -55,7 +56,9 @@ async fn insert(
         }
         other => other?,
     };
-    let detail = format!("email: {}; {}", account.email, in_words(account.scopes.as_ref()));
+    let password = if account.password.is_some() { "set" } else { "none" };
+    let scopes = in_words(account.scopes.as_ref());
+    let detail = format!("email: {}; {scopes}; password: {password}", account.email);
     entry("account.created", &account.id, account.created_at, origin, detail).append(conn).await
 }
 

@@ -26,6 +26,7 @@ pub fn account(number: u32) -> NewAccount {
         id: format!("account-{number:03}"),
         email: format!("a{number}@example.com"),
         scopes: None,
+        password: None,
         created_at: at(1_000),
     }
 }
