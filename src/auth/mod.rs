@@ -11,3 +11,4 @@ pub mod random;
 pub mod refusal;
 pub mod scope;
 pub mod token;
+pub mod unicode;

@@ -54,7 +54,7 @@ impl Issuer {
         origin: &Origin,
     ) -> Result<Account, IssueError> {
         self.check_password(&asked.email, &password)?;
-        let password = self.door.hasher.hash(password, &*self.random).await?;
+        let password = self.hashed(&password).await?;
         self.keep_account(asked, Some(password), origin).await
     }
 

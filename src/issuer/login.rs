@@ -12,6 +12,7 @@ use super::passwords::Verdict;
 use super::{IssueError, Issuer};
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::{HashedToken, Kind, PlainToken};
+use crate::auth::unicode;
 use crate::clock::Timestamp;
 use crate::store::{Account, AccountStatus, Login, NewSession, Origin, Session, Started, Subject};
 
@@ -116,7 +117,7 @@ impl Issuer {
         let found = self.store.login(&account.email).await?;
         let attempt = self.admit(&account.email, found.as_ref(), visitor).await?;
         let stored = found.and_then(|login| login.password);
-        match self.door.hasher.check(password, stored.clone()).await {
+        match self.check(password, stored.clone()).await {
             Ok(Verdict::Right) => {
                 attempt.succeeded(self.clock.tick());
                 Ok(stored)
@@ -137,7 +138,7 @@ impl Issuer {
         visitor: &Visitor,
     ) -> Result<Attempt, IssueError> {
         let (delays, from) = (&self.door.delays, visitor.from(found));
-        let name = email.to_lowercase();
+        let name = unicode::folded(email);
         let place = delays.place(&name, from, self.clock.tick());
         match delays.begin(&name, from, place, self.clock.tick()) {
             Ok(attempt) => Ok(attempt),
@@ -162,6 +163,21 @@ impl Issuer {
         Ok(if known { Place::Address } else { Place::Unknown })
     }
 
+    /// Whether `password` is what `stored` was made of, however its letters are written. Before there was one form it was
+    /// kept as it was sent, so that one is tried too: the time tells only what who sent it knows.
+    async fn check(
+        &self,
+        password: Zeroizing<String>,
+        stored: Option<String>,
+    ) -> Result<Verdict, IssueError> {
+        let normal = unicode::password(&password);
+        let is_normal = *normal == *password;
+        match self.door.hasher.check(normal, stored.clone()).await? {
+            Verdict::Wrong if !is_normal => self.door.hasher.check(password, stored).await,
+            verdict => Ok(verdict),
+        }
+    }
+
     async fn judged(
         &self,
         found: Option<Login>,
@@ -170,7 +186,7 @@ impl Issuer {
         origin: &Origin,
     ) -> Result<Pair, IssueError> {
         let (account, stored) = found.map_or((None, None), |login| (Some(login.account), login.password));
-        let verdict = self.door.hasher.check(password, stored.clone()).await?;
+        let verdict = self.check(password, stored.clone()).await?;
         let active = account.filter(|account| account.status == AccountStatus::Active);
         let (Verdict::Right, Some(account)) = (verdict, active) else {
             return Err(IssueError::WrongLogin);

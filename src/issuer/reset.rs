@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::login::{Pair, Visitor};
 use super::{IssueError, Issuer, passwords};
 use crate::auth::token::{HashedToken, Kind, PlainToken, is_well_formed};
+use crate::auth::unicode;
 use crate::clock::Timestamp;
 use crate::config;
 use crate::store::{Account, AccountStatus, Origin, PasswordChange, Proof, ResetLink, Subject};
@@ -40,7 +41,7 @@ pub fn check_password(email: &str, password: &str, config: &config::Config) -> R
 
 fn judge(email: &str, password: &str, identity: Option<&config::Identity>) -> Result<(), IssueError> {
     let rules = identity.map_or(&RULES, |identity| &identity.passwords);
-    passwords::judge(password, email, rules).map_err(|problem| IssueError::Invalid(vec![problem]))
+    passwords::judge(&unicode::password(password), email, rules).map_err(|problem| IssueError::Invalid(vec![problem]))
 }
 
 impl Issuer {
@@ -82,7 +83,7 @@ impl Issuer {
         let account = self.store.account(account_id).await?;
         self.check_password(&account.email, &new)?;
         let stored = self.confirmed(&account, old, visitor).await?.ok_or(IssueError::WrongLogin)?;
-        let password = self.door.hasher.hash(new, &*self.random).await?;
+        let password = self.hashed(&new).await?;
         let (begins, refresh) = self.new_session(&account, Some(password.clone()), visitor)?;
         let (account_id, proof) = (account.id.clone(), Proof::Old(stored));
         let change = PasswordChange { account_id, password, proof, begins: Some(begins.clone()) };
@@ -157,10 +158,15 @@ impl Issuer {
         origin: &Origin,
     ) -> Result<Account, IssueError> {
         self.check_password(&account.email, &password)?;
-        let password = self.door.hasher.hash(password, &*self.random).await?;
+        let password = self.hashed(&password).await?;
         let change = PasswordChange { account_id: account.id.clone(), password, proof, begins: None };
         self.put(&change, origin).await?;
         Ok(account)
+    }
+
+    /// What is kept of a password, however its letters are written.
+    pub(super) async fn hashed(&self, password: &str) -> Result<String, IssueError> {
+        self.door.hasher.hash(unicode::password(password), &*self.random).await
     }
 
     async fn put(&self, change: &PasswordChange, origin: &Origin) -> Result<(), IssueError> {

@@ -43,7 +43,7 @@ impl AccountStatus {
 pub struct Account {
     /// UUIDv7.
     pub id: String,
-    /// As given; compared without letter case.
+    /// As given, composed (NFC); compared without letter case.
     pub email: String,
     /// Whether its credentials are good.
     pub status: AccountStatus,

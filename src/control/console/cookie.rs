@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
+use crate::auth::unicode;
 use crate::clock::Timestamp;
 use crate::config::{Identity, Reach};
 use crate::issuer::Browser;
@@ -94,7 +95,7 @@ impl Sealer {
 }
 
 fn marked(email: &str, mark: &str) -> String {
-    format!("{mark}\0{}", email.to_lowercase())
+    format!("{mark}\0{}", unicode::folded(email))
 }
 
 fn message(purpose: Purpose, session: &str) -> Vec<u8> {

@@ -80,6 +80,44 @@ async fn an_account_is_made_with_its_password_in_one_change() {
 }
 
 #[tokio::test]
+async fn letters_are_the_same_however_they_are_written() {
+    const COMPOSED: &str = "gr\u{fc}n und blau und rot";
+    const DECOMPOSED: &str = "gru\u{308}n und blau und rot";
+    let desk = desk().await;
+    let asked = NewAccount { email: "Ju\u{308}rgen@example.com".to_owned(), scopes: ScopesChoice::Defaults };
+    let account = desk.issuer.create_person(&asked, plain(DECOMPOSED), &desk.origin).await.unwrap();
+    assert_eq!(account.email, "J\u{fc}rgen@example.com");
+    for email in ["j\u{fc}rgen@example.com", "JU\u{308}RGEN@example.com"] {
+        for password in [COMPOSED, DECOMPOSED] {
+            desk.login(email, password, &home()).await.unwrap();
+        }
+        assert_eq!(desk.issuer.account(email).await.unwrap().id, account.id);
+    }
+    let again = NewAccount { email: "J\u{fc}rgen@example.com".to_owned(), scopes: ScopesChoice::Defaults };
+    let refused = desk.issuer.create_account(&again, &desk.origin).await.unwrap_err();
+    assert!(matches!(refused, IssueError::Conflict(_)), "{refused}");
+    let before = desk.runs();
+    desk.login("j\u{fc}rgen@example.com", "wrong", &home()).await.unwrap_err();
+    assert_eq!(desk.runs(), before + 1, "no second look at what is normal");
+    let common = desk.issuer.check_password(EMAIL, "\u{ff50}\u{ff41}\u{ff53}\u{ff53}word").unwrap_err();
+    assert_eq!(common.to_string(), "the password is one of the most common; choose another");
+}
+
+#[tokio::test]
+async fn a_password_that_was_kept_as_it_was_sent_goes_on_working() {
+    const DECOMPOSED: &str = "gru\u{308}n und blau und rot";
+    let desk = desk().await;
+    let account = desk.person(EMAIL).await;
+    let password = desk.issuer.door.hasher.hash(plain(DECOMPOSED), &System::default()).await.unwrap();
+    let (account_id, proof) = (account.id, Proof::Operator);
+    let change = PasswordChange { account_id, password, proof, begins: None };
+    desk.issuer.store.set_password(&change, NOW, &desk.origin).await.unwrap();
+    desk.login(EMAIL, DECOMPOSED, &home()).await.unwrap();
+    let refused = desk.login(EMAIL, "gr\u{fc}n und blau und rot", &home()).await;
+    assert!(matches!(refused, Err(IssueError::WrongLogin)), "{refused:?}");
+}
+
+#[tokio::test]
 async fn the_refused_are_told_the_same_after_the_same_work() {
     let desk = desk().await;
     desk.person(EMAIL).await;

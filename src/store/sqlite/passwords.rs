@@ -3,10 +3,10 @@
 use sqlx::{Row, SqliteConnection};
 use zeroize::Zeroizing;
 
-use super::accounts::{entry, folded};
+use super::accounts::{entry, written};
 use super::audit::Entry;
 use super::connections::Connections;
-use super::rows::{self, account_columns};
+use super::rows::{self, account_columns, by_email};
 use super::sessions::start_in;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
@@ -14,8 +14,8 @@ use crate::store::{
     Account, Ending, Login, Origin, PasswordChange, PrivateKey, Proof, ResetLink, Seq, StoreError, Subject,
 };
 
-const LOGIN: &str =
-    concat!("SELECT a.password, ", account_columns!(), " FROM accounts AS a WHERE a.email_folded = $1");
+pub(super) const LOGIN: &str =
+    concat!("SELECT a.password, ", account_columns!(), " FROM accounts AS a WHERE ", by_email!());
 
 const SET: &str = "UPDATE accounts SET password = $2 WHERE id = $1";
 
@@ -55,7 +55,8 @@ pub(super) const REMOVE_ANSWERED: &str = "DELETE FROM answered_requests WHERE (a
 
 pub(super) async fn login(store: &Connections, email: &str) -> Result<Option<Login>, StoreError> {
     let mut conn = store.read().await?;
-    let row = sqlx::query(LOGIN).bind(folded(email)).fetch_optional(&mut *conn).await?;
+    let [folded, as_it_is] = written(email);
+    let row = sqlx::query(LOGIN).bind(folded).bind(as_it_is).fetch_optional(&mut *conn).await?;
     let read = |row| Ok(Login { account: rows::account(&row)?, password: row.try_get("password")? });
     row.map(read).transpose()
 }

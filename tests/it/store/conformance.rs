@@ -66,7 +66,7 @@ async fn accounts_are_found(house: &dyn House) {
         scopes: new.scopes.clone(),
         created_at: new.created_at,
     };
-    for name in [&*new.id, "Jürgen@Example.com", "JÜRGEN@example.COM"] {
+    for name in [&*new.id, "Jürgen@Example.com", "JÜRGEN@example.COM", "Ju\u{308}rgen@example.com"] {
         assert_eq!(store.account(name).await.unwrap(), expected, "{name}");
     }
 }
