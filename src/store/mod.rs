@@ -23,7 +23,7 @@ pub use records::{
 };
 pub use refresh::{Refresh, RefreshRefusal, Refreshed};
 pub use sessions::{Ending, FoundSession, NewSession, Session, Started};
-pub use signing::{Handover, PrivateKey, Purpose, SigningKey};
+pub use signing::{Handover, PrivateKey, Purpose, Retiring, SigningKey};
 
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;

@@ -8,7 +8,7 @@ use super::connections::Connections;
 use super::rows;
 use crate::auth::algorithm::SigningAlgorithm;
 use crate::clock::Timestamp;
-use crate::store::{Handover, Origin, Purpose, Seq, SigningKey, StoreError, Subject};
+use crate::store::{Handover, Origin, Purpose, Retiring, Seq, SigningKey, StoreError, Subject};
 
 const LIST: &str = "SELECT id, purpose, algorithm, private_key, created_at, signs_from, retires_at FROM signing_keys \
      ORDER BY created_at, id";
@@ -20,6 +20,10 @@ const INSERT: &str = "INSERT INTO signing_keys (id, purpose, algorithm, private_
      VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 const RETIRE: &str = "UPDATE signing_keys SET retires_at = $2 WHERE id = $1";
+
+/// Those that cannot be read as well.
+const OLDER: &str = "SELECT id FROM signing_keys \
+     WHERE purpose = $1 AND id <> $2 AND (retires_at IS NULL OR retires_at > $3) ORDER BY created_at, id";
 
 const REMOVE: &str = "DELETE FROM signing_keys WHERE retires_at < $1 RETURNING id";
 
@@ -62,7 +66,13 @@ async fn take_over(
         return Err(StoreError::Conflict("another signing key has taken over meanwhile"));
     }
     if let Some(handover) = handover {
-        retire(conn, handover, key.created_at, origin).await?;
+        let at = key.created_at;
+        if handover.with == Retiring::All {
+            for id in older(conn, key.purpose, handover).await? {
+                retire(conn, &id, handover.retires_at, at, origin).await?;
+            }
+        }
+        retire(conn, &handover.from, handover.retires_at, at, origin).await?;
     }
     let inserted = sqlx::query(INSERT)
         .bind(&key.id)
@@ -101,15 +111,25 @@ async fn newest(conn: &mut SqliteConnection, purpose: Purpose) -> Result<Option<
     Ok(None)
 }
 
+async fn older(
+    conn: &mut SqliteConnection,
+    purpose: Purpose,
+    Handover { from, retires_at, .. }: &Handover,
+) -> Result<Vec<String>, StoreError> {
+    let older = sqlx::query_scalar(OLDER).bind(purpose.as_str()).bind(from).bind(retires_at.millis());
+    Ok(older.fetch_all(conn).await?)
+}
+
 async fn retire(
     conn: &mut SqliteConnection,
-    Handover { from, retires_at }: &Handover,
+    id: &str,
+    retires_at: Timestamp,
     at: Timestamp,
     origin: &Origin,
 ) -> Result<(), StoreError> {
-    sqlx::query(RETIRE).bind(from).bind(retires_at.millis()).execute(&mut *conn).await?;
+    sqlx::query(RETIRE).bind(id).bind(retires_at.millis()).execute(&mut *conn).await?;
     let detail = format!("retires: {retires_at}");
-    entry("signing_key.replaced", from, at, origin, detail).append(conn).await?;
+    entry("signing_key.replaced", id, at, origin, detail).append(conn).await?;
     Ok(())
 }
 
