@@ -28,8 +28,8 @@ use keyward::message::target;
 use keyward::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
     ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession, Once,
-    Origin, Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store,
-    StoreError,
+    Origin, Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey,
+    Started, Store, StoreError,
 };
 
 /// The one that Keyward has.
@@ -93,9 +93,11 @@ impl Store for Fixed {
     fn find_session<'a>(&'a self, id: &'a str) -> Answer<'a, FoundSession> {
         Box::pin(async move { Ok(FoundSession { as_of: Seq(0), session: Some((session(id), account(0))) }) })
     }
-    fn start_session<'a>(&'a self, _: &'a NewSession, _: &'a Origin) -> Answer<'a, Seq> { unused() }
+    fn start_session<'a>(&'a self, _: &'a NewSession, _: &'a Origin) -> Answer<'a, Started> { unused() }
+    fn has_logged_in<'a>(&'a self, _: &'a str, _: &'a str, _: Timestamp) -> Answer<'a, bool> { unused() }
     fn session<'a>(&'a self, _: &'a str) -> Answer<'a, Session> { unused() }
     fn sessions<'a>(&'a self, _: Option<&'a str>, _: Timestamp, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Session>> { unused() }
+    fn newest_sessions<'a>(&'a self, _: &'a str, _: Timestamp, _: u32) -> Answer<'a, Vec<Session>> { unused() }
     fn end_session<'a>(&'a self, _: &'a str, _: Ending, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
     fn answered<'a>(&'a self, _: &'a Once) -> Answer<'a, Option<Kept>> { unused() }
     fn make_key<'a>(&'a self, _: &'a NewKey, _: &'a Origin) -> Answer<'a, Kept> { unused() }

@@ -86,7 +86,8 @@ mod tests {
             address: String::new(),
             agent: String::new(),
         };
-        NewSession { session, refresh: digest(id), password: None }
+        let (refresh, subscriber) = (digest(id), String::new());
+        NewSession { session, refresh, password: None, subscriber, most: u32::MAX }
     }
 
     fn key(id: &str, days: u32) -> ApiKey {
@@ -112,7 +113,7 @@ mod tests {
         let path = place.path().join("a.db");
         let store = SqliteStore::open(&path, Synchronous::Normal, Open::Create).await.unwrap();
         let (id, email) = ("a".to_owned(), "a@b".to_owned());
-        let account = NewAccount { id, email, scopes: None, created_at: START };
+        let account = NewAccount { id, email, scopes: None, password: None, created_at: START };
         store.create_account(&account, &origin()).await.unwrap();
         for (name, days) in [("long dead", 1), ("just dead", 5), ("alive", 99)] {
             store.create_key(&key(name, days), &origin()).await.unwrap();

@@ -5,9 +5,11 @@
 pub mod algorithm;
 pub mod catalogue;
 pub mod credential;
+pub mod exceeded;
 pub mod jwt;
 pub mod principal;
 pub mod random;
 pub mod refusal;
 pub mod scope;
 pub mod token;
+pub mod unicode;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::credential::Malformed;
+use super::exceeded::{Exceeded, Over};
 use super::principal::Method;
 use crate::clock::Timestamp;
 
@@ -43,11 +44,13 @@ pub enum Code {
     Conflict,
     IdempotencyMismatch,
     TooManyFailures,
+    RateLimited,
+    QuotaExceeded,
 }
 
 impl Code {
     /// Every code, in the order of the contract's table.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::MissingCredentials,
         Self::InvalidRequest,
         Self::InvalidCredentials,
@@ -80,6 +83,8 @@ impl Code {
         Self::Conflict,
         Self::IdempotencyMismatch,
         Self::TooManyFailures,
+        Self::RateLimited,
+        Self::QuotaExceeded,
     ];
 
     /// The wire name.
@@ -140,6 +145,8 @@ impl Code {
                 ("idempotency_mismatch", 422, "The Idempotency-Key belongs to another request")
             }
             Self::TooManyFailures => ("too_many_failures", 429, "Too many attempts failed"),
+            Self::RateLimited => ("rate_limited", 429, "Too many requests"),
+            Self::QuotaExceeded => ("quota_exceeded", 429, "The quota is used up"),
         }
     }
 }
@@ -287,6 +294,8 @@ pub enum Refusal {
         /// At least one.
         retry_after: u32,
     },
+    /// It is over a limit.
+    Exceeded(Arc<Exceeded>),
 }
 
 /// What is wrong with a body.
@@ -346,6 +355,10 @@ impl Refusal {
             Self::Conflict(_) => Code::Conflict,
             Self::IdempotencyMismatch => Code::IdempotencyMismatch,
             Self::TooManyFailures { .. } => Code::TooManyFailures,
+            Self::Exceeded(exceeded) => match exceeded.over {
+                Over::Minute | Over::Once => Code::RateLimited,
+                Over::Day => Code::QuotaExceeded,
+            },
         }
     }
 
@@ -438,6 +451,7 @@ impl Refusal {
             Self::TooManyFailures { retry_after } => {
                 format!("Too many attempts failed. Try again in {retry_after} s.").into()
             }
+            Self::Exceeded(exceeded) => exceeded.detail(),
         }
     }
 
@@ -466,7 +480,7 @@ impl Refusal {
 
     /// Seconds for `Retry-After`, where trying again later can help.
     #[must_use]
-    pub const fn retry_after(&self) -> Option<u32> {
+    pub fn retry_after(&self) -> Option<u32> {
         match self {
             Self::ValidationUnavailable
             | Self::NotNow
@@ -475,6 +489,7 @@ impl Refusal {
             | Self::TooManyConnections
             | Self::Draining => Some(1),
             Self::TooManyFailures { retry_after } => Some(*retry_after),
+            Self::Exceeded(exceeded) => Some(exceeded.retry_after),
             _ => None,
         }
     }

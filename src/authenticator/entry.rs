@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::contact::Reach;
 use super::marks::{Footing, Marks};
+use super::meter::Meter;
 use super::question::Question;
 use crate::auth::jwt::access_token::Verified;
 use crate::auth::principal::{Identity, Method, Principal};
@@ -67,6 +68,8 @@ pub struct Vouched {
     pub(super) principal: Principal,
     /// The access token, its signature verified; `None` for an API key.
     pub(super) token: Option<Arc<Verified>>,
+    /// Where its requests are counted.
+    pub(super) meter: Meter,
 }
 
 /// A validation that found a reason for refusal.
@@ -189,6 +192,12 @@ impl Valid {
     #[must_use]
     pub const fn principal(&self) -> &Principal {
         &self.fact.principal
+    }
+
+    /// Where its requests are counted.
+    #[must_use]
+    pub const fn meter(&self) -> &Meter {
+        &self.fact.meter
     }
 
     /// What is asked to have it read again: no signature is verified twice.

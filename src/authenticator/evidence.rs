@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::entry::{Refused, Vouched};
 use super::marks::About;
+use super::shared::Shared;
 use crate::auth::catalogue::Catalogue;
 use crate::auth::jwt::access_token::Verified;
 use crate::auth::principal::{Identity, Method, Networks, Principal};
@@ -76,11 +77,8 @@ impl Evidence {
     }
 
     /// Whom the credential speaks for, and until when.
-    pub(super) fn judge(
-        &self,
-        catalogue: &Catalogue,
-        now: Timestamp,
-    ) -> Result<(Vouched, Timestamp), Refused> {
+    pub(super) fn judge(&self, shared: &Shared, now: Timestamp) -> Result<(Vouched, Timestamp), Refused> {
+        let catalogue = &shared.catalogue.load();
         let principal = match self {
             Self::Key(found) => {
                 let (key, account) = found.key.as_ref().ok_or(Refused::Unknown)?;
@@ -99,7 +97,8 @@ impl Evidence {
             Self::Session { token, .. } => Some(Arc::clone(token)),
             Self::Key(_) | Self::Forged => None,
         };
-        Ok((Vouched { principal, token }, ends))
+        let meter = shared.meter(principal.identity.account());
+        Ok((Vouched { principal, token, meter }, ends))
     }
 }
 
@@ -141,7 +140,10 @@ fn judge_token(
     }
     match &session.ended {
         Some((_, Ending::AccountDisabled)) => return Err(Refused::AccountDisabled),
-        Some((_, Ending::Logout | Ending::Revoked | Ending::Reuse | Ending::PasswordChanged)) => {
+        Some((
+            _,
+            Ending::Logout | Ending::Revoked | Ending::Reuse | Ending::PasswordChanged | Ending::TooMany,
+        )) => {
             return Err(Refused::Revoked);
         }
         None if account.status == AccountStatus::Disabled => return Err(Refused::AccountDisabled),

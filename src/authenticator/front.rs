@@ -21,6 +21,7 @@ use crate::auth::jwt::access_token;
 use crate::auth::principal::Identity;
 use crate::auth::token::HashedToken;
 use crate::clock::{Tick, Timestamp};
+use crate::limits;
 
 /// How long a request waits for a look-up. Longer than a look-up may take, so that its own answer comes first.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
@@ -106,6 +107,12 @@ impl Front {
     #[must_use]
     pub fn serves_nothing(&self) -> bool {
         self.shared.contact.reach(self.shared.clock.tick()) == Reach::Nothing
+    }
+
+    /// What accounts have used of their limits.
+    #[must_use]
+    pub fn accounts(&self) -> &limits::Table {
+        &self.shared.accounts
     }
 
     /// Validates once more what a validation was about, as a request would.

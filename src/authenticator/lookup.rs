@@ -83,7 +83,7 @@ impl Lookup {
         let attached = shared.marks.attach(epoch, found.as_of(), found.about());
         Ok(attached.map(|footing| {
             let terms = &shared.caches.load().terms;
-            match found.judge(&shared.catalogue.load(), shared.clock.now()) {
+            match found.judge(shared, shared.clock.now()) {
                 Ok((vouched, ends)) => {
                     Loaded::Valid(Arc::new(Entry::new(digest, footing, read_at, terms.ttl, (vouched, ends))))
                 }

@@ -22,6 +22,7 @@ mod front;
 mod loader;
 mod lookup;
 mod marks;
+mod meter;
 mod question;
 mod shared;
 mod stats;
@@ -39,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 pub use contact::Health;
 pub use entry::{Denied, Entry, Refused, Valid, Verdict};
 pub use front::Front;
+pub use meter::Meter;
 pub use question::Question;
 pub use stats::{Layer, Lookups, Outcome, Stats};
 
@@ -47,6 +49,7 @@ use crate::auth::jwt::Ring;
 use crate::auth::jwt::access_token::Parties;
 use crate::clock::Clock;
 use crate::config;
+use crate::limits::Rates;
 use crate::store::{Change, ChangeSink, KeyForm, SharedStore};
 use feed::Feed;
 use loader::{Ask, Loader};
@@ -68,13 +71,19 @@ pub struct Rules {
     pub catalogue: Catalogue,
     /// Who issues access tokens and for whom; `None` = there are none.
     pub parties: Option<Parties>,
+    /// How much each account without a plan may.
+    pub rates: Arc<Rates>,
 }
 
 impl Rules {
     /// What a configuration says of them.
     #[must_use]
     pub fn of(config: &config::Config) -> Self {
-        Self { catalogue: config.catalogue(), parties: config.parties() }
+        Self {
+            catalogue: config.catalogue(),
+            parties: config.parties(),
+            rates: Arc::clone(&config.limits.account),
+        }
     }
 }
 

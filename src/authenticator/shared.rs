@@ -10,12 +10,14 @@ use super::contact::Contact;
 use super::entry::View;
 use super::forms::Forms;
 use super::marks::Marks;
+use super::meter::Meter;
 use super::stats::{Stats, Totals};
 use crate::auth::catalogue::Catalogue;
 use crate::auth::jwt::access_token::Parties;
 use crate::auth::jwt::{Keyring, Ring};
 use crate::clock::{Clock, Tick, Timestamp};
 use crate::config;
+use crate::limits::{self, Rates};
 
 /// See the module.
 #[derive(Debug)]
@@ -27,6 +29,10 @@ pub(super) struct Shared {
     pub(super) catalogue: ArcSwap<Catalogue>,
     /// Who issues access tokens and for whom; `None` = nobody does.
     pub(super) parties: ArcSwapOption<Parties>,
+    /// How much each account without a plan may.
+    pub(super) rates: ArcSwap<Rates>,
+    /// What accounts have used of it.
+    pub(super) accounts: limits::Table,
     /// The keys that they are signed with.
     pub(super) ring: Arc<Ring>,
     /// What imported keys look like.
@@ -43,6 +49,8 @@ impl Shared {
             caches: ArcSwap::from_pointee(Caches::new(terms)),
             catalogue: ArcSwap::from_pointee(rules.catalogue),
             parties: ArcSwapOption::from_pointee(rules.parties),
+            rates: ArcSwap::new(rules.rates),
+            accounts: limits::Table::default(),
             ring: Arc::default(),
             forms: Forms::default(),
             totals: Totals::default(),
@@ -53,7 +61,8 @@ impl Shared {
     pub(super) fn reload(&self, terms: &config::Cache, rules: Rules) {
         let same_terms = self.caches.load().terms == *terms;
         let same_parties = self.parties.load().as_deref() == rules.parties.as_ref();
-        if same_terms && same_parties && **self.catalogue.load() == rules.catalogue {
+        let same_rates = **self.rates.load() == *rules.rates;
+        if same_terms && same_parties && same_rates && **self.catalogue.load() == rules.catalogue {
             return;
         }
         if !same_terms {
@@ -62,6 +71,7 @@ impl Shared {
         }
         self.catalogue.store(rules.catalogue.into());
         self.parties.store(rules.parties.map(Arc::new));
+        self.rates.store(rules.rates);
         // Last: a look-up that reads the new epoch must read the new rules after it.
         self.marks.end_all();
     }
@@ -74,6 +84,12 @@ impl Shared {
         if shrinks {
             self.marks.end_all();
         }
+    }
+
+    /// Where the requests of this account's credentials are counted.
+    pub(super) fn meter(&self, account: &str) -> Meter {
+        let account = self.accounts.account(limits::number(account), Vec::new);
+        Meter { account, rates: self.rates.load_full() }
     }
 
     /// What a request at `now` and `wall` sees. Contact is read before the marks that entries are held against.

@@ -137,7 +137,9 @@ mod tests {
     use crate::auth::scope::ScopeSet;
     use crate::authenticator::entry::Vouched;
     use crate::authenticator::marks::{About, Marks};
+    use crate::authenticator::meter::Meter;
     use crate::clock::{Tick, Timestamp};
+    use crate::limits;
     use crate::store::Seq;
 
     fn entry(number: u32) -> Arc<Valid> {
@@ -153,12 +155,13 @@ mod tests {
             allowed_addresses: Networks::default(),
         };
         let digest = HashedToken::of(&number.to_be_bytes());
+        let meter = Meter { account: limits::Table::default().account(0, Vec::new), rates: Arc::default() };
         Arc::new(Valid::new(
             digest,
             footing,
             Tick(0),
             Duration::ZERO,
-            (Vouched { principal, token: None }, Timestamp(0)),
+            (Vouched { principal, token: None, meter }, Timestamp(0)),
         ))
     }
 

@@ -151,11 +151,10 @@ async fn carry_out(
 async fn create(backend: &Backend, new: &Create, password: Option<Password>) -> Result<Account, Failure> {
     let Backend { issuer, origin, .. } = backend;
     let asked = NewAccount { email: new.email.clone(), scopes: ScopesChoice::Defaults };
-    let account = issuer.create_account(&asked, origin).await?;
-    match password {
-        None => Ok(account),
-        Some(password) => Ok(issuer.set_password(&account.id, password, origin).await?),
-    }
+    Ok(match password {
+        None => issuer.create_account(&asked, origin).await?,
+        Some(password) => issuer.create_person(&asked, password, origin).await?,
+    })
 }
 
 async fn reset_link(backend: &Backend, named: &Named) -> Result<String, Failure> {

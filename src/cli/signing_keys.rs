@@ -13,7 +13,7 @@ use crate::auth::jwt::Purpose;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::issuer::List;
-use crate::issuer::signing::{Signing, Stage, jwks};
+use crate::issuer::signing::{Signing, Stage, When, jwks};
 use crate::store::sqlite::Open;
 use crate::store::{SharedStore, SigningKey};
 
@@ -23,6 +23,10 @@ pub enum SigningKeys {
     /// List them, without their private halves
     List(Output),
     /// Make a new one: published at once, it signs ten minutes later; what was signed before stays good to its end
+    ///
+    /// With --now it signs at once, and whatever any older key signed is refused from now on by every server of the store.
+    /// That is for a key that somebody else has: everybody refreshes, and who verifies tokens elsewhere must read the key
+    /// set again.
     Rotate(Rotate),
     /// Print the public halves, as /.well-known/jwks.json publishes them
     Jwks,
@@ -34,6 +38,9 @@ pub struct Rotate {
     /// What it signs [default: both]
     #[arg(long, value_enum)]
     purpose: Option<Signs>,
+    /// Refuse at once whatever older keys signed: somebody else has one
+    #[arg(long)]
+    now: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -105,7 +112,8 @@ async fn change(
     })?;
     let mut made = Vec::new();
     for purpose in rotate.purpose.map_or(Purpose::ALL.to_vec(), |signs| vec![signs.into()]) {
-        made.push(signing.rotate(purpose, &origin()).await?);
+        let when = if rotate.now { When::Now } else { When::InTime };
+        made.push(signing.rotate(purpose, when, &origin()).await?);
     }
     let all = signing.list().await?;
     text(&made, &all, rotate.output, clock.now())

@@ -3,6 +3,8 @@
 //! Compiled from a configuration; knows neither sockets nor upstreams. What is cached is the principal; a route's
 //! rules are judged on every request.
 
+mod limit;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Method};
 
+pub use self::limit::Counted;
 use crate::auth::credential::{self, Basic, Field, Form, Malformed};
 use crate::auth::principal::{Identity, Method as Proof, Principal};
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
@@ -17,7 +20,8 @@ use crate::auth::scope::ScopeSet;
 use crate::auth::token::{self, HashedToken, Kind, Prefix};
 use crate::authenticator::{Front, Question, Valid};
 use crate::clock::{Tick, Timestamp};
-use crate::config::{Auth, Config};
+use crate::config::{Auth, Config, LimitMode, Route};
+use crate::limits::Rates;
 use crate::message::target::{Path, Quirks};
 use crate::routes::{Found, Table};
 
@@ -30,11 +34,16 @@ pub struct Decision {
     basic: Basic,
     headers: Vec<HeaderName>,
     issues_tokens: bool,
+    mode: LimitMode,
 }
 
 #[derive(Debug)]
 struct Rule {
     auth: Auth,
+    /// Its route's name, with what each account may on it.
+    limits: (Arc<str>, Arc<Rates>),
+    /// How many requests one of its requests counts as.
+    cost: u32,
     /// The scopes as a challenge names them.
     required: Arc<str>,
 }
@@ -76,17 +85,20 @@ impl Decision {
     /// Compiles what `config` says of routes and credentials.
     #[must_use]
     pub fn compile(config: &Config) -> Self {
-        let rule = |auth: &Auth| Rule {
-            auth: auth.clone(),
-            required: scopes(auth).map_or("", ScopeSet::as_str).into(),
+        let rule = |route: &Route| Rule {
+            auth: route.auth.clone(),
+            limits: (Arc::clone(&route.name), Arc::clone(&route.limits)),
+            cost: route.cost,
+            required: scopes(&route.auth).map_or("", ScopeSet::as_str).into(),
         };
         Self {
             table: Table::compile(&config.routes),
-            rules: config.routes.iter().map(|route| rule(&route.auth)).collect(),
+            rules: config.routes.iter().map(rule).collect(),
             prefix: config.keys.prefix.clone(),
             basic: config.credentials.basic,
             headers: config.credentials.headers.clone(),
             issues_tokens: config.identity.is_some(),
+            mode: config.limits.mode,
         }
     }
 

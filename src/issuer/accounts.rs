@@ -1,5 +1,7 @@
 //! Accounts: made, listed, disabled, enabled, given scopes.
 
+use zeroize::Zeroizing;
+
 use super::error::{IssueError, Problem};
 use super::view::AccountView;
 use super::{Issuer, text};
@@ -33,11 +35,35 @@ pub fn check_email(email: &str) -> Result<(), IssueError> {
 }
 
 impl Issuer {
-    /// Makes an account.
+    /// Makes an account that cannot log in.
     ///
     /// # Errors
     /// [`IssueError::Invalid`], [`IssueError::Conflict`] when the address is taken, or the store's.
     pub async fn create_account(&self, asked: &NewAccount, origin: &Origin) -> Result<Account, IssueError> {
+        self.keep_account(asked, None, origin).await
+    }
+
+    /// Makes an account with a password, both or neither.
+    ///
+    /// # Errors
+    /// As [`create_account`](Self::create_account), and [`IssueError::Busy`].
+    pub async fn create_person(
+        &self,
+        asked: &NewAccount,
+        password: Zeroizing<String>,
+        origin: &Origin,
+    ) -> Result<Account, IssueError> {
+        self.check_password(&asked.email, &password)?;
+        let password = self.hashed(&password).await?;
+        self.keep_account(asked, Some(password), origin).await
+    }
+
+    async fn keep_account(
+        &self,
+        asked: &NewAccount,
+        password: Option<String>,
+        origin: &Origin,
+    ) -> Result<Account, IssueError> {
         let mut problems = Vec::new();
         let email = text::email(&asked.email).unwrap_or_else(|problem| {
             problems.push(problem);
@@ -51,7 +77,7 @@ impl Issuer {
             return Err(IssueError::Invalid(problems));
         }
         let now = self.clock.now();
-        let new = store::NewAccount { id: self.id(now)?, email, scopes, created_at: now };
+        let new = store::NewAccount { id: self.id(now)?, email, scopes, password, created_at: now };
         let seq = self.store.create_account(&new, origin).await?;
         self.tell(seq, Subject::Account, &new.id, true);
         Ok(Account {

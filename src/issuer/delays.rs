@@ -2,7 +2,8 @@
 //!
 //! Failures are counted for the account and for the address they come from, and each further one doubles the wait.
 //! Where the account lately logged in from (an address, a browser) only the failures from there count, so that nobody
-//! else's failures lock the owner out. An attempt counts as failed from its begin until it has succeeded: of many at
+//! else's failures lock the owner out. Of such an address those of all its accounts count too, from a greater number on
+//! and with short waits: whoever tries a word on each colleague of an office is slowed, and nobody there is shut out. An attempt counts as failed from its begin until it has succeeded: of many at
 //! once no more get through than of as many in a row.
 
 use std::collections::HashMap;
@@ -14,16 +15,32 @@ use std::time::Duration;
 use super::passwords::Whose;
 use crate::clock::Tick;
 
-/// Failures without a wait: people mistype.
-const FREE_OF_ACCOUNT: u32 = 5;
+/// How failures in a cell bring waits.
+#[derive(Clone, Copy)]
+struct Rule {
+    /// Failures without a wait: people mistype.
+    free: u32,
+    /// The longest wait.
+    longest: Duration,
+    /// After each such time one failure is forgotten; `None` = all or none are.
+    drain: Option<Duration>,
+}
+
+/// A guess every quarter of an hour finds no password, and an owner comes back in time.
+const LONGEST: Duration = Duration::from_secs(900);
+const OF_ACCOUNT: Rule = Rule { free: 5, longest: LONGEST, drain: None };
 /// Of an address, which a whole office may share.
-const FREE_OF_ADDRESS: u32 = 20;
+const OF_ADDRESS: Rule = Rule { free: 20, ..OF_ACCOUNT };
+/// Of an address that several accounts log in from, all together. There is always somebody in a large office who mistypes,
+/// so failures drain away one by one; and whoever has no browser that is known waits a minute at most.
+const OF_HOME: Rule =
+    Rule { free: 50, longest: Duration::from_secs(60), drain: Some(Duration::from_secs(600)) };
 /// The first wait; each further failure doubles it.
 const FIRST: Duration = Duration::from_secs(1);
-/// The longest wait: a guess every quarter of an hour finds no password, and an owner comes back in time.
-const LONGEST: Duration = Duration::from_secs(900);
 /// After this long without a failure all is forgotten.
 const FORGET: Duration = Duration::from_secs(24 * 3600);
+/// How long somebody who logged in counts as known there.
+pub(super) const LATELY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Most cells, some 5 MB.
 const CELLS: usize = 65_536;
 /// Most places that accounts lately logged in from.
@@ -61,6 +78,17 @@ impl Cell {
     fn is_forgotten(&self, now: Tick) -> bool {
         now.since(self.last) >= FORGET
     }
+
+    /// The failures that are left, and from when on the next ones drain.
+    fn drained(&self, rule: Rule, now: Tick) -> (u32, Tick) {
+        let Some(drain) = rule.drain else { return (self.failures, now) };
+        let gone = now.since(self.last).as_secs() / drain.as_secs().max(1);
+        let gone = u32::try_from(gone).unwrap_or(u32::MAX);
+        match self.failures.saturating_sub(gone) {
+            0 => (0, now),
+            left => (left, self.last.after(drain.saturating_mul(gone))),
+        }
+    }
 }
 
 /// Where somebody tries to log in from.
@@ -95,11 +123,12 @@ pub(super) struct Attempt {
 
 impl Delays {
     /// What `account` lately logged in from, as far as this process remembers.
-    pub(super) fn place(&self, account: &str, from: From<'_>) -> Place {
+    pub(super) fn place(&self, account: &str, from: From<'_>, now: Tick) -> Place {
         if from.browser.is_some() {
             return Place::Browser;
         }
-        match self.lock().places.contains_key(&self.address(account, from)) {
+        let seen = self.lock().places.get(&self.address(account, from)).copied();
+        match seen.is_some_and(|seen| now.since(seen) < LATELY) {
             true => Place::Address,
             false => Place::Unknown,
         }
@@ -119,21 +148,21 @@ impl Delays {
         if let Some(wait) = until.map(|until| until.since(now)).filter(|wait| !wait.is_zero()) {
             return Err(wait);
         }
-        let count = |(cell, free)| (cell, state.count(cell, free, now));
+        let count = |(cell, rule)| (cell, state.count(cell, rule, now));
         let counted = cells.into_iter().map(count).collect();
         Ok(Attempt { delays: self.clone(), counted, address: self.address(account, from), place })
     }
 
-    fn cells(&self, account: &str, from: From<'_>, place: Place) -> Vec<(u64, u32)> {
+    fn cells(&self, account: &str, from: From<'_>, place: Place) -> Vec<(u64, Rule)> {
         let address = self.address(account, from);
         match place {
-            Place::Browser => {
-                vec![(self.browser(account, from).unwrap_or(address), FREE_OF_ACCOUNT)]
+            Place::Browser => vec![(self.browser(account, from).unwrap_or(address), OF_ACCOUNT)],
+            Place::Address => {
+                vec![(address, OF_ACCOUNT), (self.hash(("home", subscriber(from.address))), OF_HOME)]
             }
-            Place::Address => vec![(address, FREE_OF_ACCOUNT)],
             Place::Unknown => vec![
-                (self.hash(("account", account)), FREE_OF_ACCOUNT),
-                (self.hash(("address", subscriber(from.address))), FREE_OF_ADDRESS),
+                (self.hash(("account", account)), OF_ACCOUNT),
+                (self.hash(("address", subscriber(from.address))), OF_ADDRESS),
             ],
         }
     }
@@ -186,13 +215,14 @@ impl Attempt {
 
 impl State {
     /// Counts a failure and gives what was known before.
-    fn count(&mut self, key: u64, free: u32, now: Tick) -> Option<Cell> {
+    fn count(&mut self, key: u64, rule: Rule, now: Tick) -> Option<Cell> {
         let before = self.cells.get(&key).copied().filter(|cell| !cell.is_forgotten(now));
         if before.is_none() && self.cells.len() >= CELLS {
             self.make_room(now);
         }
-        let failures = before.map_or(0, |cell| cell.failures).saturating_add(1);
-        self.cells.insert(key, Cell { failures, last: now, until: now.after(wait(failures, free)) });
+        let (failures, last) = before.map_or((0, now), |cell| cell.drained(rule, now));
+        let failures = failures.saturating_add(1);
+        self.cells.insert(key, Cell { failures, last, until: now.after(wait(failures, rule)) });
         before
     }
 
@@ -231,15 +261,15 @@ impl State {
     }
 }
 
-fn wait(failures: u32, free: u32) -> Duration {
-    match failures.checked_sub(free) {
+fn wait(failures: u32, rule: Rule) -> Duration {
+    match failures.checked_sub(rule.free) {
         None | Some(0) => Duration::ZERO,
-        Some(over) => FIRST.saturating_mul(1 << (over - 1).min(20)).min(LONGEST),
+        Some(over) => FIRST.saturating_mul(1 << (over - 1).min(20)).min(rule.longest),
     }
 }
 
 /// The address, of IPv6 the network that one subscriber has.
-fn subscriber(address: IpAddr) -> IpAddr {
+pub(super) fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {
@@ -264,13 +294,14 @@ mod tests {
 
     /// One failure at `now`: how long it had to wait instead.
     fn fail(delays: &Delays, account: &str, from: From<'_>, now: Tick) -> u64 {
-        let place = delays.place(account, from);
+        let place = delays.place(account, from, now);
         delays.begin(account, from, place, now).map_or_else(|wait| wait.as_secs(), |_failed| 0)
     }
 
     #[test]
     fn waits_double_after_a_few_failures_and_end_at_a_quarter_of_an_hour() {
-        let waits = [5, 6, 7, 8, 15, 16, 17, 99, u32::MAX].map(|failures| wait(failures, 5).as_secs());
+        let waits =
+            [5, 6, 7, 8, 15, 16, 17, 99, u32::MAX].map(|failures| wait(failures, OF_ACCOUNT).as_secs());
         assert_eq!(waits, [0, 1, 2, 4, 512, 900, 900, 900, 900]);
     }
 
@@ -323,14 +354,77 @@ mod tests {
         assert!(fail(&delays, "b", from("192.0.2.1"), START) == 0);
     }
 
+    /// Everybody of an office, one after the other, from their own address.
+    fn spray(delays: &Delays, office: From<'_>, colleagues: std::ops::Range<u32>, now: Tick) -> u64 {
+        colleagues.map(|number| fail(delays, &number.to_string(), office, now)).max().unwrap()
+    }
+
+    fn office(delays: &Delays, colleagues: u32) -> From<'static> {
+        let office = from("198.51.100.7");
+        for number in 0..colleagues {
+            let login = delays.begin(&number.to_string(), office, Place::Unknown, START);
+            login.ok().unwrap().succeeded(START);
+        }
+        office
+    }
+
+    #[test]
+    fn whoever_tries_a_word_on_each_colleague_is_slowed_and_nobody_is_shut_out() {
+        let delays = Delays::default();
+        let office = office(&delays, 80);
+        assert_eq!(spray(&delays, office, 0..51, START), 0);
+        assert_eq!(fail(&delays, "60", office, START), 1);
+        assert_eq!(fail(&delays, "60", office, at(1)), 0);
+        assert_eq!(fail(&delays, "61", office, at(1)), 2);
+        // A login takes back its own attempt and nothing else.
+        delays.begin("62", office, Place::Address, at(3)).ok().unwrap().succeeded(at(3));
+        assert_eq!(fail(&delays, "63", office, at(3)), 0);
+        assert_eq!(fail(&delays, "63", office, at(3)), 4);
+        for second in (10..2_000).step_by(60) {
+            fail(&delays, "64", office, at(second));
+        }
+        assert!(fail(&delays, "65", office, at(2_000)) <= 60, "a minute at most");
+        let laptop = From { browser: Some("mark"), ..office };
+        assert_eq!(fail(&delays, "66", laptop, at(2_000)), 0, "a browser that is known does not wait");
+        assert_eq!(fail(&delays, "66", from("192.0.2.1"), at(2_000)), 0);
+    }
+
+    #[test]
+    fn failures_of_an_office_drain_away_one_by_one() {
+        let delays = Delays::default();
+        let office = office(&delays, 80);
+        // Somebody mistypes every ten minutes, for a week.
+        for number in 0..1_000_u64 {
+            let name = (number % 80).to_string();
+            let now = at(number * 600);
+            assert_eq!(fail(&delays, &name, office, now), 0, "{number}");
+        }
+        assert_eq!(spray(&delays, office, 0..48, at(600_000)), 0);
+        assert!(spray(&delays, office, 48..60, at(600_000)) > 0);
+        assert_eq!(spray(&delays, office, 60..70, at(606_000)), 0, "ten drained in a hundred minutes");
+        assert_eq!(fail(&delays, "71", office, at(606_000)), 1);
+    }
+
     #[test]
     fn a_login_with_a_mark_makes_its_address_known() {
         let delays = Delays::default();
         let home = from("198.51.100.7");
         let laptop = From { browser: Some("mark"), ..home };
         delays.begin("a", laptop, Place::Browser, START).ok().unwrap().succeeded(START);
-        assert_eq!(delays.place("a", home), Place::Address);
-        assert_eq!(delays.place("b", home), Place::Unknown);
+        assert_eq!(delays.place("a", home, START), Place::Address);
+        assert_eq!(delays.place("b", home, START), Place::Unknown);
+    }
+
+    #[test]
+    fn after_thirty_days_without_a_login_a_place_is_no_longer_known() {
+        let delays = Delays::default();
+        let home = from("198.51.100.7");
+        delays.begin("a", home, Place::Unknown, START).ok().unwrap().succeeded(START);
+        let days = |days: u64| at(days * 24 * 3600);
+        assert_eq!(delays.place("a", home, days(29)), Place::Address);
+        assert_eq!(delays.place("a", home, days(30)), Place::Unknown);
+        delays.begin("a", home, Place::Unknown, days(29)).ok().unwrap().succeeded(days(29));
+        assert_eq!(delays.place("a", home, days(58)), Place::Address);
     }
 
     #[test]

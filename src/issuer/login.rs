@@ -7,16 +7,18 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
-use super::delays::{Attempt, From, Place};
+use super::delays::{Attempt, From, LATELY, Place, subscriber};
 use super::passwords::{Verdict, Whose};
 use super::{IssueError, Issuer};
 use crate::auth::scope::ScopeSet;
-use crate::auth::token::{Kind, PlainToken};
+use crate::auth::token::{HashedToken, Kind, PlainToken};
+use crate::auth::unicode;
 use crate::clock::Timestamp;
-use crate::store::{Account, AccountStatus, Login, NewSession, Origin, Session, Subject};
+use crate::store::{Account, AccountStatus, Login, NewSession, Origin, Session, Started, Subject};
 
-/// Sessions that are looked through for one from an address.
-const SESSIONS_SEEN: u32 = 100;
+/// Most living sessions of an account: a program that logs in each time it runs fills no store, and all else that an
+/// account has is bounded too.
+pub const SESSIONS_MAX: u32 = 1_000;
 /// Most characters kept of what a browser says of itself.
 const AGENT_MAX: usize = 200;
 
@@ -25,16 +27,36 @@ const AGENT_MAX: usize = 200;
 pub struct Visitor {
     /// The client's address.
     pub address: IpAddr,
-    /// A mark that an earlier login left in this browser; nobody else can say it.
-    pub browser: Option<String>,
+    /// The browser, where an earlier login left a mark in it; nobody else can say it.
+    pub browser: Option<Browser>,
     /// What the program says of itself; for the list of sessions.
     pub agent: String,
 }
 
+/// A browser that somebody logged in from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Browser {
+    /// What it is called here: its failures are its own.
+    pub name: String,
+    /// The [`Pair::password`] of that login. Another password makes it a stranger: whoever gave the old one need not be
+    /// the owner.
+    pub password: String,
+}
+
 impl Visitor {
-    fn from(&self) -> From<'_> {
-        From { address: self.address, browser: self.browser.as_deref() }
+    /// Who it is to the account that was found.
+    fn from(&self, found: Option<&Login>) -> From<'_> {
+        let password = found.and_then(|login| login.password.as_deref()).map(digest);
+        let browser = self.browser.as_ref().filter(|browser| password.as_ref() == Some(&browser.password));
+        From { address: self.address, browser: browser.map(|browser| &*browser.name) }
     }
+}
+
+/// Tells one stored form of a password from another, and nothing of either.
+fn digest(stored: &str) -> String {
+    let mut hex = HashedToken::of(stored.as_bytes()).hex();
+    hex.truncate(16);
+    hex
 }
 
 /// A session, its newest refresh token, and what the access token beside it must say.
@@ -52,6 +74,8 @@ pub struct Pair {
     pub access_expires_at: Timestamp,
     /// The refresh token, to be handed out once.
     pub refresh: PlainToken,
+    /// A short digest of what is kept of the password that was given; `None` after a refresh.
+    pub password: Option<String>,
 }
 
 impl Issuer {
@@ -93,7 +117,7 @@ impl Issuer {
         let found = self.store.login(&account.email).await?;
         let attempt = self.admit(&account.email, found.as_ref(), visitor).await?;
         let stored = found.and_then(|login| login.password);
-        match self.door.hasher.check(Whose::Known, password, stored.clone()).await {
+        match self.check(Whose::Known, password, stored.clone()).await {
             Ok(Verdict::Right) => {
                 attempt.succeeded(self.clock.tick());
                 Ok(stored)
@@ -113,9 +137,9 @@ impl Issuer {
         found: Option<&Login>,
         visitor: &Visitor,
     ) -> Result<Attempt, IssueError> {
-        let (delays, from) = (&self.door.delays, visitor.from());
-        let name = email.to_lowercase();
-        let place = delays.place(&name, from);
+        let (delays, from) = (&self.door.delays, visitor.from(found));
+        let name = unicode::folded(email);
+        let place = delays.place(&name, from, self.clock.tick());
         match delays.begin(&name, from, place, self.clock.tick()) {
             Ok(attempt) => Ok(attempt),
             // After a restart only the store knows where the owner is logged in from.
@@ -130,13 +154,29 @@ impl Issuer {
         }
     }
 
-    /// Whether a session of the account came from this address. Asked for nobody too, so that it takes as long.
+    /// Whether the account lately logged in from this address. Asked for nobody too, and one search in either case, so
+    /// that it takes as long.
     async fn place(&self, found: Option<&Login>, visitor: &Visitor) -> Result<Place, IssueError> {
         let account = found.map_or("", |login| &login.account.id);
-        let sessions = self.store.sessions(Some(account), self.clock.now(), None, SESSIONS_SEEN).await?;
-        let address = visitor.address.to_string();
-        let known = sessions.items.iter().any(|session| session.address == address);
+        let from = subscriber(visitor.address).to_string();
+        let known = self.store.has_logged_in(account, &from, self.clock.now().before(LATELY)).await?;
         Ok(if known { Place::Address } else { Place::Unknown })
+    }
+
+    /// Whether `password` is what `stored` was made of, however its letters are written. Before there was one form it was
+    /// kept as it was sent, so that one is tried too: the time tells only what who sent it knows.
+    async fn check(
+        &self,
+        whose: Whose,
+        password: Zeroizing<String>,
+        stored: Option<String>,
+    ) -> Result<Verdict, IssueError> {
+        let normal = unicode::password(&password);
+        let is_normal = *normal == *password;
+        match self.door.hasher.check(whose, normal, stored.clone()).await? {
+            Verdict::Wrong if !is_normal => self.door.hasher.check(whose, password, stored).await,
+            verdict => Ok(verdict),
+        }
     }
 
     async fn judged(
@@ -148,7 +188,7 @@ impl Issuer {
         origin: &Origin,
     ) -> Result<Pair, IssueError> {
         let (account, stored) = found.map_or((None, None), |login| (Some(login.account), login.password));
-        let verdict = self.door.hasher.check(whose, password, stored.clone()).await?;
+        let verdict = self.check(whose, password, stored.clone()).await?;
         let active = account.filter(|account| account.status == AccountStatus::Active);
         let (Verdict::Right, Some(account)) = (verdict, active) else {
             return Err(IssueError::WrongLogin);
@@ -160,13 +200,41 @@ impl Issuer {
         }
     }
 
-    async fn start_session(
+    /// What is handed out at the beginning of this session.
+    pub(super) fn first_pair(
+        &self,
+        new: NewSession,
+        account: Account,
+        refresh: PlainToken,
+    ) -> Result<Pair, IssueError> {
+        let (now, password) = (new.session.created_at, new.password.as_deref().map(digest));
+        Ok(Pair { password, ..self.pair(new.session, account, refresh, now)? })
+    }
+
+    pub(super) async fn start_session(
         &self,
         account: Account,
         password: Option<String>,
         visitor: &Visitor,
         origin: &Origin,
     ) -> Result<Pair, IssueError> {
+        let (new, refresh) = self.new_session(&account, password, visitor)?;
+        let Started { seq, ended } = self.store.start_session(&new, &origin.by(&account.id)).await?;
+        for ended in &ended {
+            self.tell(seq, Subject::Session, ended, false);
+        }
+        // No look-up can have missed it: nobody knew its id.
+        self.tell(seq, Subject::Session, &new.session.id, false);
+        self.first_pair(new, account, refresh)
+    }
+
+    /// A session of who gave the password of this stored form, to be kept, and its first refresh token.
+    pub(super) fn new_session(
+        &self,
+        account: &Account,
+        password: Option<String>,
+        visitor: &Visitor,
+    ) -> Result<(NewSession, PlainToken), IssueError> {
         let (identity, now) = (self.identity()?, self.clock.now());
         let ends_at = now.after(identity.session_max);
         let refresh = PlainToken::generate(&self.keys.prefix, Kind::RefreshToken, &*self.random)?;
@@ -181,11 +249,9 @@ impl Issuer {
             address: visitor.address.to_string(),
             agent: visible(&visitor.agent),
         };
-        let new = NewSession { session, refresh: refresh.hashed(), password };
-        let seq = self.store.start_session(&new, origin).await?;
-        // No look-up can have missed it: nobody knew its id.
-        self.tell(seq, Subject::Session, &new.session.id, false);
-        self.pair(new.session, account, refresh, now)
+        let subscriber = subscriber(visitor.address).to_string();
+        let most = SESSIONS_MAX;
+        Ok((NewSession { session, refresh: refresh.hashed(), password, subscriber, most }, refresh))
     }
 
     /// What is handed out for `session` at `now`.
@@ -198,7 +264,15 @@ impl Issuer {
     ) -> Result<Pair, IssueError> {
         let ends = now.after(self.identity()?.access_token_ttl).min(session.ends_at);
         let scopes = self.catalogue.grantable(account.scopes.as_ref()).clone();
-        Ok(Pair { session, account, scopes, issued_at: now, access_expires_at: ends, refresh })
+        Ok(Pair {
+            session,
+            account,
+            scopes,
+            issued_at: now,
+            access_expires_at: ends,
+            refresh,
+            password: None,
+        })
     }
 }
 

@@ -27,7 +27,7 @@ use uuid::Builder;
 pub use accounts::{NewAccount, ScopesChoice, check_email};
 pub use error::{IssueError, LineProblem, Problem};
 pub use keys::{Expiry, KeyStatus, MadeKey, NewKey};
-pub use login::{Pair, Visitor};
+pub use login::{Browser, Pair, Visitor};
 pub use reset::{MadeLink, check_password};
 pub use rotation::{Changes, MadeOnce, OVERLAP, Request};
 pub use view::{AccountView, KeyView, LinkView, List, MadeKeyView, SessionView};

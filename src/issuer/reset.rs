@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::login::Visitor;
+use super::login::{Pair, Visitor};
 use super::{IssueError, Issuer, passwords};
 use crate::auth::token::{HashedToken, Kind, PlainToken, is_well_formed};
+use crate::auth::unicode;
 use crate::clock::Timestamp;
 use crate::config;
 use crate::store::{Account, AccountStatus, Origin, PasswordChange, Proof, ResetLink, Subject};
@@ -40,7 +41,8 @@ pub fn check_password(email: &str, password: &str, config: &config::Config) -> R
 
 fn judge(email: &str, password: &str, identity: Option<&config::Identity>) -> Result<(), IssueError> {
     let rules = identity.map_or(&RULES, |identity| &identity.passwords);
-    passwords::judge(password, email, rules).map_err(|problem| IssueError::Invalid(vec![problem]))
+    passwords::judge(&unicode::password(password), email, rules)
+        .map_err(|problem| IssueError::Invalid(vec![problem]))
 }
 
 impl Issuer {
@@ -66,7 +68,8 @@ impl Issuer {
         self.put_password(account, password, Proof::Operator, origin).await
     }
 
-    /// Gives the owner another password, who knows the old one. Ends all sessions but the one it is said in.
+    /// Gives the owner another password, who knows the old one. Ends all sessions, the one it is said in too: whoever else
+    /// has that one's tokens is shut out with all the others. Begins another in the same step.
     ///
     /// # Errors
     /// [`IssueError::WrongLogin`] when the old one is wrong, [`IssueError::Wait`] after failures,
@@ -74,16 +77,19 @@ impl Issuer {
     pub async fn change_password(
         &self,
         account_id: &str,
-        session: Option<&str>,
         [old, new]: [Zeroizing<String>; 2],
         visitor: &Visitor,
         origin: &Origin,
-    ) -> Result<Account, IssueError> {
+    ) -> Result<Pair, IssueError> {
         let account = self.store.account(account_id).await?;
         self.check_password(&account.email, &new)?;
         let stored = self.confirmed(&account, old, visitor).await?.ok_or(IssueError::WrongLogin)?;
-        let proof = Proof::Old { password: stored, session: session.map(str::to_owned) };
-        self.put_password(account, new, proof, origin).await
+        let password = self.hashed(&new).await?;
+        let (begins, refresh) = self.new_session(&account, Some(password.clone()), visitor)?;
+        let (account_id, proof) = (account.id.clone(), Proof::Old(stored));
+        let change = PasswordChange { account_id, password, proof, begins: Some(begins.clone()) };
+        self.put(&change, origin).await?;
+        self.first_pair(begins, account, refresh)
     }
 
     /// Makes a link under which an account can get a new password, once and within an hour. Ends an older one.
@@ -138,7 +144,8 @@ impl Issuer {
     ) -> Result<Account, IssueError> {
         let account = self.reset_link(token).await?;
         let proof = Proof::Link(HashedToken::of(token.as_bytes()));
-        match self.put_password(account, password, proof, origin).await {
+        let owner = origin.by(&account.id);
+        match self.put_password(account, password, proof, &owner).await {
             Err(IssueError::Conflict(_)) => Err(IssueError::InvalidLink),
             other => other,
         }
@@ -152,10 +159,20 @@ impl Issuer {
         origin: &Origin,
     ) -> Result<Account, IssueError> {
         self.check_password(&account.email, &password)?;
-        let password = self.door.hasher.hash(password, &*self.random).await?;
-        let change = PasswordChange { account_id: account.id.clone(), password, proof };
-        let seq = self.store.set_password(&change, self.clock.now(), origin).await?;
-        self.tell(seq, Subject::Account, &account.id, false);
+        let password = self.hashed(&password).await?;
+        let change = PasswordChange { account_id: account.id.clone(), password, proof, begins: None };
+        self.put(&change, origin).await?;
         Ok(account)
+    }
+
+    /// What is kept of a password, however its letters are written.
+    pub(super) async fn hashed(&self, password: &str) -> Result<String, IssueError> {
+        self.door.hasher.hash(unicode::password(password), &*self.random).await
+    }
+
+    async fn put(&self, change: &PasswordChange, origin: &Origin) -> Result<(), IssueError> {
+        let seq = self.store.set_password(change, self.clock.now(), origin).await?;
+        self.tell(seq, Subject::Account, &change.account_id, false);
+        Ok(())
     }
 }

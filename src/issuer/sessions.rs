@@ -1,7 +1,10 @@
 //! Sessions: refreshed, listed, ended.
 
+use std::net::IpAddr;
+
 use zeroize::Zeroizing;
 
+use super::delays::subscriber;
 use super::door::Derived;
 use super::login::Pair;
 use super::view::SessionView;
@@ -14,11 +17,11 @@ const SECRET: &str = "refresh";
 
 impl Issuer {
     /// Exchanges a refresh token for a new pair. Of many uses of one exactly one gets it; one that was used before
-    /// ends its session.
+    /// ends its session. `address` is the client's.
     ///
     /// # Errors
     /// [`IssueError::InvalidGrant`], [`IssueError::NoIdentity`], or the store's.
-    pub async fn refresh(&self, token: &str, origin: &Origin) -> Result<Pair, IssueError> {
+    pub async fn refresh(&self, token: &str, address: IpAddr, origin: &Origin) -> Result<Pair, IssueError> {
         let rules = self.identity()?.refresh.clone();
         if !is_well_formed(&self.keys.prefix, Kind::RefreshToken, token) {
             return Err(IssueError::InvalidGrant);
@@ -32,6 +35,7 @@ impl Issuer {
             successor: successor.hashed(),
             idle: rules.idle,
             reuse_window: rules.reuse_window,
+            from: subscriber(address).to_string(),
             at: self.clock.now(),
         };
         match self.store.refresh(&step, origin).await? {
@@ -124,6 +128,14 @@ impl Issuer {
         };
         let account = self.store.account(account).await?;
         Ok(self.store.sessions(Some(&account.id), now, after, limit).await?)
+    }
+
+    /// The account's newest living sessions, the newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn newest_sessions(&self, account: &str, limit: u32) -> Result<Vec<Session>, IssueError> {
+        Ok(self.store.newest_sessions(account, self.clock.now(), limit).await?)
     }
 
     /// A session as APIs show it.

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use crate::auth::algorithm::SigningAlgorithm;
 use crate::auth::jwt::access_token::{self, Claims, FIRST_PARTY, Parties};
-use crate::auth::jwt::{self, Purpose, Ring, assertion};
+use crate::auth::jwt::{self, Purpose, Ring, RingKey, assertion};
 use crate::auth::random::{Random, RandomFailed};
 use crate::auth::scope::ScopeSet;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
-use crate::store::{self, Handover, Origin, PrivateKey, Session, SharedStore, SigningKey, StoreError};
+use crate::store::{
+    self, Handover, Origin, PrivateKey, Retiring, Session, SharedStore, SigningKey, StoreError,
+};
 
 use super::login::Pair;
 use super::{IssueError, fresh_id};
@@ -62,7 +64,7 @@ impl Signing {
         for purpose in Purpose::ALL {
             let newest = newest(&keys, purpose);
             if newest.is_none_or(|newest| self.is_due(newest, now)) {
-                match self.make(purpose, newest, origin).await {
+                match self.make(purpose, newest, When::InTime, origin).await {
                     // Or another process was faster.
                     Ok(_) | Err(IssueError::Conflict(_)) => {}
                     Err(error) => return Err(error),
@@ -74,13 +76,18 @@ impl Signing {
         Ok(())
     }
 
-    /// Replaces the key of `purpose` as if it were due.
+    /// Replaces the key of `purpose`, `when` it is told.
     ///
     /// # Errors
     /// When the store does not take it, or somebody else replaced it just now.
-    pub async fn rotate(&self, purpose: Purpose, origin: &Origin) -> Result<SigningKey, IssueError> {
+    pub async fn rotate(
+        &self,
+        purpose: Purpose,
+        when: When,
+        origin: &Origin,
+    ) -> Result<SigningKey, IssueError> {
         let keys = self.store.signing_keys().await?;
-        self.make(purpose, newest(&keys, purpose), origin).await
+        self.make(purpose, newest(&keys, purpose), when, origin).await
     }
 
     /// All keys, the oldest first.
@@ -100,12 +107,16 @@ impl Signing {
         &self,
         purpose: Purpose,
         newest: Option<&SigningKey>,
+        when: When,
         origin: &Origin,
     ) -> Result<SigningKey, IssueError> {
         let now = self.clock.now();
         let made = jwt::SigningKey::generate(self.algorithm)?;
         // The first signs at once: there is nothing that it could take by surprise.
-        let signs_from = if newest.is_some() { now.after(PUBLISHED_BEFORE) } else { now };
+        let signs_from = match when {
+            When::InTime if newest.is_some() => now.after(PUBLISHED_BEFORE),
+            When::InTime | When::Now => now,
+        };
         let key = SigningKey {
             id: made.kid().to_owned(),
             purpose,
@@ -115,10 +126,14 @@ impl Signing {
             signs_from,
             retires_at: None,
         };
-        let handover = newest.map(|newest| Handover {
-            from: newest.id.clone(),
-            retires_at: signs_from.after(self.longest_life(purpose)).after(CLOCKS_DIFFER),
-        });
+        let (retires_at, with) = match when {
+            When::InTime => {
+                (signs_from.after(self.longest_life(purpose)).after(CLOCKS_DIFFER), Retiring::Newest)
+            }
+            // By the clock of every process that knows of it.
+            When::Now => (now.before(CLOCKS_DIFFER), Retiring::All),
+        };
+        let handover = newest.map(|newest| Handover { from: newest.id.clone(), retires_at, with });
         self.store.add_signing_key(&key, handover.as_ref(), origin).await?;
         Ok(key)
     }
@@ -129,6 +144,15 @@ impl Signing {
             Purpose::Assertion => assertion::LIFE,
         }
     }
+}
+
+/// When a key takes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Once whoever verifies knows it; what was signed before stays good to its end.
+    InTime,
+    /// At once, and nothing that any older key signed is good any more: somebody else has it.
+    Now,
 }
 
 /// The one that no other takes over from yet.
@@ -237,6 +261,20 @@ impl Mint {
         Some(Self { ring, random, parties: config.parties()?, ttl })
     }
 
+    /// Whether a token can be signed at `now`. To be asked before a session begins or goes on: what is used up for a token
+    /// that nobody can sign is lost.
+    ///
+    /// # Errors
+    /// [`NotMinted::NoKey`].
+    pub fn ready(&self, now: Timestamp) -> Result<(), NotMinted> {
+        self.signer(now).map(|_| ())
+    }
+
+    fn signer(&self, now: Timestamp) -> Result<Arc<RingKey>, NotMinted> {
+        let keys = self.ring.keys().ok_or(NotMinted::NoKey)?;
+        keys.signer(Purpose::AccessToken, now).cloned().ok_or(NotMinted::NoKey)
+    }
+
     /// The access token beside the refresh token that a login or a refresh gave.
     ///
     /// # Errors
@@ -251,8 +289,7 @@ impl Mint {
     /// # Errors
     /// [`NotMinted`].
     pub fn access_token(&self, holder: Holder<'_>, now: Timestamp) -> Result<Minted, NotMinted> {
-        let keys = self.ring.keys().ok_or(NotMinted::NoKey)?;
-        let key = keys.signer(Purpose::AccessToken, now).ok_or(NotMinted::NoKey)?;
+        let key = self.signer(now)?;
         let session = holder.session;
         let ends = now.after(self.ttl).min(session.expires_at).min(session.ends_at);
         let ends = key.retires_at.map_or(ends, |retires| ends.min(retires));

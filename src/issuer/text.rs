@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::error::Problem;
 use crate::auth::scope::{Scope, ScopeSet};
+use crate::auth::unicode;
 
 /// Most characters of a name.
 pub(super) const NAME_MAX: usize = 200;
@@ -30,9 +31,10 @@ pub(super) fn name(given: &str) -> Result<String, Problem> {
 
 /// An address that is at least of the right form; whether it exists only a message to it can tell.
 pub(super) fn email(given: &str) -> Result<String, Problem> {
-    let good = given.len() <= EMAIL_MAX
-        && given.split_once('@').is_some_and(|(local, domain)| is_local_part(local) && is_domain(domain));
-    if good { Ok(given.to_owned()) } else { Err(Problem::Email(given.to_owned())) }
+    let email = unicode::composed(given);
+    let good = email.len() <= EMAIL_MAX
+        && email.split_once('@').is_some_and(|(local, domain)| is_local_part(local) && is_domain(domain));
+    if good { Ok(email) } else { Err(Problem::Email(given.to_owned())) }
 }
 
 fn is_local_part(text: &str) -> bool {

@@ -43,7 +43,7 @@ pub(super) struct Day {
 }
 
 /// How a request stands to one limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// How many there may be.
     pub quota: u64,

@@ -9,33 +9,24 @@ use super::{Report, Span};
 const MINUTE: u64 = 60;
 const DAY: u64 = 86_400;
 
-/// `RateLimit-Policy`; empty where nothing counts over time.
+/// What `RateLimit-Policy` and `RateLimit` say; nothing where nothing counts over time.
 #[must_use]
-pub fn policies(report: &Report) -> String {
-    let mut text = String::new();
+pub fn fields(report: &Report) -> [String; 2] {
+    let mut fields = [String::new(), String::new()];
     for (policy, standing) in report.rows() {
         let window = match policy.span() {
             Span::Minute => MINUTE,
             Span::Day => DAY,
             Span::Now => continue,
         };
-        let part = if text.is_empty() { "" } else { ", " };
-        // Writing into a string fails never.
-        let _ = write!(text, "{part}\"{}\";q={};w={window}", policy.as_str(), standing.quota);
+        let [policies, state] = &mut fields;
+        let part = if policies.is_empty() { "" } else { ", " };
+        let (name, reset) = (policy.as_str(), seconds(standing.reset));
+        // Writing into a string never fails.
+        let _ = write!(policies, "{part}\"{name}\";q={};w={window}", standing.quota);
+        let _ = write!(state, "{part}\"{name}\";r={};t={reset}", standing.left);
     }
-    text
-}
-
-/// `RateLimit`.
-#[must_use]
-pub fn standing(report: &Report) -> String {
-    let mut text = String::new();
-    for (policy, standing) in report.rows().filter(|(policy, _)| policy.span() != Span::Now) {
-        let part = if text.is_empty() { "" } else { ", " };
-        let reset = seconds(standing.reset);
-        let _ = write!(text, "{part}\"{}\";r={};t={reset}", policy.as_str(), standing.left);
-    }
-    text
+    fields
 }
 
 /// Whole seconds, rounded up.

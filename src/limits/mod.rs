@@ -8,13 +8,12 @@ mod account;
 mod counter;
 mod fields;
 mod table;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 
 pub use self::account::{Account, Asked, InFlight, Report, Verdict};
-pub use self::fields::{policies, standing};
+pub use self::counter::Standing;
+pub use self::fields::{fields, seconds};
 pub use self::table::{DayCount, Table};
 use crate::clock::{Tick, Timestamp};
 
@@ -175,6 +174,17 @@ impl Policy {
             (Subject::Route(_), Span::Now) => Self::RouteInFlight,
         }
     }
+}
+
+/// The number of an account by its id; all of ours are UUIDs. Another text has one too.
+#[must_use]
+pub fn number(id: &str) -> u128 {
+    uuid::Uuid::parse_str(id).map_or_else(|_| digits(id), |id| id.as_u128())
+}
+
+/// As many bytes of it as there is room for.
+fn digits(id: &str) -> u128 {
+    id.bytes().fold(0, |number, byte| number << 8 | u128::from(byte))
 }
 
 /// A moment, by both clocks: minutes run by the one that never jumps, days by the one on the wall.

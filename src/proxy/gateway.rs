@@ -134,6 +134,10 @@ async fn try_handle(
     }
     refuse_long_body(&admission, plan.config.max.body)?;
     ticket.limit_total(plan.config.timeouts.total);
+    // Last: what is refused is not counted.
+    if let Some(entry) = &ticket.entry {
+        ticket.counted = plan.decision.limit(route, entry, &worker.front, ticket.arrived())?;
+    }
     let ticket = &*ticket;
     let arrival = Arrival {
         peer: ticket.carrier.peer_text().as_bytes(),
@@ -233,6 +237,7 @@ fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) 
     let Answer { head, mut exchange, endpoint } = answer;
     ticket.sends(head.status.as_u16());
     let mut headers = head.headers;
+    ticket.tell_limits(&mut headers);
     if let Ok(id) = HeaderValue::from_bytes(ticket.request_id.as_bytes()) {
         headers.insert("x-request-id", id);
     }

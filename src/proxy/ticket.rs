@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::header::TRANSFER_ENCODING;
 use http::request::Parts;
-use http::{Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::state::State;
 use super::tunnel::Kind;
@@ -23,6 +23,8 @@ use crate::auth::principal::Identity;
 use crate::auth::refusal::{Code, Refusal};
 use crate::authenticator::Valid;
 use crate::clock::{Tick, Timestamp};
+use crate::decision::Counted;
+use crate::limits;
 use crate::message::Admission;
 use crate::server::carrier::{BodyKind, Carrier};
 use crate::server::deadline::Timer;
@@ -31,6 +33,7 @@ use crate::telemetry::metrics::OpenConnection;
 use crate::telemetry::pace::Pace;
 use crate::web::client_address::Trust;
 use crate::web::errand::Caller;
+use crate::web::rate_limit;
 use crate::web::request_id::RequestId;
 
 /// Bytes of an answer that may be sent before its credential is watched, where it does not pause.
@@ -61,6 +64,8 @@ pub struct Ticket {
     pub entry: Option<Arc<Valid>>,
     /// Whose its credential was, when it is good no more.
     pub whose: Option<Identity>,
+    /// How its account stands to its limits, where there are some.
+    pub counted: Option<Counted>,
     /// Whom its cookie speaks for.
     caller: Option<Caller>,
     /// Whether it is one of those that may be in flight at once.
@@ -109,6 +114,7 @@ impl Ticket {
             door: Door::Proxy,
             entry: None,
             whose: None,
+            counted: None,
             caller: None,
             placed,
             allowed: false,
@@ -238,6 +244,13 @@ impl Ticket {
             })
         });
         watch.poll_fallen(cx)
+    }
+
+    /// Tells its client where it stands.
+    pub fn tell_limits(&self, fields: &mut HeaderMap) {
+        if let Some(counted) = &self.counted {
+            rate_limit::tell(fields, &limits::fields(&counted.report));
+        }
     }
 
     /// It asks to become a tunnel.

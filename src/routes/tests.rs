@@ -23,6 +23,8 @@ fn route(name: &str, hosts: &[&str], path: PathPattern, methods: &[&str]) -> Rou
         assertion: false,
         upgrades: Vec::new(),
         websocket_credential: WebsocketCredential::None,
+        limits: std::sync::Arc::default(),
+        cost: 1,
     }
 }
 

@@ -22,8 +22,8 @@ pub use records::{
     Account, AccountStatus, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq, Subject,
 };
 pub use refresh::{Refresh, RefreshRefusal, Refreshed};
-pub use sessions::{Ending, FoundSession, NewSession, Session};
-pub use signing::{Handover, PrivateKey, Purpose, SigningKey};
+pub use sessions::{Ending, FoundSession, NewSession, Session, Started};
+pub use signing::{Handover, PrivateKey, Purpose, Retiring, SigningKey};
 
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
@@ -124,7 +124,8 @@ pub trait Store: Send + Sync + 'static {
     /// The forms that imported keys have, a handful.
     fn key_forms(&self) -> Answer<'_, Vec<KeyForm>>;
 
-    /// Changes what is known of a key. [`StoreError::Conflict`] when it is revoked or over.
+    /// Changes what is known of a key. [`StoreError::Conflict`] when it is revoked or over. Where it is all so already,
+    /// there is no audit row; the answer is then the sequence number of the newest row.
     fn patch_key<'a>(
         &'a self,
         id: &'a str,
@@ -155,9 +156,18 @@ pub trait Store: Send + Sync + 'static {
     /// sequence number that the same snapshot holds.
     fn find_session<'a>(&'a self, id: &'a str) -> Answer<'a, FoundSession>;
 
-    /// Keeps a session with its first refresh token. [`StoreError::NotFound`] when its account is gone,
+    /// Keeps a session with its first refresh token, and ends what the account has too many. [`StoreError::NotFound`] when its account is gone,
     /// [`StoreError::Conflict`] when the account is disabled or its password is no longer the one that was checked.
-    fn start_session<'a>(&'a self, new: &'a NewSession, origin: &'a Origin) -> Answer<'a, Seq>;
+    fn start_session<'a>(&'a self, new: &'a NewSession, origin: &'a Origin) -> Answer<'a, Started>;
+
+    /// Whether a session of this account began at this subscriber's after `since`, and was not ended for cause. Costs the
+    /// same however many sessions there are, and for an account that there is not.
+    fn has_logged_in<'a>(
+        &'a self,
+        account: &'a str,
+        subscriber: &'a str,
+        since: Timestamp,
+    ) -> Answer<'a, bool>;
 
     /// The session with this id.
     fn session<'a>(&'a self, id: &'a str) -> Answer<'a, Session>;
@@ -171,6 +181,14 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Answer<'a, Page<Session>>;
 
+    /// The account's newest sessions that are alive at `now`, the newest first, at most `limit`.
+    fn newest_sessions<'a>(
+        &'a self,
+        account: &'a str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Answer<'a, Vec<Session>>;
+
     /// Ends a session for good. Ending it again keeps the first time and writes no audit row; the answer is then the
     /// sequence number of the newest row.
     fn end_session<'a>(
@@ -182,7 +200,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Answer<'a, Seq>;
 
     /// Exchanges a refresh token for its successor, or ends the session of one that is dead: one step of the state
-    /// machine that [`refresh`] describes.
+    /// machine that [`refresh`] describes. The exchange is the account's own doing, in the audit log too.
     fn refresh<'a>(&'a self, step: &'a Refresh, origin: &'a Origin) -> Answer<'a, Refreshed>;
 
     /// Removes sessions that were dead before `before`, with their refresh tokens, each session with its audit row. At
@@ -199,7 +217,7 @@ pub trait Store: Send + Sync + 'static {
     /// Who logs in with this address, and what its password is held against; `None` for nobody.
     fn login<'a>(&'a self, email: &'a str) -> Answer<'a, Option<Login>>;
 
-    /// Gives an account a password; ends its sessions and reset links. [`StoreError::NotFound`] when the account is
+    /// Gives an account a password; ends its sessions and reset links, and begins the one that is to take their place. [`StoreError::NotFound`] when the account is
     /// gone, [`StoreError::Conflict`] when the proof no longer holds.
     fn set_password<'a>(
         &'a self,
@@ -227,7 +245,7 @@ pub trait Store: Send + Sync + 'static {
     /// gives the greater number. Nobody can tell that they are gone, so there is no audit row.
     fn remove_leftovers(&self, before: Timestamp, limit: u32) -> Answer<'_, u32>;
 
-    /// Every signing key, the oldest first.
+    /// Every signing key that can be read, the oldest first; of another the log tells.
     fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>>;
 
     /// Keeps a signing key, the newest of its purpose from now on. [`StoreError::Conflict`] when the newest is not the

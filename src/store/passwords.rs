@@ -3,7 +3,7 @@
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 
-use super::Account;
+use super::{Account, NewSession};
 
 /// Who logs in with an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct PasswordChange {
     pub password: String,
     /// Why it may be set.
     pub proof: Proof,
+    /// The session that takes the place of all that end with the old one.
+    pub begins: Option<NewSession>,
 }
 
 /// Why a password may be set. It must still hold when it is.
@@ -30,13 +32,8 @@ pub struct PasswordChange {
 pub enum Proof {
     /// An operator says so.
     Operator,
-    /// The owner knew the old one.
-    Old {
-        /// Its stored form.
-        password: String,
-        /// The session it was said in, which lives on.
-        session: Option<String>,
-    },
+    /// The owner knew the old one, of which this is the stored form.
+    Old(String),
     /// The owner has the reset link with this digest, which is used up.
     Link(HashedToken),
 }

@@ -43,7 +43,7 @@ impl AccountStatus {
 pub struct Account {
     /// UUIDv7.
     pub id: String,
-    /// As given; compared without letter case.
+    /// As given, composed (NFC); compared without letter case.
     pub email: String,
     /// Whether its credentials are good.
     pub status: AccountStatus,
@@ -62,6 +62,8 @@ pub struct NewAccount {
     pub email: String,
     /// `None` = the catalogue's defaults.
     pub scopes: Option<ScopeSet>,
+    /// The stored form of its password, a PHC string; `None` = it cannot log in.
+    pub password: Option<String>,
     /// Now.
     pub created_at: Timestamp,
 }
@@ -163,6 +165,14 @@ pub struct Origin {
     pub actor: String,
     /// The door, such as `cli` or `api 192.0.2.1`.
     pub via: String,
+}
+
+impl Origin {
+    /// The same door, and who came through it, as has been proved by now.
+    #[must_use]
+    pub fn by(&self, actor: &str) -> Self {
+        Self { actor: actor.to_owned(), via: self.via.clone() }
+    }
 }
 
 /// One row of the audit log: who, what, when, from where.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! alive ── presented ──▶ used, its successor alive                      Refreshed::Fresh
-//! used  ── presented within the window, its successor unused ──▶ same   Refreshed::Again
+//! used  ── again within the window by who used it,
+//!          its successor unused ──▶ the same successor                  Refreshed::Again
 //! used  ── presented ──▶ the session ends, and every token of it        RefreshRefusal::Reused
 //! ```
 //!
@@ -24,8 +25,10 @@ pub struct Refresh {
     pub successor: HashedToken,
     /// How long the successor may wait for its use; never past the session's end.
     pub idle: Duration,
-    /// How long after its use the token may be presented again for the same successor.
+    /// How long after its use the token may be presented again, by who used it, for the same successor.
     pub reuse_window: Duration,
+    /// Who presents it: the network of one subscriber. Whoever comes from another is not the same client.
+    pub from: String,
     /// Now.
     pub at: Timestamp,
 }

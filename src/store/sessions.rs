@@ -49,12 +49,20 @@ pub enum Ending {
     PasswordChanged,
     /// The account was disabled.
     AccountDisabled,
+    /// The account began more than it may have, and this one was used longest ago.
+    TooMany,
 }
 
 impl Ending {
     /// Every reason there is.
-    pub const ALL: [Self; 5] =
-        [Self::Logout, Self::Revoked, Self::Reuse, Self::PasswordChanged, Self::AccountDisabled];
+    pub const ALL: [Self; 6] = [
+        Self::Logout,
+        Self::Revoked,
+        Self::Reuse,
+        Self::PasswordChanged,
+        Self::AccountDisabled,
+        Self::TooMany,
+    ];
 
     /// The store name.
     #[must_use]
@@ -65,6 +73,7 @@ impl Ending {
             Self::Reuse => "reuse",
             Self::PasswordChanged => "password_changed",
             Self::AccountDisabled => "account_disabled",
+            Self::TooMany => "too_many",
         }
     }
 }
@@ -78,6 +87,19 @@ pub struct NewSession {
     pub refresh: HashedToken,
     /// The stored form of the password that was checked; the account must still have it.
     pub password: Option<String>,
+    /// The network that one subscriber has, where the login came from.
+    pub subscriber: String,
+    /// How many living sessions the account may have, this one included. Beyond it the one that was used longest ago ends.
+    pub most: u32,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Its change.
+    pub seq: Seq,
+    /// The sessions that made room for it.
+    pub ended: Vec<String>,
 }
 
 /// What looking a session up found.

@@ -59,6 +59,17 @@ pub struct Handover {
     pub from: String,
     /// When that one retires.
     pub retires_at: Timestamp,
+    /// Which others retire then, too.
+    pub with: Retiring,
+}
+
+/// Which keys of a purpose a handover retires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retiring {
+    /// The newest, from which the new one takes over; older ones have their time.
+    Newest,
+    /// Every older one, too: somebody else has what they sign with.
+    All,
 }
 
 impl SigningKey {

@@ -69,9 +69,12 @@ const fn status(code: Code) -> u16 {
         Code::NotFound => NOT_FOUND,
         Code::Conflict => ABORTED,
         Code::NoRoute | Code::MethodNotAllowed => UNIMPLEMENTED,
-        Code::BodyTooLarge | Code::HeadersTooLarge | Code::TargetTooLong | Code::TooManyFailures => {
-            RESOURCE_EXHAUSTED
-        }
+        Code::BodyTooLarge
+        | Code::HeadersTooLarge
+        | Code::TargetTooLong
+        | Code::TooManyFailures
+        | Code::RateLimited
+        | Code::QuotaExceeded => RESOURCE_EXHAUSTED,
         Code::RequestTimeout | Code::UpstreamTimeout => DEADLINE_EXCEEDED,
         Code::UpstreamProtocolError => INTERNAL,
         Code::ValidationUnavailable

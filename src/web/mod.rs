@@ -11,5 +11,6 @@ mod grpc;
 pub mod members;
 mod page;
 pub mod problem;
+pub mod rate_limit;
 pub mod request_id;
 pub mod traceparent;

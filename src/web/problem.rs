@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::accept::{self, Format};
 use super::request_id::{self, RequestId};
-use super::{grpc, page};
+use super::{grpc, page, rate_limit};
 use crate::auth::refusal::{MemberFault, Refusal};
 
 #[cfg(test)]
@@ -134,6 +134,9 @@ impl Problems {
         }
         if let Refusal::MethodNotAllowed { allow } = refusal {
             insert(fields, header::ALLOW, allow);
+        }
+        if let Refusal::Exceeded(exceeded) = refusal {
+            rate_limit::tell(fields, &exceeded.fields);
         }
     }
 

@@ -20,8 +20,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["auth", "clock"]),
     // L2
     ("routes", &["auth", "clock", "config", "message"]),
-    ("authenticator", &["auth", "clock", "config", "store", "telemetry"]),
-    ("decision", &["auth", "authenticator", "clock", "config", "message", "routes", "telemetry", "web"]),
+    ("authenticator", &["auth", "clock", "config", "limits", "store", "telemetry"]),
+    (
+        "decision",
+        &["auth", "authenticator", "clock", "config", "limits", "message", "routes", "telemetry", "web"],
+    ),
     ("issuer", &["auth", "clock", "config", "store", "telemetry"]),
     ("store::sqlite", &["auth", "clock", "config", "store", "telemetry"]),
     // L3
@@ -33,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "decision",
+            "limits",
             "message",
             "routes",
             "server",
@@ -55,6 +59,7 @@ const EVERYTHING_BELOW_APP: &[&str] = &[
     "control",
     "decision",
     "issuer",
+    "limits",
     "message",
     "proxy",
     "routes",
@@ -75,6 +80,7 @@ const ALL: &[&str] = &[
     "control",
     "decision",
     "issuer",
+    "limits",
     "message",
     "proxy",
     "routes",

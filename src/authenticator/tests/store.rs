@@ -14,8 +14,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
     ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession, Once,
-    Origin, Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store,
-    StoreError, Subject,
+    Origin, Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey,
+    Started, Store, StoreError, Subject,
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -323,7 +323,10 @@ impl Store for Script {
             Ok(found)
         })
     }
-    fn start_session<'a>(&'a self, _: &'a NewSession, _: &'a Origin) -> Answer<'a, Seq> {
+    fn start_session<'a>(&'a self, _: &'a NewSession, _: &'a Origin) -> Answer<'a, Started> {
+        unused()
+    }
+    fn has_logged_in<'a>(&'a self, _: &'a str, _: &'a str, _: Timestamp) -> Answer<'a, bool> {
         unused()
     }
     fn session<'a>(&'a self, _: &'a str) -> Answer<'a, Session> {
@@ -336,6 +339,9 @@ impl Store for Script {
         _: Option<&'a str>,
         _: u32,
     ) -> Answer<'a, Page<Session>> {
+        unused()
+    }
+    fn newest_sessions<'a>(&'a self, _: &'a str, _: Timestamp, _: u32) -> Answer<'a, Vec<Session>> {
         unused()
     }
     fn end_session<'a>(&'a self, _: &'a str, _: Ending, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {

@@ -1,7 +1,5 @@
 //! Logging in and out, passwords, sessions.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use http::header::SET_COOKIE;
 use http::{Response, StatusCode};
@@ -14,13 +12,11 @@ use super::visitor::Visitor;
 use super::{Trouble, see, status, told_when};
 use crate::auth::refusal::Refusal;
 use crate::control::identity::{Asked, sentence};
-use crate::issuer::IssueError;
+use crate::issuer::{Browser, IssueError, Pair};
 use crate::store::{Origin, Session};
 
 /// Sessions on the page of them, the newest; programs that log in each time can have very many.
-const SESSIONS: usize = 100;
-/// Sessions that are read at once.
-const READ: u32 = 500;
+const SESSIONS: u32 = 100;
 
 /// `GET login`
 pub(super) fn login_page(asked: Asked<'_>) -> Response<Bytes> {
@@ -37,9 +33,8 @@ pub(super) fn login_page(asked: Asked<'_>) -> Response<Bytes> {
 pub(super) async fn login(asked: Asked<'_>, sealer: &Sealer) -> Result<Response<Bytes>, Trouble> {
     let identity = asked.identity()?;
     let form = Form::read(asked.call, &identity.public_url)?;
-    let jar = Jar::of(identity);
     let (email, password) = (form.value("email"), Zeroizing::new(form.value("password").to_owned()));
-    let known = jar.read_mark(&asked.call.headers, sealer, email);
+    let known = Jar::of(identity).read_mark(&asked.call.headers, sealer, email, asked.now);
     let (who, origin) = (asked.visitor(known.clone()), stranger(asked));
     let pair = match asked.terms.issuer.login(email, password, &who, &origin).await {
         Ok(pair) => pair,
@@ -50,13 +45,26 @@ pub(super) async fn login(asked: Asked<'_>, sealer: &Sealer) -> Result<Response<
         }
         Err(error) => return Err(error.into()),
     };
-    // A browser keeps its name: its failures stay its own.
-    let mark = match known {
-        Some(mark) => mark,
-        None => sealer.mark(email, &asked.terms.issuer.nonce()?),
+    let_in(asked, sealer, known, &pair, "/console/keys")
+}
+
+/// Gives a browser the session that has just begun, and a mark of it. A browser keeps its name: its failures stay its own.
+fn let_in(
+    asked: Asked<'_>,
+    sealer: &Sealer,
+    known: Option<Browser>,
+    pair: &Pair,
+    place: &str,
+) -> Result<Response<Bytes>, Trouble> {
+    let jar = Jar::of(asked.identity()?);
+    let name = match known {
+        Some(browser) => browser.name,
+        None => asked.terms.issuer.nonce()?,
     };
-    let mut response = see("/console/keys");
+    let browser = Browser { name, password: pair.password.clone().unwrap_or_default() };
+    let mark = sealer.mark(&pair.account.email, &browser, asked.now);
     let life = asked.now.until(pair.session.expires_at).as_secs();
+    let mut response = see(place);
     let cookies = response.headers_mut();
     cookies.append(SET_COOKIE, jar.set(&sealer.cookie(&pair.session.id), life));
     cookies.append(SET_COOKIE, jar.set_mark(&mark));
@@ -91,7 +99,7 @@ pub(super) async fn logout(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<Re
 /// `GET password`
 pub(super) fn password_page(visitor: &Visitor<'_>, asked: Asked<'_>) -> Response<Bytes> {
     let done = asked.call.parameters().contains_key("changed");
-    let done = done.then_some("Your password is changed, and your other sessions are ended.");
+    let done = done.then_some("Your password is changed, and all your other sessions are ended.");
     pages::answer(StatusCode::OK, &password(visitor, done, Vec::new()))
 }
 
@@ -100,30 +108,30 @@ fn password(visitor: &Visitor<'_>, done: Option<&'static str>, problems: Vec<Str
     pages::Password { frame: visitor.frame("password"), done, problems, min_length }
 }
 
-/// `POST password`
+/// `POST password`: the browser goes on in a new session; the one that it had is over with all the others.
 pub(super) async fn change_password(
     visitor: &Visitor<'_>,
     asked: Asked<'_>,
+    sealer: &Sealer,
 ) -> Result<Response<Bytes>, Trouble> {
     let form = visitor.reads(asked)?;
     let words = ["old", "new"].map(|name| Zeroizing::new(form.value(name).to_owned()));
-    let (account, session) = (&visitor.account.id, Some(visitor.session.id.as_str()));
-    let (who, origin) = (asked.visitor(visitor.mark(asked)), visitor.origin(asked));
-    let (status, problems) =
-        match asked.terms.issuer.change_password(account, session, words, &who, &origin).await {
-            Ok(_) => return Ok(see("/console/password?changed")),
-            Err(IssueError::Invalid(problems)) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, problems.iter().map(sentence).collect())
-            }
-            Err(IssueError::WrongLogin) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, vec!["The present password is wrong.".to_owned()])
-            }
-            Err(error @ (IssueError::Wait(_) | IssueError::Busy)) => {
-                let problems = vec![capital(&error.to_string())];
-                return Ok(put_off(error, &password(visitor, None, problems)));
-            }
-            Err(error) => return Err(error.into()),
-        };
+    let (account, known) = (&visitor.account.id, visitor.mark(asked));
+    let (who, origin) = (asked.visitor(known.clone()), visitor.origin(asked));
+    let (status, problems) = match asked.terms.issuer.change_password(account, words, &who, &origin).await {
+        Ok(pair) => return let_in(asked, sealer, known, &pair, "/console/password?changed"),
+        Err(IssueError::Invalid(problems)) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, problems.iter().map(sentence).collect())
+        }
+        Err(IssueError::WrongLogin) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, vec!["The present password is wrong.".to_owned()])
+        }
+        Err(error @ (IssueError::Wait(_) | IssueError::Busy)) => {
+            let problems = vec![capital(&error.to_string())];
+            return Ok(put_off(error, &password(visitor, None, problems)));
+        }
+        Err(error) => return Err(error.into()),
+    };
     Ok(pages::answer(status, &password(visitor, None, problems)))
 }
 
@@ -134,27 +142,17 @@ pub(super) async fn sessions(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<
     let page = pages::Sessions {
         frame: visitor.frame("sessions"),
         done: ended.then_some("The session is ended."),
-        is_cut: newest.len() >= SESSIONS,
-        sessions: newest.iter().rev().map(|session| shown(visitor, asked, session)).collect(),
+        is_cut: newest.len() >= SESSIONS as usize,
+        sessions: newest.iter().map(|session| shown(visitor, asked, session)).collect(),
     };
     Ok(pages::answer(StatusCode::OK, &page))
 }
 
 /// Of the account's sessions the newest, and this one in any case.
-async fn newest(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<VecDeque<Session>, Trouble> {
-    let mut newest = VecDeque::new();
-    let mut after = None;
-    loop {
-        let page = asked.terms.issuer.sessions(Some(&visitor.account.id), after.as_deref(), READ).await?;
-        newest.extend(page.items);
-        newest.drain(..newest.len().saturating_sub(SESSIONS));
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
+async fn newest(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<Vec<Session>, Trouble> {
+    let mut newest = asked.terms.issuer.newest_sessions(&visitor.account.id, SESSIONS).await?;
     if newest.iter().all(|session| session.id != visitor.session.id) {
-        newest.push_front(visitor.session.clone());
+        newest.push(visitor.session.clone());
     }
     Ok(newest)
 }

@@ -1,12 +1,17 @@
 //! What a browser carries of a session: its id, sealed, and a second seal in every form.
 
+use std::time::Duration;
+
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
+use crate::auth::unicode;
+use crate::clock::Timestamp;
 use crate::config::{Identity, Reach};
+use crate::issuer::Browser;
 
 /// Seals with a secret that every server of the store knows.
 #[derive(Debug)]
@@ -59,14 +64,24 @@ impl Sealer {
         self.holds(Purpose::Form, session, seal)
     }
 
-    /// What the browser `name` keeps of a login with `email`: failures of others do not delay its next one.
-    pub(super) fn mark(&self, email: &str, name: &str) -> String {
-        format!("{name}.{}", self.seal(Purpose::Mark, &marked(email, name)))
+    /// What a browser keeps of a login with `email` at `now`: failures of others do not delay its next one.
+    pub(super) fn mark(&self, email: &str, browser: &Browser, now: Timestamp) -> String {
+        let Browser { name, password } = browser;
+        let mark = format!("{name}.{}.{password}", now.millis().div_euclid(1000));
+        format!("{mark}.{}", self.seal(Purpose::Mark, &marked(email, &mark)))
     }
 
-    fn is_mark(&self, email: &str, value: &str) -> bool {
-        let Some((name, seal)) = value.split_once('.') else { return false };
-        self.holds(Purpose::Mark, &marked(email, name), seal)
+    /// The browser that a mark of a login with `email` names, unless that was too long ago.
+    fn browser(&self, email: &str, value: &str, now: Timestamp) -> Option<Browser> {
+        let (mark, seal) = value.rsplit_once('.')?;
+        if !self.holds(Purpose::Mark, &marked(email, mark), seal) {
+            return None;
+        }
+        let mut parts = mark.split('.');
+        let (name, at, password) = (parts.next()?, parts.next()?, parts.next()?);
+        let at: i64 = at.parse().ok()?;
+        let ends = Timestamp(at.saturating_mul(1000)).after(Duration::from_secs(MARK_LIFE));
+        (now < ends).then(|| Browser { name: name.to_owned(), password: password.to_owned() })
     }
 
     fn seal(&self, purpose: Purpose, session: &str) -> String {
@@ -79,8 +94,8 @@ impl Sealer {
     }
 }
 
-fn marked(email: &str, browser: &str) -> String {
-    format!("{browser}\0{}", email.to_lowercase())
+fn marked(email: &str, mark: &str) -> String {
+    format!("{mark}\0{}", unicode::folded(email))
 }
 
 fn message(purpose: Purpose, session: &str) -> Vec<u8> {
@@ -95,7 +110,7 @@ pub(super) struct Jar {
     secure: &'static str,
 }
 
-/// How long a browser is known.
+/// How long a browser is known, in seconds.
 const MARK_LIFE: u64 = 180 * 24 * 60 * 60;
 
 impl Jar {
@@ -116,10 +131,15 @@ impl Jar {
         find(headers, self.name)
     }
 
-    /// The mark of an earlier login with `email`, if this browser has it.
-    pub(super) fn read_mark(self, headers: &HeaderMap, sealer: &Sealer, email: &str) -> Option<String> {
-        let mark = find(headers, self.mark)?;
-        sealer.is_mark(email, mark).then(|| mark.to_owned())
+    /// What this browser is called, if somebody lately logged in with `email` from it.
+    pub(super) fn read_mark(
+        self,
+        headers: &HeaderMap,
+        sealer: &Sealer,
+        email: &str,
+        now: Timestamp,
+    ) -> Option<Browser> {
+        sealer.browser(email, find(headers, self.mark)?, now)
     }
 
     /// Marks a browser.
@@ -180,6 +200,29 @@ mod tests {
         assert!(
             !ours.is_form("s2", &ours.form("s1")) && !ours.is_form("s1", cookie.split_once('.').unwrap().1)
         );
+    }
+
+    #[test]
+    fn a_mark_is_good_for_its_account_for_180_days() {
+        let sealer = Sealer::new(&[7; 32]);
+        let browser = Browser { name: "a-name_1".to_owned(), password: "0123456789abcdef".to_owned() };
+        let now = Timestamp(1_800_000_000_999);
+        let mark = sealer.mark("A@example.com", &browser, now);
+        let days = |days: u64| now.after(Duration::from_secs(days * 24 * 3600));
+        assert_eq!(sealer.browser("a@EXAMPLE.com", &mark, days(179)), Some(browser.clone()));
+        assert_eq!(sealer.browser("a@example.com", &mark, days(180)), None);
+        for bad in [
+            mark.replace("a-name", "b-name"),
+            mark.replace(".18", ".19"),
+            mark.replace("abcdef", "abcdee"),
+            format!("{mark}A"),
+            format!("a-name_1.{}", sealer.seal(Purpose::Mark, &marked("a@example.com", "a-name_1"))),
+            Sealer::new(&[8; 32]).mark("a@example.com", &browser, now),
+            String::new(),
+        ] {
+            assert_eq!(sealer.browser("a@example.com", &bad, now), None, "{bad}");
+        }
+        assert_eq!(sealer.browser("b@example.com", &mark, now), None);
     }
 
     #[test]

@@ -77,7 +77,7 @@ async fn try_answer(
         (["reset"], false) => account::reset_page(asked).await,
         (["reset"], true) => account::reset_password(asked).await,
         (["password"], false) => Ok(account::password_page(&visitor?, asked)),
-        (["password"], true) => account::change_password(&visitor?, asked).await,
+        (["password"], true) => account::change_password(&visitor?, asked, sealer).await,
         (["sessions"], false) => account::sessions(&visitor?, asked).await,
         (["sessions", id, "end"], true) => account::end_session(&visitor?, asked, id).await,
         (["keys"], false) => keys::list(&visitor?, asked).await,

@@ -6,6 +6,7 @@ use super::form::Form;
 use super::pages::Frame;
 use crate::config::Identity;
 use crate::control::identity::Asked;
+use crate::issuer::Browser;
 use crate::store::{Account, Origin, Session};
 use crate::web::errand::Caller;
 
@@ -40,8 +41,9 @@ impl<'a> Visitor<'a> {
     }
 
     /// The mark of this browser: failures of others do not delay this visitor.
-    pub(super) fn mark(&self, asked: Asked<'_>) -> Option<String> {
-        Jar::of(self.identity).read_mark(&asked.call.headers, self.sealer, &self.account.email)
+    pub(super) fn mark(&self, asked: Asked<'_>) -> Option<Browser> {
+        let (jar, headers) = (Jar::of(self.identity), &asked.call.headers);
+        jar.read_mark(headers, self.sealer, &self.account.email, asked.now)
     }
 
     /// What surrounds a page for this visitor.

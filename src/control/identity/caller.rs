@@ -80,9 +80,14 @@ impl<'a> Owner<'a> {
         self.principal.method == Method::AccessToken && identity.client() == Some(FIRST_PARTY)
     }
 
-    /// For the audit log.
+    /// For the audit log. A credential that acts for its account is named: it can be ended alone.
     pub(super) fn origin(&self, asked: Asked<'_>) -> Origin {
-        Origin { actor: self.account.to_owned(), via: format!("api {}", asked.call.client) }
+        let client = asked.call.client;
+        let via = match self.is_logged_in() {
+            true => format!("api {client}"),
+            false => format!("api {client}, credential {}", self.principal.identity.credential()),
+        };
+        Origin { actor: self.account.to_owned(), via }
     }
 }
 

@@ -10,6 +10,7 @@ use super::{Asked, render};
 use crate::auth::refusal::Refusal;
 use crate::clock::Timestamp;
 use crate::issuer::Pair;
+use crate::issuer::signing::{Mint, NotMinted};
 use crate::store::Origin;
 use crate::web::members::{Members, Need};
 
@@ -20,9 +21,9 @@ pub(super) async fn login(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal> 
     let password = members.text("password", Need::Required("its password")).map(Zeroizing::new);
     members.done()?;
     let (email, password) = (email.unwrap_or_default(), password.unwrap_or_default());
-    let origin = stranger(asked);
+    let (mint, origin) = (ready(asked)?, stranger(asked));
     let pair = asked.terms.issuer.login(&email, password, &asked.visitor(None), &origin).await?;
-    told(asked, &pair)
+    told(mint, &pair)
 }
 
 /// `POST /user/token/refresh`
@@ -31,8 +32,9 @@ pub(super) async fn refresh(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal
     let need = Need::Required("the refresh token of the last answer");
     let token = members.text("refresh_token", need).map(Zeroizing::new).unwrap_or_default();
     members.done()?;
-    let pair = asked.terms.issuer.refresh(&token, &stranger(asked)).await?;
-    told(asked, &pair)
+    let mint = ready(asked)?;
+    let pair = asked.terms.issuer.refresh(&token, asked.call.client, &stranger(asked)).await?;
+    told(mint, &pair)
 }
 
 /// `POST /user/logout`
@@ -50,13 +52,21 @@ fn stranger(asked: Asked<'_>) -> Origin {
     Origin { actor: "anonymous".to_owned(), via: format!("api {}", asked.call.client) }
 }
 
-/// The pair as RFC 6749 §5.1 has it.
-fn told(asked: Asked<'_>, pair: &Pair) -> Result<Response<Bytes>, Refusal> {
+/// What signs the token that will be told, if it can: asked before a password is checked or a refresh token used up.
+fn ready(asked: Asked<'_>) -> Result<&Mint, Refusal> {
     let mint = asked.terms.mint.as_ref().ok_or(Refusal::NoRoute)?;
-    let minted = mint.beside(pair).map_err(|error| {
-        tracing::warn!(error = &error as &dyn std::error::Error, "no access token can be made");
-        Refusal::NotNow
-    })?;
+    mint.ready(asked.now).map_err(not_minted)?;
+    Ok(mint)
+}
+
+fn not_minted(error: NotMinted) -> Refusal {
+    tracing::warn!(error = &error as &dyn std::error::Error, "no access token can be made");
+    Refusal::NotNow
+}
+
+/// The pair as RFC 6749 §5.1 has it.
+fn told(mint: &Mint, pair: &Pair) -> Result<Response<Bytes>, Refusal> {
+    let minted = mint.beside(pair).map_err(not_minted)?;
     let body = json!({
         "access_token": &*minted.token,
         "token_type": "Bearer",

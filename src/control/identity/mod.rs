@@ -23,7 +23,7 @@ use crate::auth::refusal::Refusal;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, CatalogueScope};
 use crate::issuer::signing::Mint;
-use crate::issuer::{Issuer, Visitor};
+use crate::issuer::{Browser, Issuer, Visitor};
 use crate::web::endpoint::Endpoint;
 use crate::web::errand::{Call, Errand, Reply};
 use crate::web::problem::Problems;
@@ -152,7 +152,7 @@ impl<'a> Asked<'a> {
     }
 
     /// Who stands at the door. `browser` is what an earlier login left there.
-    pub(super) fn visitor(self, browser: Option<String>) -> Visitor {
+    pub(super) fn visitor(self, browser: Option<Browser>) -> Visitor {
         let agent = self.call.headers.get(http::header::USER_AGENT);
         let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default();
         Visitor { address: self.call.client, browser, agent: agent.to_owned() }

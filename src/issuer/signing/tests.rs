@@ -147,7 +147,7 @@ async fn a_key_is_replaced_when_it_is_due_and_published_before_it_signs() {
 async fn a_token_signed_just_before_the_change_verifies_to_its_end() {
     let desk = desk("").await;
     desk.keep_up().await;
-    let rotated = desk.signing().rotate(Purpose::AccessToken, &desk.origin).await.unwrap();
+    let rotated = desk.signing().rotate(Purpose::AccessToken, When::InTime, &desk.origin).await.unwrap();
     desk.clock.advance(PUBLISHED_BEFORE - Duration::from_millis(1));
     let minted = desk.mint(&session(Timestamp(i64::MAX))).await.unwrap();
     assert_eq!(minted.expires_at, Timestamp((desk.clock.now().after(TTL).millis() / 1000) * 1000));
@@ -173,7 +173,7 @@ async fn no_token_outlives_its_session_or_its_key() {
     ended.ended = Some((NOW, store::Ending::Logout));
     assert!(matches!(desk.mint(&ended).await, Err(NotMinted::Over)));
     // A configuration with a longer life came after the key was replaced.
-    desk.signing().rotate(Purpose::AccessToken, &desk.origin).await.unwrap();
+    desk.signing().rotate(Purpose::AccessToken, When::InTime, &desk.origin).await.unwrap();
     let longer = Desk { config: configured(", access_token_ttl: 24h"), ..desk };
     let minted = longer.mint(&session(Timestamp(i64::MAX))).await.unwrap();
     assert_eq!(minted.expires_at, NOW.after(PUBLISHED_BEFORE + TTL + CLOCKS_DIFFER));

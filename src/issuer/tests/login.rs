@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::issuer::{Pair, Visitor};
-use crate::store::{PasswordChange, Proof};
+use crate::store::{Ending, PasswordChange, Proof};
 
 pub const EMAIL: &str = "a@example.com";
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -30,6 +30,14 @@ impl Desk {
 
     pub async fn login(&self, email: &str, password: &str, from: &Visitor) -> Result<Pair, IssueError> {
         self.issuer.login(email, plain(password), from, &self.origin).await
+    }
+
+    /// A session from elsewhere, without the work of a login.
+    async fn begin_elsewhere(&self, account: &crate::store::Account) {
+        let elsewhere = visitor("203.0.113.200");
+        let stored = self.issuer.store.login(&account.email).await.unwrap().unwrap().password;
+        let begun = self.issuer.start_session(account.clone(), stored, &elsewhere, &self.origin).await;
+        begun.unwrap();
     }
 
     /// What is left after a restart: the store.
@@ -58,6 +66,55 @@ async fn who_knows_the_password_gets_a_session_and_its_first_tokens() {
     let told = desk.last_told();
     assert_eq!((told.subject, &told.id), (Subject::Session, &session.id));
     assert_eq!(desk.issuer.session(&session.id).await.unwrap(), *session);
+}
+
+#[tokio::test]
+async fn an_account_is_made_with_its_password_in_one_change() {
+    let desk = desk().await;
+    let asked = NewAccount { email: EMAIL.to_owned(), scopes: ScopesChoice::Defaults };
+    let made = desk.issuer.create_person(&asked, plain(PASSWORD), &desk.origin).await.unwrap();
+    let told = desk.told.0.lock().unwrap().clone();
+    assert_eq!(told, [Change { seq: Seq(1), subject: Subject::Account, id: made.id, created: true }]);
+    assert_eq!(desk.issuer.store.latest().await.unwrap(), Seq(1), "no moment in between, without a password");
+    desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+}
+
+#[tokio::test]
+async fn letters_are_the_same_however_they_are_written() {
+    const COMPOSED: &str = "gr\u{fc}n und blau und rot";
+    const DECOMPOSED: &str = "gru\u{308}n und blau und rot";
+    let desk = desk().await;
+    let asked = NewAccount { email: "Ju\u{308}rgen@example.com".to_owned(), scopes: ScopesChoice::Defaults };
+    let account = desk.issuer.create_person(&asked, plain(DECOMPOSED), &desk.origin).await.unwrap();
+    assert_eq!(account.email, "J\u{fc}rgen@example.com");
+    for email in ["j\u{fc}rgen@example.com", "JU\u{308}RGEN@example.com"] {
+        for password in [COMPOSED, DECOMPOSED] {
+            desk.login(email, password, &home()).await.unwrap();
+        }
+        assert_eq!(desk.issuer.account(email).await.unwrap().id, account.id);
+    }
+    let again = NewAccount { email: "J\u{fc}rgen@example.com".to_owned(), scopes: ScopesChoice::Defaults };
+    let refused = desk.issuer.create_account(&again, &desk.origin).await.unwrap_err();
+    assert!(matches!(refused, IssueError::Conflict(_)), "{refused}");
+    let before = desk.runs();
+    desk.login("j\u{fc}rgen@example.com", "wrong", &home()).await.unwrap_err();
+    assert_eq!(desk.runs(), before + 1, "no second look at what is normal");
+    let common = desk.issuer.check_password(EMAIL, "\u{ff50}\u{ff41}\u{ff53}\u{ff53}word").unwrap_err();
+    assert_eq!(common.to_string(), "the password is one of the most common; choose another");
+}
+
+#[tokio::test]
+async fn a_password_that_was_kept_as_it_was_sent_goes_on_working() {
+    const DECOMPOSED: &str = "gru\u{308}n und blau und rot";
+    let desk = desk().await;
+    let account = desk.person(EMAIL).await;
+    let password = desk.issuer.door.hasher.hash(plain(DECOMPOSED), &System::default()).await.unwrap();
+    let (account_id, proof) = (account.id, Proof::Operator);
+    let change = PasswordChange { account_id, password, proof, begins: None };
+    desk.issuer.store.set_password(&change, NOW, &desk.origin).await.unwrap();
+    desk.login(EMAIL, DECOMPOSED, &home()).await.unwrap();
+    let refused = desk.login(EMAIL, "gr\u{fc}n und blau und rot", &home()).await;
+    assert!(matches!(refused, Err(IssueError::WrongLogin)), "{refused:?}");
 }
 
 #[tokio::test]
@@ -125,6 +182,51 @@ async fn an_attacker_cannot_lock_the_owner_out_not_even_over_a_restart() {
     let refused = desk.login(EMAIL, PASSWORD, &visitor("203.0.113.9")).await.unwrap_err();
     assert!(matches!(refused, IssueError::Wait(_)), "{refused}");
     desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_store_tells_where_the_owner_lately_logged_in_however_many_sessions_there_are() {
+    let desk = desk().await;
+    let account = desk.person(EMAIL).await;
+    let (office, neighbour) = (visitor("2001:db8:0:1::7"), visitor("2001:db8:0:1:ffff::1"));
+    for _ in 0..120 {
+        desk.begin_elsewhere(&account).await;
+    }
+    desk.login(EMAIL, PASSWORD, &office).await.unwrap();
+    let desk = desk.restarted();
+    let attack = async |desk: &Desk| {
+        for number in 0..20 {
+            // Refused either way.
+            desk.login(EMAIL, "wrong", &visitor(&format!("192.0.2.{number}"))).await.unwrap_err();
+        }
+    };
+    attack(&desk).await;
+    let refused = desk.login(EMAIL, PASSWORD, &visitor("2001:db8:0:2::7")).await.unwrap_err();
+    assert!(matches!(refused, IssueError::Wait(_)), "{refused}");
+    desk.login(EMAIL, PASSWORD, &neighbour).await.unwrap();
+    // A month later it is no longer lately.
+    let desk = desk.restarted();
+    desk.clock.set_wall(NOW.after(30 * DAY));
+    attack(&desk).await;
+    let refused = desk.login(EMAIL, PASSWORD, &office).await.unwrap_err();
+    assert!(matches!(refused, IssueError::Wait(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_login_beyond_the_most_ends_the_session_that_was_used_longest_ago_and_tells_it() {
+    let desk = desk().await;
+    let account = desk.person(EMAIL).await;
+    let first = desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+    desk.clock.advance(Duration::from_secs(1));
+    for _ in 1..super::super::login::SESSIONS_MAX {
+        desk.begin_elsewhere(&account).await;
+    }
+    assert_eq!(desk.issuer.session(&first.session.id).await.unwrap().ended, None);
+    desk.told.0.lock().unwrap().clear();
+    desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+    assert_eq!(desk.ended(&first.session.id).await, Some(Ending::TooMany));
+    let told = desk.told.0.lock().unwrap().iter().any(|change| change.id == first.session.id);
+    assert!(told, "whoever serves the session must hear of it");
 }
 
 #[tokio::test]
@@ -196,6 +298,7 @@ async fn a_login_that_a_change_of_the_password_overtakes_begins_no_session() {
             account_id: account.to_owned(),
             password: "another".to_owned(),
             proof: Proof::Operator,
+            begins: None,
         };
         desk.issuer.store.set_password(&change, NOW, &desk.origin).await.unwrap();
     })

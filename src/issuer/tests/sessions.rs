@@ -10,14 +10,18 @@ const NEW: &str = "another horse entirely";
 
 impl Desk {
     async fn refresh(&self, token: &str) -> Result<Pair, IssueError> {
-        self.issuer.refresh(token, &self.origin).await
+        self.refresh_from("198.51.100.7", token).await
+    }
+
+    async fn refresh_from(&self, address: &str, token: &str) -> Result<Pair, IssueError> {
+        self.issuer.refresh(token, address.parse().unwrap(), &self.origin).await
     }
 
     async fn begin(&self) -> Pair {
         self.login(EMAIL, PASSWORD, &home()).await.unwrap()
     }
 
-    async fn ended(&self, session: &str) -> Option<Ending> {
+    pub async fn ended(&self, session: &str) -> Option<Ending> {
         self.issuer.session(session).await.unwrap().ended.map(|(_, by)| by)
     }
 
@@ -91,6 +95,26 @@ async fn within_the_window_the_same_token_gives_the_same_successor() {
 }
 
 #[tokio::test]
+async fn within_the_window_another_client_is_a_thief() {
+    let mut desk = desk().await;
+    desk.reuse_window(Duration::from_secs(10));
+    desk.person(EMAIL).await;
+    for (first, second, same) in [
+        ("192.0.2.1", "192.0.2.1", true),
+        ("192.0.2.1", "192.0.2.2", false),
+        ("2001:db8:0:1::7", "2001:db8:0:1:ffff::1", true),
+        ("2001:db8:0:1::7", "2001:db8:0:2::7", false),
+    ] {
+        let pair = desk.begin().await;
+        desk.refresh_from(first, pair.refresh.expose()).await.unwrap();
+        let again = desk.refresh_from(second, pair.refresh.expose()).await;
+        assert_eq!(again.is_ok(), same, "{first} {second}");
+        let ended = (!same).then_some(Ending::Reuse);
+        assert_eq!(desk.ended(&pair.session.id).await, ended, "{first} {second}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_window_a_successor_follows_from_nothing() {
     let desk = desk().await;
     desk.person(EMAIL).await;
@@ -133,29 +157,31 @@ async fn logging_out_and_revoking_end_a_session_and_are_told() {
 }
 
 #[tokio::test]
-async fn another_password_ends_every_other_session() {
+async fn another_password_ends_every_session_and_begins_one() {
     let desk = desk().await;
     let account = desk.person(EMAIL).await;
     let (here, there) = (desk.begin().await, desk.begin().await);
     let change = async |old: &str, new: &str| {
         let words = [plain(old), plain(new)];
-        let session = Some(&*here.session.id);
-        desk.issuer.change_password(&account.id, session, words, &home(), &desk.origin).await
+        desk.issuer.change_password(&account.id, words, &home(), &desk.origin).await
     };
     let wrong = change("not the old one", NEW).await.unwrap_err();
     assert!(matches!(wrong, IssueError::WrongLogin), "{wrong}");
     let weak = change(PASSWORD, "password").await.unwrap_err();
     assert_eq!(weak.to_string(), "the password is one of the most common; choose another");
     assert_eq!(desk.ended(&there.session.id).await, None);
-    change(PASSWORD, NEW).await.unwrap();
+    let begun = change(PASSWORD, NEW).await.unwrap();
     assert_eq!((desk.last_told().subject, desk.last_told().id), (Subject::Account, account.id.clone()));
-    assert_eq!(desk.ended(&there.session.id).await, Some(Ending::PasswordChanged));
-    assert_eq!(desk.ended(&here.session.id).await, None);
-    desk.refresh(here.refresh.expose()).await.unwrap();
+    for before in [&here, &there] {
+        assert_eq!(desk.ended(&before.session.id).await, Some(Ending::PasswordChanged));
+        invalid(desk.refresh(before.refresh.expose()).await);
+    }
+    assert_eq!(desk.ended(&begun.session.id).await, None);
+    desk.refresh(begun.refresh.expose()).await.unwrap();
     desk.login(EMAIL, PASSWORD, &home()).await.unwrap_err();
     desk.login(EMAIL, NEW, &home()).await.unwrap();
     desk.issuer.set_password(EMAIL, plain(PASSWORD), &desk.origin).await.unwrap();
-    assert_eq!(desk.ended(&here.session.id).await, Some(Ending::PasswordChanged));
+    assert_eq!(desk.ended(&begun.session.id).await, Some(Ending::PasswordChanged));
 }
 
 #[tokio::test]

@@ -5,18 +5,20 @@ use sqlx::SqliteConnection;
 use super::audit::Entry;
 use super::connections::Connections;
 use super::passwords::end_sessions;
-use super::rows::{self, account_columns};
+use super::rows::{self, account_columns, by_email};
 use crate::auth::scope::ScopeSet;
+use crate::auth::unicode;
 use crate::clock::Timestamp;
 use crate::store::{Account, AccountStatus, Ending, NewAccount, Origin, Page, Seq, StoreError, Subject};
 
-const INSERT: &str = "INSERT INTO accounts (id, email, email_folded, status, scopes, created_at) \
-     VALUES ($1, $2, $3, $4, $5, $6)";
+const INSERT: &str = "INSERT INTO accounts (id, email, email_folded, status, scopes, created_at, password) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 const BY_ID: &str = concat!("SELECT ", account_columns!(), " FROM accounts AS a WHERE a.id = $1");
 
-const BY_EMAIL: &str =
-    concat!("SELECT ", account_columns!(), " FROM accounts AS a WHERE a.email_folded = $1");
+const BY_EMAIL: &str = concat!("SELECT ", account_columns!(), " FROM accounts AS a WHERE ", by_email!());
+
+const IS_TAKEN: &str = concat!("SELECT EXISTS (SELECT 1 FROM accounts AS a WHERE ", by_email!(), ")");
 
 const LIST: &str =
     concat!("SELECT ", account_columns!(), " FROM accounts AS a WHERE a.id > $1 ORDER BY a.id LIMIT $2");
@@ -24,6 +26,8 @@ const LIST: &str =
 const SET_STATUS: &str = "UPDATE accounts SET status = $2 WHERE id = $1";
 
 const SET_SCOPES: &str = "UPDATE accounts SET scopes = $2 WHERE id = $1";
+
+const TAKEN: StoreError = StoreError::Conflict("there is an account with this email already");
 
 pub(super) async fn create(
     store: &Connections,
@@ -40,29 +44,42 @@ async fn insert(
     account: &NewAccount,
     origin: &Origin,
 ) -> Result<Seq, StoreError> {
+    let [folded, as_it_is] = written(&account.email);
+    let taken = sqlx::query_scalar::<_, bool>(IS_TAKEN).bind(&folded).bind(as_it_is);
+    if taken.fetch_one(&mut *conn).await? {
+        return Err(TAKEN);
+    }
     let inserted = sqlx::query(INSERT)
         .bind(&account.id)
         .bind(&account.email)
-        .bind(folded(&account.email))
+        .bind(folded)
         .bind(AccountStatus::Active.as_str())
         .bind(account.scopes.as_ref().map(ScopeSet::as_str))
         .bind(account.created_at.millis())
+        .bind(&account.password)
         .execute(&mut *conn)
         .await;
     match inserted {
         Err(sqlx::Error::Database(refusal)) if refusal.is_unique_violation() => {
-            return Err(StoreError::Conflict("there is an account with this email already"));
+            return Err(TAKEN);
         }
         other => other?,
     };
-    let detail = format!("email: {}; {}", account.email, in_words(account.scopes.as_ref()));
+    let password = if account.password.is_some() { "set" } else { "none" };
+    let scopes = in_words(account.scopes.as_ref());
+    let detail = format!("email: {}; {scopes}; password: {password}", account.email);
     entry("account.created", &account.id, account.created_at, origin, detail).append(conn).await
 }
 
 pub(super) async fn find(store: &Connections, id_or_email: &str) -> Result<Account, StoreError> {
-    let by = if id_or_email.contains('@') { BY_EMAIL } else { BY_ID };
     let mut conn = store.read().await?;
-    let row = sqlx::query(by).bind(folded(id_or_email)).fetch_optional(&mut *conn).await?;
+    let query = if id_or_email.contains('@') {
+        let [folded, as_it_is] = written(id_or_email);
+        sqlx::query(BY_EMAIL).bind(folded).bind(as_it_is)
+    } else {
+        sqlx::query(BY_ID).bind(id_or_email.to_lowercase())
+    };
+    let row = query.fetch_optional(&mut *conn).await?;
     row.as_ref().map_or(Err(StoreError::NotFound("account")), rows::account)
 }
 
@@ -112,7 +129,7 @@ async fn disabled(
     at: Timestamp,
     origin: &Origin,
 ) -> Result<Seq, StoreError> {
-    let ended = end_sessions(conn, id, Ending::AccountDisabled, None, at).await?;
+    let ended = end_sessions(conn, id, Ending::AccountDisabled, at).await?;
     let detail = format!("status: disabled; sessions ended: {ended}");
     entry(action, id, at, origin, detail).append(conn).await
 }
@@ -162,7 +179,7 @@ fn in_words(scopes: Option<&ScopeSet>) -> String {
     }
 }
 
-/// Letter case aside, as addresses and ids are compared.
-pub(super) fn folded(text: &str) -> String {
-    text.to_lowercase()
+/// How an address may stand in the store: as they are compared now, and as they were before, letter for letter.
+pub(super) fn written(email: &str) -> [String; 2] {
+    [unicode::folded(email), email.to_lowercase()]
 }

@@ -157,6 +157,7 @@ mod tests {
             id: format!("{number}"),
             email: format!("{number}@{}", "x".repeat(200)),
             scopes: None,
+            password: None,
             created_at: Timestamp(0),
         };
         let origin = Origin { actor: String::new(), via: String::new() };

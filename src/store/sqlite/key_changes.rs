@@ -2,7 +2,7 @@
 
 use sqlx::{Row, SqliteConnection};
 
-use super::audit::Entry;
+use super::audit::{self, Entry};
 use super::connections::Connections;
 use super::keys::{entry, insert, none_is};
 use super::rows;
@@ -34,9 +34,15 @@ const PUT_FORM: &str = "INSERT INTO key_forms (prefix, length) VALUES ($1, $2) O
 
 const FORMS: &str = "SELECT prefix, length FROM key_forms ORDER BY prefix, length";
 
+/// Only where something becomes another.
 const PATCH: &str = "UPDATE api_keys SET name = coalesce($2, name), scopes = coalesce($3, scopes), \
      allowed_addresses = coalesce($4, allowed_addresses), expires_at = coalesce($5, expires_at) \
-     WHERE id = $1 AND revoked_at IS NULL AND expires_at > $6";
+     WHERE id = $1 AND revoked_at IS NULL AND expires_at > $6 \
+     AND (name, scopes, allowed_addresses, expires_at) IS NOT (coalesce($2, name), coalesce($3, scopes), \
+     coalesce($4, allowed_addresses), coalesce($5, expires_at))";
+
+const IS_GOOD: &str =
+    "SELECT EXISTS (SELECT 1 FROM api_keys WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2)";
 
 /// Only forward: workers and processes tell in no order, and clocks are set back.
 pub(super) const NOTE_USE: &str = "UPDATE api_keys SET last_used_at = $2 \
@@ -228,14 +234,22 @@ async fn patch_in(
         .execute(&mut *conn)
         .await?;
     if patched.rows_affected() == 0 {
-        return Err(not_good(conn, id).await?);
+        return unchanged(conn, id, at).await;
     }
     entry("api_key.changed", id, at, origin, in_words(patch)).append(conn).await
 }
 
+/// A key that is good and is so already is answered as it is, and there is nothing to write down.
+async fn unchanged(conn: &mut SqliteConnection, id: &str, at: Timestamp) -> Result<Seq, StoreError> {
+    match sqlx::query_scalar(IS_GOOD).bind(id).bind(at.millis()).fetch_one(&mut *conn).await? {
+        true => audit::latest_in(conn).await,
+        false => Err(not_good(conn, id).await?),
+    }
+}
+
 fn in_words(patch: &KeyPatch) -> String {
     let parts = [
-        patch.name.as_ref().map(|name| format!("name: {name}")),
+        patch.name.as_ref().map(|name| format!("name: {name:?}")),
         patch.scopes.as_ref().map(|scopes| format!("scopes: {}", none_is(scopes.to_string(), "none"))),
         patch
             .allowed_addresses

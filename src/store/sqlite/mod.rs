@@ -32,8 +32,8 @@ pub use place::effective_user;
 use super::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
     ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession, Once,
-    Origin, Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey, Store,
-    StoreError,
+    Origin, Page, PasswordChange, PrivateKey, Refresh, Refreshed, ResetLink, Seq, Session, SigningKey,
+    Started, Store, StoreError,
 };
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
@@ -194,8 +194,17 @@ impl Store for SqliteStore {
         self.within(sessions::find(&self.connections, id))
     }
 
-    fn start_session<'a>(&'a self, new: &'a NewSession, origin: &'a Origin) -> Answer<'a, Seq> {
+    fn start_session<'a>(&'a self, new: &'a NewSession, origin: &'a Origin) -> Answer<'a, Started> {
         self.within(sessions::start(&self.connections, new, origin))
+    }
+
+    fn has_logged_in<'a>(
+        &'a self,
+        account: &'a str,
+        subscriber: &'a str,
+        since: Timestamp,
+    ) -> Answer<'a, bool> {
+        self.within(sessions::has_logged_in(&self.connections, account, subscriber, since))
     }
 
     fn session<'a>(&'a self, id: &'a str) -> Answer<'a, Session> {
@@ -210,6 +219,15 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Answer<'a, Page<Session>> {
         self.within(sessions::list(&self.connections, account, now, after, limit))
+    }
+
+    fn newest_sessions<'a>(
+        &'a self,
+        account: &'a str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Answer<'a, Vec<Session>> {
+        self.within(sessions::newest(&self.connections, account, now, limit))
     }
 
     fn end_session<'a>(
@@ -379,8 +397,17 @@ mod tests {
                 2,
                 "SEARCH refresh_tokens USING COVERING INDEX refresh_tokens_of_session",
             ),
+            (
+                sessions::HAS_LOGGED_IN,
+                3,
+                "USING COVERING INDEX sessions_by_place (account_id=? AND subscriber=? AND created_at>?)",
+            ),
+            (sessions::NEWEST, 3, "sessions_of_account (account_id=? AND dead_at>?)"),
+            (sessions::COUNT, 3, "USING COVERING INDEX sessions_of_account (account_id=? AND dead_at>?)"),
+            (sessions::UNUSED, 3, "sessions_of_account (account_id=? AND dead_at>?)"),
             (sessions::LIST_OF_ACCOUNT, 4, "sessions_of_account (account_id=? AND dead_at>?)"),
-            (passwords::END_SESSIONS, 4, "sessions_of_account (account_id=? AND dead_at>?)"),
+            (passwords::END_SESSIONS, 3, "sessions_not_ended (account_id=?)"),
+            (passwords::LOGIN, 2, "SEARCH a USING INDEX sqlite_autoindex_accounts_2 (email_folded=?)"),
             (passwords::FIND_LINK, 1, "SEARCH l USING INDEX sqlite_autoindex_reset_links_2 (digest=?)"),
             (passwords::REMOVE_LINKS, 2, "reset_links_by_expiry (expires_at<?)"),
             (passwords::REMOVE_ANSWERED, 2, "answered_requests_by_age (created_at<?)"),

@@ -3,18 +3,19 @@
 use sqlx::{Row, SqliteConnection};
 use zeroize::Zeroizing;
 
-use super::accounts::{entry, folded};
+use super::accounts::{entry, written};
 use super::audit::Entry;
 use super::connections::Connections;
-use super::rows::{self, account_columns};
+use super::rows::{self, account_columns, by_email};
+use super::sessions::start_in;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::store::{
     Account, Ending, Login, Origin, PasswordChange, PrivateKey, Proof, ResetLink, Seq, StoreError, Subject,
 };
 
-const LOGIN: &str =
-    concat!("SELECT a.password, ", account_columns!(), " FROM accounts AS a WHERE a.email_folded = $1");
+pub(super) const LOGIN: &str =
+    concat!("SELECT a.password, ", account_columns!(), " FROM accounts AS a WHERE ", by_email!());
 
 const SET: &str = "UPDATE accounts SET password = $2 WHERE id = $1";
 
@@ -27,8 +28,11 @@ const USE_LINK: &str = "DELETE FROM reset_links WHERE digest = $1 AND account_id
 const END_LINKS: &str = "DELETE FROM reset_links WHERE account_id = $1";
 
 /// One row of the feed tells of all of them: whoever serves a session looks at its account's changes too.
-pub(super) const END_SESSIONS: &str = "UPDATE sessions SET ended_at = $2, ended_by = $3, dead_at = min(dead_at, $2) \
-     WHERE account_id = $1 AND dead_at > $2 AND ended_at IS NULL AND id IS NOT $4";
+///
+/// Those that nobody refreshed in time are ended too: a clock that is set back would bring them to life.
+pub(super) const END_SESSIONS: &str = "UPDATE sessions INDEXED BY sessions_not_ended \
+     SET ended_at = $2, ended_by = $3, dead_at = min(dead_at, $2) \
+     WHERE account_id = $1 AND ended_at IS NULL";
 
 const PUT_LINK: &str = "INSERT INTO reset_links (account_id, digest, created_at, expires_at) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (account_id) DO UPDATE SET digest = $2, created_at = $3, expires_at = $4";
@@ -51,7 +55,8 @@ pub(super) const REMOVE_ANSWERED: &str = "DELETE FROM answered_requests WHERE (a
 
 pub(super) async fn login(store: &Connections, email: &str) -> Result<Option<Login>, StoreError> {
     let mut conn = store.read().await?;
-    let row = sqlx::query(LOGIN).bind(folded(email)).fetch_optional(&mut *conn).await?;
+    let [folded, as_it_is] = written(email);
+    let row = sqlx::query(LOGIN).bind(folded).bind(as_it_is).fetch_optional(&mut *conn).await?;
     let read = |row| Ok(Login { account: rows::account(&row)?, password: row.try_get("password")? });
     row.map(read).transpose()
 }
@@ -77,14 +82,17 @@ async fn replace(
     if sqlx::query_scalar::<_, i64>(IS_THERE).bind(id).fetch_one(&mut *conn).await? == 0 {
         return Err(StoreError::NotFound("account"));
     }
-    let (by, kept) = match &change.proof {
-        Proof::Operator => ("an operator", None),
-        Proof::Old { session, .. } => ("its owner", session.as_deref()),
-        Proof::Link(_) => ("a reset link", None),
+    let by = match &change.proof {
+        Proof::Operator => "an operator",
+        Proof::Old(_) => "its owner",
+        Proof::Link(_) => "a reset link",
     };
     put(conn, change, at).await?;
     sqlx::query(END_LINKS).bind(id).execute(&mut *conn).await?;
-    let ended = end_sessions(conn, id, Ending::PasswordChanged, kept, at).await?;
+    let ended = end_sessions(conn, id, Ending::PasswordChanged, at).await?;
+    if let Some(new) = &change.begins {
+        start_in(conn, new, origin).await?;
+    }
     let detail = format!("by: {by}; sessions ended: {ended}");
     entry("account.password_set", id, at, origin, detail).append(conn).await
 }
@@ -94,9 +102,7 @@ async fn put(conn: &mut SqliteConnection, change: &PasswordChange, at: Timestamp
     let (id, password) = (&change.account_id, &change.password);
     let held = match &change.proof {
         Proof::Operator => sqlx::query(SET).bind(id).bind(password).execute(conn).await?,
-        Proof::Old { password: old, .. } => {
-            sqlx::query(SET_IF).bind(id).bind(password).bind(old).execute(conn).await?
-        }
+        Proof::Old(old) => sqlx::query(SET_IF).bind(id).bind(password).bind(old).execute(conn).await?,
         Proof::Link(digest) => {
             let used = sqlx::query(USE_LINK)
                 .bind(digest.hex())
@@ -116,21 +122,15 @@ async fn put(conn: &mut SqliteConnection, change: &PasswordChange, at: Timestamp
     }
 }
 
-/// Ends all sessions of an account but one, and gives their number; the caller writes it down.
+/// Ends all sessions of an account, and gives their number; the caller writes it down.
 pub(super) async fn end_sessions(
     conn: &mut SqliteConnection,
     account: &str,
     ending: Ending,
-    but: Option<&str>,
     at: Timestamp,
 ) -> Result<u64, StoreError> {
-    let ended = sqlx::query(END_SESSIONS)
-        .bind(account)
-        .bind(at.millis())
-        .bind(ending.as_str())
-        .bind(but)
-        .execute(conn)
-        .await?;
+    let ended =
+        sqlx::query(END_SESSIONS).bind(account).bind(at.millis()).bind(ending.as_str()).execute(conn).await?;
     Ok(ended.rows_affected())
 }
 

@@ -14,7 +14,7 @@ use crate::store::{
 /// The token that is presented, its successor, its session and its account.
 pub(super) const FIND: &str = concat!(
     "SELECT t.expires_at AS t_expires_at, t.used_at AS t_used_at, t.successor AS t_successor, \
-     n.used_at IS NULL AS n_is_unused, ",
+     t.used_from AS t_used_from, n.used_at IS NULL AS n_is_unused, ",
     session_columns!(),
     ", ",
     account_columns!(),
@@ -25,7 +25,10 @@ pub(super) const FIND: &str = concat!(
      WHERE t.digest = $1"
 );
 
-const USE: &str = "UPDATE refresh_tokens SET used_at = $2, successor = $3 WHERE digest = $1";
+/// Nobody needs the one writer to be told that a token is unknown.
+const IS_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM refresh_tokens WHERE digest = $1)";
+
+const USE: &str = "UPDATE refresh_tokens SET used_at = $2, successor = $3, used_from = $4 WHERE digest = $1";
 
 const INSERT: &str = "INSERT INTO refresh_tokens (digest, session_id, created_at, expires_at) \
      VALUES ($1, $2, $3, $4)";
@@ -36,6 +39,7 @@ const PROLONG: &str = "UPDATE sessions SET last_used_at = $2, expires_at = $3, d
 struct Presented {
     expires_at: Timestamp,
     used_at: Option<Timestamp>,
+    used_from: Option<String>,
     successor: Option<String>,
     successor_unused: bool,
     session: Session,
@@ -47,6 +51,7 @@ impl Presented {
         Ok(Self {
             expires_at: Timestamp(row.try_get("t_expires_at")?),
             used_at: row.try_get::<Option<i64>, _>("t_used_at")?.map(Timestamp),
+            used_from: row.try_get("t_used_from")?,
             successor: row.try_get("t_successor")?,
             successor_unused: row.try_get("n_is_unused")?,
             session: rows::session(row)?,
@@ -60,9 +65,12 @@ impl Presented {
             || self.account.status == AccountStatus::Disabled
     }
 
-    /// Whether it was used just now for this very successor, which nobody has used since.
+    /// Whether it was used just now by the same client for this very successor, which nobody has used since. A use that
+    /// lies ahead was not just now: the clock was set back, and nobody knows how long ago it was.
     fn may_come_again(&self, used_at: Timestamp, step: &Refresh) -> bool {
-        step.at < used_at.after(step.reuse_window)
+        used_at <= step.at
+            && step.at < used_at.after(step.reuse_window)
+            && self.used_from.as_ref() == Some(&step.from)
             && self.successor_unused
             && self.successor.as_deref() == Some(&*step.successor.hex())
             && self.session.is_alive(step.at)
@@ -74,9 +82,18 @@ pub(super) async fn step(
     step: &Refresh,
     origin: &Origin,
 ) -> Result<Refreshed, StoreError> {
+    if !is_known(store, step).await? {
+        return Ok(Refreshed::Refused(RefreshRefusal::Unknown));
+    }
     let mut change = store.begin().await?;
     let outcome = take(&mut change, step, origin).await;
     change.end(outcome).await
+}
+
+/// A token is kept before its holder has it, and this reads at least what was committed by then.
+async fn is_known(store: &Connections, step: &Refresh) -> Result<bool, StoreError> {
+    let mut conn = store.read().await?;
+    Ok(sqlx::query_scalar(IS_KNOWN).bind(step.presented.hex()).fetch_one(&mut *conn).await?)
 }
 
 async fn take(conn: &mut SqliteConnection, step: &Refresh, origin: &Origin) -> Result<Refreshed, StoreError> {
@@ -114,6 +131,7 @@ async fn exchange(
         .bind(step.presented.hex())
         .bind(step.at.millis())
         .bind(step.successor.hex())
+        .bind(&step.from)
         .execute(&mut *conn)
         .await?;
     sqlx::query(INSERT)
@@ -129,6 +147,8 @@ async fn exchange(
         .bind(session.expires_at.millis())
         .execute(&mut *conn)
         .await?;
-    let seq = entry("session.refreshed", &session.id, step.at, origin, String::new()).append(conn).await?;
+    // Who has the token is its owner, until it is seen twice.
+    let owner = origin.by(&account.id);
+    let seq = entry("session.refreshed", &session.id, step.at, &owner, String::new()).append(conn).await?;
     Ok(Refreshed::Fresh(seq, session, account))
 }

@@ -20,6 +20,13 @@ macro_rules! account_columns {
     };
 }
 
+/// Finds an account of a table called `a` by the two forms of its address; what is written just so goes before.
+macro_rules! by_email {
+    () => {
+        "a.email_folded IN ($1, $2) ORDER BY a.email_folded = $2 DESC LIMIT 1"
+    };
+}
+
 /// The columns that [`key`] reads, of a table called `k`.
 macro_rules! key_columns {
     () => {
@@ -38,7 +45,7 @@ macro_rules! session_columns {
     };
 }
 
-pub(super) use {account_columns, key_columns, session_columns};
+pub(super) use {account_columns, by_email, key_columns, session_columns};
 
 /// Past tense of making, as the last word of an action: what look-ups that found nothing may now find.
 const CREATED: &str = ".created";

@@ -7,7 +7,7 @@ use super::connections::Connections;
 use super::rows::{self, account_columns, session_columns};
 use crate::clock::Timestamp;
 use crate::store::{
-    AccountStatus, Ending, FoundSession, NewSession, Origin, Page, Seq, Session, StoreError, Subject,
+    AccountStatus, Ending, FoundSession, NewSession, Origin, Page, Seq, Session, Started, StoreError, Subject,
 };
 
 /// The look-up of a first-seen access token. The position of the feed comes from the same snapshot.
@@ -24,10 +24,14 @@ pub(super) const FIND: &str = concat!(
 const OWNER: &str = "SELECT status, password IS $2 AS is_current FROM accounts WHERE id = $1";
 
 const INSERT: &str = "INSERT INTO sessions (id, account_id, created_at, last_used_at, expires_at, ends_at, dead_at, \
-     address, agent) VALUES ($1, $2, $3, $3, $4, $5, $4, $6, $7)";
+     address, agent, subscriber) VALUES ($1, $2, $3, $3, $4, $5, $4, $6, $7, $8)";
 
 const INSERT_TOKEN: &str = "INSERT INTO refresh_tokens (digest, session_id, created_at, expires_at) \
      VALUES ($1, $2, $3, $4)";
+
+/// The conditions on the end are those of the index.
+pub(super) const HAS_LOGGED_IN: &str = "SELECT EXISTS (SELECT 1 FROM sessions INDEXED BY sessions_by_place \
+     WHERE account_id = $1 AND subscriber = $2 AND created_at > $3 AND (ended_by IS NULL OR ended_by = 'logout'))";
 
 const BY_ID: &str = concat!("SELECT ", session_columns!(), " FROM sessions AS s WHERE s.id = $1");
 
@@ -43,6 +47,24 @@ pub(super) const LIST_OF_ACCOUNT: &str = concat!(
     " FROM sessions AS s INDEXED BY sessions_of_account \
      WHERE s.account_id = $4 AND s.dead_at > $3 AND s.id > $1 ORDER BY s.id LIMIT $2"
 );
+
+pub(super) const NEWEST: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    " FROM sessions AS s INDEXED BY sessions_of_account \
+     WHERE s.account_id = $1 AND s.dead_at > $2 ORDER BY s.id DESC LIMIT $3"
+);
+
+/// Counts no further than it needs to.
+pub(super) const COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM sessions INDEXED BY sessions_of_account \
+     WHERE account_id = $1 AND dead_at > $2 LIMIT $3)";
+
+pub(super) const UNUSED: &str = "SELECT id FROM sessions INDEXED BY sessions_of_account \
+     WHERE account_id = $1 AND dead_at > $2 ORDER BY last_used_at, id LIMIT $3";
+
+/// Sessions that one login ends at most: a store from before there was a bound comes down to it step by step, and no
+/// login holds the others up for long.
+const ENDED_AT_ONCE: u32 = 100;
 
 const END: &str = "UPDATE sessions SET ended_at = $2, ended_by = $3, dead_at = min(dead_at, $2) \
      WHERE id = $1 AND ended_at IS NULL";
@@ -67,18 +89,55 @@ pub(super) async fn find(store: &Connections, id: &str) -> Result<FoundSession, 
     Ok(FoundSession { as_of, session })
 }
 
-pub(super) async fn start(store: &Connections, new: &NewSession, origin: &Origin) -> Result<Seq, StoreError> {
+pub(super) async fn start(
+    store: &Connections,
+    new: &NewSession,
+    origin: &Origin,
+) -> Result<Started, StoreError> {
     let mut change = store.begin().await?;
-    let outcome = insert(&mut change, new, origin).await;
+    let outcome = start_in(&mut change, new, origin).await;
     change.end(outcome).await
+}
+
+/// Begins a session inside the transaction that `conn` is in.
+pub(super) async fn start_in(
+    conn: &mut SqliteConnection,
+    new: &NewSession,
+    origin: &Origin,
+) -> Result<Started, StoreError> {
+    may_log_in(conn, new).await?;
+    let ended = make_room(conn, new, origin).await?;
+    let seq = insert(conn, new, origin).await?;
+    Ok(Started { seq, ended })
+}
+
+/// Ends what the account has too many with the new one, and gives their ids.
+async fn make_room(
+    conn: &mut SqliteConnection,
+    NewSession { session, most, .. }: &NewSession,
+    origin: &Origin,
+) -> Result<Vec<String>, StoreError> {
+    let (account, now) = (&session.account_id, session.created_at);
+    let room = most.saturating_sub(1);
+    let count = sqlx::query_scalar::<_, u32>(COUNT).bind(account).bind(now.millis());
+    let count = count.bind(room.saturating_add(ENDED_AT_ONCE)).fetch_one(&mut *conn).await?;
+    let beyond = count.saturating_sub(room);
+    if beyond == 0 {
+        return Ok(Vec::new());
+    }
+    let unused = sqlx::query_scalar::<_, String>(UNUSED).bind(account).bind(now.millis()).bind(beyond);
+    let unused = unused.fetch_all(&mut *conn).await?;
+    for id in &unused {
+        end_in(conn, id, Ending::TooMany, now, origin).await?;
+    }
+    Ok(unused)
 }
 
 async fn insert(
     conn: &mut SqliteConnection,
-    new @ NewSession { session, refresh, .. }: &NewSession,
+    NewSession { session, refresh, subscriber, .. }: &NewSession,
     origin: &Origin,
 ) -> Result<Seq, StoreError> {
-    may_log_in(conn, new).await?;
     sqlx::query(INSERT)
         .bind(&session.id)
         .bind(&session.account_id)
@@ -87,6 +146,7 @@ async fn insert(
         .bind(session.ends_at.millis())
         .bind(&session.address)
         .bind(&session.agent)
+        .bind(subscriber)
         .execute(&mut *conn)
         .await?;
     sqlx::query(INSERT_TOKEN)
@@ -114,6 +174,17 @@ async fn may_log_in(conn: &mut SqliteConnection, new: &NewSession) -> Result<(),
     Ok(())
 }
 
+pub(super) async fn has_logged_in(
+    store: &Connections,
+    account: &str,
+    subscriber: &str,
+    since: Timestamp,
+) -> Result<bool, StoreError> {
+    let mut conn = store.read().await?;
+    let query = sqlx::query_scalar(HAS_LOGGED_IN).bind(account).bind(subscriber).bind(since.millis());
+    Ok(query.fetch_one(&mut *conn).await?)
+}
+
 pub(super) async fn get(store: &Connections, id: &str) -> Result<Session, StoreError> {
     let mut conn = store.read().await?;
     let row = sqlx::query(BY_ID).bind(id.to_lowercase()).fetch_optional(&mut *conn).await?;
@@ -139,6 +210,18 @@ pub(super) async fn list(
     let rows = query.fetch_all(&mut *conn).await?;
     let items = rows.iter().map(rows::session).collect::<Result<_, _>>()?;
     Ok(rows::page(items, limit, |session| &session.id))
+}
+
+pub(super) async fn newest(
+    store: &Connections,
+    account: &str,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Session>, StoreError> {
+    let mut conn = store.read().await?;
+    let query = sqlx::query(NEWEST).bind(account).bind(now.millis()).bind(limit);
+    let rows = query.fetch_all(&mut *conn).await?;
+    rows.iter().map(rows::session).collect()
 }
 
 pub(super) async fn end(

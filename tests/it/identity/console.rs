@@ -385,8 +385,11 @@ async fn a_changed_password_ends_every_other_session_at_once() {
         assert!(!page.text().contains(PASSWORD) && !page.text().contains(&format!("\"{new}\"")));
     }
     assert_eq!(there.get("keys").await.status, 200);
+    let mut stolen = scene.browser();
+    stolen.session.clone_from(&here.session);
     let done = here.submit("password", &[("old", PASSWORD), ("new", "another good password")]).await;
     assert_eq!((done.status, done.header("location")), (303, Some("/console/password?changed")));
+    stolen.get("keys").await.is_logged_out();
     assert_eq!(here.get("keys").await.status, 200);
     there.get("keys").await.is_logged_out();
     assert_eq!(scene.route(&tokens.access).await, 401);
@@ -441,15 +444,31 @@ async fn a_browser_that_was_there_before_is_not_locked_out_by_others() {
     let marks =
         second.all("set-cookie").into_iter().filter(|cookie| cookie.contains("known=")).collect::<Vec<_>>();
     assert!(marks.len() == 1 && marks[0].starts_with(&known.mark), "a browser keeps its name: {marks:?}");
+    let marked = |response: &Response| {
+        let mut browser = scene.browser();
+        browser.keep(response);
+        browser
+    };
     // Its own failures count, wherever it is, and are not another browser's.
     let another = from(&scene.browser(), "198.51.100.1", PASSWORD).await;
     for number in 0..6 {
         assert_eq!(from(&known, &format!("203.0.113.{}", 10 + number), "wrong").await.status, 401);
     }
     assert_eq!(from(&known, "203.0.113.99", PASSWORD).await.status, 429);
-    let mut laptop = scene.browser();
-    laptop.keep(&another);
+    let laptop = marked(&another);
     assert_eq!(from(&laptop, "203.0.113.99", PASSWORD).await.status, 303);
+    // Whoever gave the old password need not have been the owner.
+    scene.set_password(&scene.ann, "another good password").await;
+    assert_eq!(from(&laptop, "203.0.113.98", "another good password").await.status, 429);
+    let owner = from(&scene.browser(), "198.51.100.1", "another good password").await;
+    let desk = marked(&owner);
+    assert_eq!(from(&desk, "203.0.113.97", "another good password").await.status, 303);
+    // After half a year it is a stranger again.
+    scene.pass(181 * 86_400);
+    for number in 0..20 {
+        from(&scene.browser(), &format!("192.0.2.{number}"), "wrong").await;
+    }
+    assert_eq!(from(&desk, "203.0.113.96", "another good password").await.status, 429);
 }
 
 #[tokio::test]

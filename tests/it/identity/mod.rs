@@ -1,6 +1,7 @@
 //! What is issued to people, over the wire: the endpoints of `/user/` and the console.
 
 mod api_keys;
+mod audit;
 mod bodies;
 mod console;
 mod endpoints;

@@ -4,9 +4,10 @@ use keyward::auth::refusal::Code;
 use serde_json::json;
 
 use super::console::Browser;
-use super::{ANN, PASSWORD, SITE, Scene};
+use super::{ANN, PASSWORD, SITE, START, Scene};
 use crate::guarantees::metric;
 use crate::support::raw::Response;
+use crate::support::sql::sql;
 use crate::support::within;
 
 #[track_caller]
@@ -20,6 +21,33 @@ fn is_put_off_politely(page: &Response) {
     assert_eq!((page.status, page.header("retry-after")), (503, Some("1")), "{page:?}");
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     assert_eq!(page.all("set-cookie").len(), 0, "nobody is logged out by it");
+}
+
+/// The number of keys that the gateway knows.
+async fn keys_known(scene: &Scene) -> usize {
+    scene.api().get("/.well-known/jwks.json").await.json()["keys"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn without_a_signing_key_nothing_is_used_up() {
+    const AWAY: &str = "CREATE TABLE away AS SELECT * FROM signing_keys; DELETE FROM signing_keys;";
+    const BACK: &str = "INSERT INTO signing_keys SELECT * FROM away;";
+    const TOLD: &str = "INSERT INTO audit_log SELECT max(seq) + 1, 1, 'test', 'test', 'signing_key.removed', \
+        'signing_key', 'x', '' FROM audit_log;";
+    let scene = Scene::new().await;
+    let pair = scene.login(ANN).await;
+    let sessions = async || scene.gateway.store().newest_sessions(&scene.ann, START, 9).await.unwrap().len();
+    let database = scene.gateway.database();
+    sql(&database, AWAY).await;
+    sql(&database, TOLD).await;
+    within("the loss noticed", async { while keys_known(&scene).await != 0 {} }).await;
+    is_put_off(&scene.try_refresh(&pair.refresh).await);
+    is_put_off(&scene.try_login(ANN, PASSWORD).await);
+    assert_eq!(sessions().await, 1, "a session began whose token nobody got");
+    sql(&database, BACK).await;
+    sql(&database, TOLD).await;
+    within("the return noticed", async { while keys_known(&scene).await == 0 {} }).await;
+    assert_eq!(scene.try_refresh(&pair.refresh).await.status, 200, "the token was used up");
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ type Case = for<'a> fn(&'a dyn House) -> BoxFuture<'a, ()>;
 
 const CASES: &[(&str, Case)] = &[
     ("an account is found by id and by email in any letter case", |h| Box::pin(accounts_are_found(h))),
+    ("an account can be made with its password in one step", |h| Box::pin(accounts_with_passwords(h))),
     ("an email has one account, letter case aside", |h| Box::pin(emails_are_unique(h))),
     ("what is unknown is not found and leaves no trace", |h| Box::pin(unknown_things(h))),
     ("lists come in pages, the last without a next", |h| Box::pin(lists_come_in_pages(h))),
@@ -65,9 +66,22 @@ async fn accounts_are_found(house: &dyn House) {
         scopes: new.scopes.clone(),
         created_at: new.created_at,
     };
-    for name in [&*new.id, "Jürgen@Example.com", "JÜRGEN@example.COM"] {
+    for name in [&*new.id, "Jürgen@Example.com", "JÜRGEN@example.COM", "Ju\u{308}rgen@example.com"] {
         assert_eq!(store.account(name).await.unwrap(), expected, "{name}");
     }
+}
+
+async fn accounts_with_passwords(house: &dyn House) {
+    let store = house.open().await;
+    let new = NewAccount { password: Some("$a hash".to_owned()), ..account(1) };
+    assert_eq!(store.create_account(&new, &origin()).await.unwrap(), Seq(1));
+    create_account(&*store, 2).await;
+    let password = async |email| store.login(email).await.unwrap().unwrap().password;
+    assert_eq!(password("a1@example.com").await.as_deref(), Some("$a hash"));
+    assert_eq!(password("a2@example.com").await, None);
+    let log = store.audit(Seq(0), 9).await.unwrap();
+    assert!(log[0].detail.ends_with("password: set") && log[1].detail.ends_with("password: none"), "{log:?}");
+    assert!(!log[0].detail.contains("$a hash"));
 }
 
 async fn emails_are_unique(house: &dyn House) {

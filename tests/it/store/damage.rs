@@ -9,17 +9,7 @@ use keyward::store::{Store, StoreError};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::{Place, sample};
-
-async fn raw(path: &Path) -> SqliteConnection {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).create_if_missing(true);
-    options.connect().await.unwrap()
-}
-
-async fn sql(path: &Path, statements: &'static str) {
-    let mut conn = raw(path).await;
-    sqlx::raw_sql(statements).execute(&mut conn).await.unwrap();
-    conn.close().await.unwrap();
-}
+use crate::support::sql::{raw, sql};
 
 /// Refused in both ways of opening, with the file as it was and nothing beside it.
 async fn refused_untouched(place: &Place) -> OpenError {
@@ -36,9 +26,9 @@ async fn a_newer_store_is_refused_naming_both_versions() {
     let place = Place::filled(1).await;
     sql(&place.path(), "PRAGMA user_version = 99").await;
     let error = refused_untouched(&place).await;
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 2, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 3, .. }), "{error}");
     assert!(
-        error.to_string().contains("schema version 99, and this Keyward knows versions up to 2"),
+        error.to_string().contains("schema version 99, and this Keyward knows versions up to 3"),
         "{error}"
     );
 }
@@ -51,7 +41,7 @@ async fn an_older_store_is_migrated_only_where_that_is_meant() {
     let error = place.refused(Open::Existing).await;
     assert!(matches!(error, OpenError::Older { found: 0, needed: 2, .. }), "{error}");
     let store = place.open().await;
-    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 0, to: 2 });
+    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 0, to: 3 });
     sample::fill(&store, 1).await;
 }
 
@@ -67,7 +57,7 @@ async fn what_the_first_version_kept_is_there_after_the_migration() {
         PRAGMA user_version = 1;";
     sql(&place.path(), rows).await;
     let store = place.open().await;
-    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 1, to: 2 });
+    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 1, to: 3 });
     assert_eq!(store.account("a@b").await.unwrap().id, "account-001");
     assert_eq!(store.key("k").await.unwrap().account_id, "account-001");
     assert_eq!(store.login("A@B").await.unwrap().unwrap().password, None);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyward::store::sqlite::{Open, OpenError};
-use keyward::store::{Seq, Store, StoreError};
+use keyward::store::{Refresh, RefreshRefusal, Refreshed, Seq, Store, StoreError};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::{Place, refused, sample};
@@ -39,6 +39,27 @@ async fn while_another_writes_reads_go_on_and_writes_end_in_time() {
     assert!(store.find_key(sample::digest("key-0000")).await.unwrap().key.is_some());
     holder.close().await.unwrap();
     assert_eq!(store.create_key(&key, &sample::origin()).await.unwrap(), Seq(3));
+}
+
+#[tokio::test]
+async fn an_unknown_refresh_token_waits_for_no_writer() {
+    let place = Place::filled(1).await;
+    let store = place.opening(Open::Existing).patience(SHORT).open().await.unwrap();
+    sample::start_session(&store, "s", "account-001").await;
+    let step = |token| Refresh {
+        presented: sample::digest(token),
+        successor: sample::digest("next"),
+        idle: Duration::from_secs(10),
+        reuse_window: Duration::ZERO,
+        from: "192.0.2.7".to_owned(),
+        at: sample::at(5_000),
+    };
+    let holder = holding(&place, "BEGIN IMMEDIATE").await;
+    let unknown = store.refresh(&step("unknown"), &sample::origin()).await.unwrap();
+    assert_eq!(unknown, Refreshed::Refused(RefreshRefusal::Unknown));
+    let known = store.refresh(&step("s"), &sample::origin()).await;
+    assert!(matches!(known, Err(StoreError::Unavailable(_))), "{known:?}");
+    holder.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ pub fn account(number: u32) -> NewAccount {
         id: format!("account-{number:03}"),
         email: format!("a{number}@example.com"),
         scopes: None,
+        password: None,
         created_at: at(1_000),
     }
 }
@@ -83,11 +84,12 @@ pub fn session(id: &str, account: &str) -> NewSession {
         address: "192.0.2.7".to_owned(),
         agent: "curl/8.0".to_owned(),
     };
-    NewSession { session, refresh: digest(id), password: None }
+    let subscriber = session.address.clone();
+    NewSession { session, refresh: digest(id), password: None, subscriber, most: 1_000 }
 }
 
 pub async fn start_session(store: &dyn Store, id: &str, account: &str) -> Seq {
-    store.start_session(&session(id, account), &origin()).await.unwrap()
+    store.start_session(&session(id, account), &origin()).await.unwrap().seq
 }
 
 pub fn signing_key(id: &str, purpose: Purpose) -> SigningKey {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::{BoxFuture, join_all};
 use keyward::config::Synchronous;
 use keyward::store::sqlite::{Open, OpenError, Opened, SqliteStore};
-use keyward::store::{Seq, SharedStore, Store};
+use keyward::store::{NewAccount, Purpose, Seq, SharedStore, Store, StoreError};
 
 use super::conformance::{self, House};
 use super::{Place, opening, sample};
@@ -39,6 +39,49 @@ async fn a_new_store_is_made_whole_with_its_directories_for_its_owner_alone() {
     let again = SqliteStore::open(&path, Synchronous::Full, Open::Existing).await.unwrap();
     assert_eq!((again.opened(), again.latest().await.unwrap()), (Opened::AsItWas, Seq(2)));
     again.verify().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_that_was_kept_letter_for_letter_is_found_as_it_was() {
+    let place = Place::new();
+    let store = place.open().await;
+    sample::create_account(&store, 1).await;
+    // A letter whose composed form is another, U+8C48.
+    crate::support::sql::sql(
+        &place.path(),
+        "UPDATE accounts SET email_folded = char(63744) || '@example.com'",
+    )
+    .await;
+    for written in ["\u{f900}@example.com", "\u{f900}@EXAMPLE.com"] {
+        assert_eq!(store.account(written).await.unwrap().id, "account-001");
+        assert!(store.login(written).await.unwrap().is_some());
+    }
+    let same = NewAccount { email: "\u{f900}@example.com".to_owned(), ..sample::account(2) };
+    let refused = store.create_account(&same, &sample::origin()).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_signing_key_that_cannot_be_read_spoils_none_of_the_others_and_is_replaced() {
+    let place = Place::new();
+    let store = place.open().await;
+    for (id, purpose) in [("good", Purpose::AccessToken), ("odd", Purpose::Assertion)] {
+        store.add_signing_key(&sample::signing_key(id, purpose), None, &sample::origin()).await.unwrap();
+    }
+    crate::support::sql::sql(
+        &place.path(),
+        "INSERT INTO signing_keys SELECT 'alien', 'another', algorithm, private_key, 1, 2, NULL FROM signing_keys WHERE id = 'good';
+         UPDATE signing_keys SET algorithm = 'ML-DSA-44' WHERE id = 'odd';",
+    )
+    .await;
+    let ids = async || {
+        let keys = store.signing_keys().await.unwrap();
+        keys.into_iter().map(|key| key.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids().await, ["good"]);
+    let next = sample::signing_key("next", Purpose::Assertion);
+    store.add_signing_key(&next, None, &sample::origin()).await.unwrap();
+    assert_eq!(ids().await, ["good", "next"]);
 }
 
 #[tokio::test]

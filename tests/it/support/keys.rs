@@ -82,7 +82,8 @@ pub async fn session_of(gateway: &Gateway, account: &str, now: Timestamp) -> Ses
         address: "127.0.0.1".to_owned(),
         agent: String::new(),
     };
-    let new = NewSession { session: session.clone(), refresh: token.hashed(), password };
+    let (refresh, subscriber) = (token.hashed(), session.address.clone());
+    let new = NewSession { session: session.clone(), refresh, password, subscriber, most: u32::MAX };
     gateway.store().start_session(&new, &origin()).await.expect("a session begins");
     session
 }

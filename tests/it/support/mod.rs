@@ -10,6 +10,7 @@ pub mod h2_upstream;
 pub mod http;
 pub mod keys;
 pub mod raw;
+pub mod sql;
 pub mod upstream;
 pub mod websocket;
 

@@ -1,6 +1,6 @@
 //! From a login on: what the use cases give and take is what the data plane judges by, at once.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use keyward::auth::refusal::Code;
 use keyward::issuer::login::{Pair, Visitor};
@@ -10,6 +10,7 @@ use super::{START, Scene};
 use crate::support::keys::origin;
 
 const EMAIL: &str = "test@example.com";
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PASSWORD: &str = "correct horse battery staple";
 
 impl Scene {
@@ -19,8 +20,7 @@ impl Scene {
     }
 
     async fn log_in(&self) -> Pair {
-        let visitor =
-            Visitor { address: Ipv4Addr::LOCALHOST.into(), browser: None, agent: "test".to_owned() };
+        let visitor = Visitor { address: HERE, browser: None, agent: "test".to_owned() };
         let password = Zeroizing::new(PASSWORD.to_owned());
         self.gateway.issuer().login(EMAIL, password, &visitor, &origin()).await.unwrap()
     }
@@ -39,7 +39,7 @@ async fn a_login_opens_and_a_refresh_goes_on() {
     assert_eq!(scene.client(&token).get("/write").await.status, 200);
     let seen = scene.upstream.only_request();
     assert_eq!(seen.header("x-auth-credential"), Some(first.session.id.as_str()));
-    let second = scene.gateway.issuer().refresh(first.refresh.expose(), &origin()).await.unwrap();
+    let second = scene.gateway.issuer().refresh(first.refresh.expose(), HERE, &origin()).await.unwrap();
     let newer = scene.beside(&second);
     assert_ne!(newer, token);
     for token in [&token, &newer] {
@@ -48,7 +48,7 @@ async fn a_login_opens_and_a_refresh_goes_on() {
     // A refresh token is for refreshing.
     scene.client(second.refresh.expose()).get("/").await.refused(Code::InvalidCredentials);
     // Presented again, it ends the session with all that came of it.
-    scene.gateway.issuer().refresh(first.refresh.expose(), &origin()).await.unwrap_err();
+    scene.gateway.issuer().refresh(first.refresh.expose(), HERE, &origin()).await.unwrap_err();
     for token in [&token, &newer] {
         scene.client(token).get("/").await.refused(Code::RevokedCredentials);
     }

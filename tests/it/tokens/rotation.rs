@@ -3,7 +3,7 @@
 use keyward::auth::jwt::{Purpose, access_token};
 use keyward::auth::refusal::Code;
 use keyward::config::Synchronous;
-use keyward::issuer::signing::PUBLISHED_BEFORE;
+use keyward::issuer::signing::{PUBLISHED_BEFORE, When};
 use keyward::store::sqlite::{Open, SqliteStore};
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ async fn a_key_that_another_process_made_is_taken_before_it_signs() {
         SqliteStore::open(&scene.gateway.database(), Synchronous::Normal, Open::Existing).await.unwrap();
     let store: keyward::store::SharedStore = std::sync::Arc::new(beside);
     let signing = keys::signing(&scene.gateway, std::sync::Arc::clone(&store), &scene.clock);
-    let made = signing.rotate(Purpose::AccessToken, &origin()).await.unwrap();
+    let made = signing.rotate(Purpose::AccessToken, When::InTime, &origin()).await.unwrap();
     store.close().await;
     let next = made.open().unwrap().key;
     let early = access_token::mint(&next, &Scene::parties(), &scene.claims()).unwrap();
@@ -59,13 +59,44 @@ async fn a_key_that_is_taken_away_takes_what_it_signed_with_it() {
     let rows = scene.gateway.store().signing_keys().await.unwrap();
     let signing = keys::signing(&scene.gateway, scene.gateway.store(), &scene.clock);
     for purpose in Purpose::ALL {
-        signing.rotate(purpose, &origin()).await.unwrap();
+        signing.rotate(purpose, When::InTime, &origin()).await.unwrap();
     }
     let ages = scene.clock.now().after(std::time::Duration::from_hours(24 * 30));
     scene.gateway.store().remove_signing_keys(ages, scene.clock.now(), &origin()).await.unwrap();
     assert_eq!(scene.gateway.store().signing_keys().await.unwrap().len(), rows.len());
     within("the end", async { while client.get("/").await.status != 401 {} }).await;
     client.get("/").await.refused(Code::InvalidCredentials);
+}
+
+#[tokio::test]
+async fn a_key_that_somebody_else_has_is_cut_off_at_once_on_every_server() {
+    let scene = Scene::new().await;
+    let oldest = scene.signer(Purpose::AccessToken).await.key;
+    let store = scene.gateway.store();
+    let signing = keys::signing(&scene.gateway, std::sync::Arc::clone(&store), &scene.clock);
+    let older = scene.token("orders:read");
+    let next =
+        signing.rotate(Purpose::AccessToken, When::InTime, &origin()).await.unwrap().open().unwrap().key;
+    let newer = access_token::mint(&next, &Scene::parties(), &scene.claims()).unwrap();
+    let mut clients = [scene.client(&older), scene.client(&newer)];
+    for client in &mut clients {
+        within("the key known", async { while client.get("/").await.status != 200 {} }).await;
+    }
+    let made = signing.rotate(Purpose::AccessToken, When::Now, &origin()).await.unwrap();
+    for client in &mut clients {
+        within("the end", async { while client.get("/").await.status == 200 {} }).await;
+    }
+    // Nor does anything new that they sign pass.
+    for key in [&oldest, &next] {
+        let forged = access_token::mint(key, &Scene::parties(), &scene.claims()).unwrap();
+        assert_eq!(scene.client(&forged).get("/").await.status, 401);
+    }
+    let token = scene.token("orders:read");
+    assert_eq!(scene.signer(Purpose::AccessToken).await.key.kid(), made.id);
+    assert_eq!(scene.client(&token).get("/").await.status, 200);
+    let published = keyward::issuer::signing::jwks(&store, scene.clock.now()).await.unwrap();
+    let kids: Vec<_> = published["keys"].as_array().unwrap().iter().map(|key| key["kid"].clone()).collect();
+    assert!(kids.contains(&Value::from(made.id)) && kids.len() == 2, "{kids:?}");
 }
 
 #[tokio::test]
@@ -91,6 +122,11 @@ async fn commands_list_replace_and_publish_keys_beside_a_running_server() {
     assert!(!published.to_string().contains("\"d\""), "{published}");
     home.run(&["signing-keys", "rotate"]).exited(0);
     assert_eq!(home.run(&["signing-keys", "list", "--json"]).json()["items"].as_array().unwrap().len(), 5);
+    let cut = home.run(&["signing-keys", "rotate", "--now", "--json"]).json();
+    assert!(cut["items"].as_array().unwrap().iter().all(|key| key["status"] == "signing"), "{cut}");
+    let all = home.run(&["signing-keys", "list", "--json"]).json();
+    let retired = all["items"].as_array().unwrap().iter().filter(|key| key["status"] == "retired").count();
+    assert_eq!(retired, 5);
     assert_eq!(Client::new(home.public()).get("/").await.status, 200);
 }
 

@@ -178,10 +178,13 @@ async fn keys_change(house: &dyn House) {
         let store = store.clone();
         async move { store.patch_key("k", &patch, at(millis), &origin()).await }
     };
-    let name = KeyPatch { name: Some("another".to_owned()), ..KeyPatch::default() };
-    assert_eq!(patch(name, 3_000).await.unwrap(), Seq(3));
+    const FORGED: &str = "another; scopes: orders:admin";
+    let name = KeyPatch { name: Some(FORGED.to_owned()), ..KeyPatch::default() };
+    assert_eq!(patch(name.clone(), 3_000).await.unwrap(), Seq(3));
+    let row = &store.audit(Seq(2), 9).await.unwrap()[0];
+    assert_eq!(row.detail, format!("name: \"{FORGED}\""), "a name is told from what stands beside it");
     let mut expected = before;
-    expected.name = "another".to_owned();
+    expected.name = FORGED.to_owned();
     assert_eq!(store.key("k").await.unwrap(), expected);
     let all = KeyPatch {
         name: None,
@@ -189,6 +192,12 @@ async fn keys_change(house: &dyn House) {
         allowed_addresses: Some(Vec::new()),
         expires_at: Some(at(9_000)),
     };
+    for same in [KeyPatch::default(), name, KeyPatch { scopes: Some(expected.scopes.clone()), ..all.clone() }]
+    {
+        let same = KeyPatch { allowed_addresses: None, expires_at: None, ..same };
+        assert_eq!(patch(same, 3_500).await.unwrap(), Seq(3), "nothing becomes another");
+    }
+    assert_eq!(store.latest().await.unwrap(), Seq(3));
     patch(all, 4_000).await.unwrap();
     expected.scopes = scopes("");
     expected.allowed_addresses = Vec::new();

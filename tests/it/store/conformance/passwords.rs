@@ -10,7 +10,9 @@ use super::{Case, House, assert_not_found};
 
 pub const CASES: &[(&str, Case)] = &[
     ("who logs in is found with what its password is held against", |h| Box::pin(logins_are_found(h))),
-    ("a new password ends the account's sessions, but the one it was set in", |h| Box::pin(sessions_end(h))),
+    ("a new password ends the account's sessions, and begins one in their place", |h| {
+        Box::pin(sessions_end(h))
+    }),
     ("a password is set only while its proof holds", |h| Box::pin(proofs_must_hold(h))),
     ("a reset link works once, and the newest alone", |h| Box::pin(links_work_once(h))),
     ("a secret is made once", |h| Box::pin(secrets_are_made_once(h))),
@@ -18,7 +20,8 @@ pub const CASES: &[(&str, Case)] = &[
 ];
 
 fn change(account: &str, password: &str, proof: Proof) -> PasswordChange {
-    PasswordChange { account_id: account.to_owned(), password: password.to_owned(), proof }
+    let (account_id, password) = (account.to_owned(), password.to_owned());
+    PasswordChange { account_id, password, proof, begins: None }
 }
 
 fn link(account: &str, name: &str, expires: i64) -> ResetLink {
@@ -64,29 +67,42 @@ async fn sessions_end(house: &dyn House) {
     store.start_session(&again, &origin()).await.unwrap();
     let more = NewSession { password: Some("$1".to_owned()), ..session("e", &one) };
     store.start_session(&more, &origin()).await.unwrap();
-    let proof = Proof::Old { password: "$1".to_owned(), session: Some("d".to_owned()) };
-    store.set_password(&change(&one, "$2", proof), at(4_000), &origin()).await.unwrap();
+    let begins = NewSession { password: Some("$2".to_owned()), ..session("f", &one) };
+    let with = PasswordChange { begins: Some(begins), ..change(&one, "$2", Proof::Old("$1".to_owned())) };
+    store.set_password(&with, at(4_000), &origin()).await.unwrap();
     let expected = [
         ("a", Some((at(3_600), Ending::PasswordChanged))),
         ("b", Some((at(3_600), Ending::PasswordChanged))),
         ("c", Some((at(3_500), Ending::Logout))),
-        ("d", None),
+        ("d", Some((at(4_000), Ending::PasswordChanged))),
         ("e", Some((at(4_000), Ending::PasswordChanged))),
+        ("f", None),
         ("other", None),
     ];
     for (id, ended) in expected {
         assert_eq!(store.session(id).await.unwrap().ended, ended, "{id}");
     }
-    let told = store.audit(Seq(7), 1).await.unwrap();
-    assert!(told[0].detail.contains("sessions ended: 2"), "{told:?}");
+    // Whoever had waited too long does not come back with a clock that is set back.
+    let mut idle = NewSession { password: Some("$2".to_owned()), ..session("idle", &one) };
+    idle.session.expires_at = at(4_500);
+    store.start_session(&idle, &origin()).await.unwrap();
+    store.set_password(&change(&one, "$3", Proof::Operator), at(5_000), &origin()).await.unwrap();
+    let idle = store.session("idle").await.unwrap();
+    assert!(!idle.is_alive(at(4_400)), "{idle:?}");
+    let told = store.audit(Seq(0), 99).await.unwrap();
+    let ended = told.iter().filter(|row| row.detail.contains("sessions ended: 2")).count();
+    assert_eq!(ended, 3, "{told:?}");
 }
 
 async fn proofs_must_hold(house: &dyn House) {
     let store = house.open().await;
     let account = create_account(&*store, 1).await;
     store.set_password(&change(&account, "$1", Proof::Operator), at(3_000), &origin()).await.unwrap();
-    let stale = Proof::Old { password: "$0".to_owned(), session: None };
-    assert_conflict(&store.set_password(&change(&account, "$2", stale), at(4_000), &origin()).await);
+    let begins = NewSession { password: Some("$2".to_owned()), ..session("begun", &account) };
+    let stale =
+        PasswordChange { begins: Some(begins), ..change(&account, "$2", Proof::Old("$0".to_owned())) };
+    assert_conflict(&store.set_password(&stale, at(4_000), &origin()).await);
+    assert_not_found("session", store.session("begun").await);
     let unknown = Proof::Link(digest("no such link"));
     assert_conflict(&store.set_password(&change(&account, "$2", unknown), at(4_000), &origin()).await);
     assert_eq!((password(&store).await.as_deref(), store.latest().await.unwrap()), (Some("$1"), Seq(2)));

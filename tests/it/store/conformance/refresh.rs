@@ -14,6 +14,9 @@ pub const CASES: &[(&str, Case)] = &[
     ("a refresh token is exchanged once for its successor", |h| Box::pin(it_is_exchanged(h))),
     ("a used refresh token ends its session, the successor included", |h| Box::pin(reuse_ends_all(h))),
     ("within the window the same successor is given again", |h| Box::pin(the_window_forgives(h))),
+    ("the window is for who used the token, and for no clock that was set back", |h| {
+        Box::pin(the_window_is_for_the_same(h))
+    }),
     ("what is over is not exchanged", |h| Box::pin(what_is_over(h))),
     ("of many uses of one refresh token one succeeds", |h| Box::pin(one_of_many(h))),
     ("within the window many uses of one refresh token agree", |h| Box::pin(many_agree(h))),
@@ -26,6 +29,7 @@ fn step(presented: &str, successor: &str, millis: i64) -> Refresh {
         successor: digest(successor),
         idle: Duration::from_secs(10),
         reuse_window: Duration::ZERO,
+        from: "192.0.2.7".to_owned(),
         at: at(millis),
     }
 }
@@ -117,6 +121,21 @@ async fn the_window_forgives(house: &dyn House) {
 async fn begun_again<'a>(store: &dyn keyward::store::Store, id: &'a str) -> &'a str {
     start_session(store, id, "account-001").await;
     id
+}
+
+async fn the_window_is_for_the_same(house: &dyn House) {
+    let store = begun(house).await;
+    let elsewhere = |millis| Refresh { from: "192.0.2.8".to_owned(), ..forgiving("s", "s2", millis) };
+    assert!(matches!(take(&store, forgiving("s", "s2", 5_000)).await, Refreshed::Fresh(..)));
+    assert!(matches!(take(&store, forgiving("s", "s2", 5_001)).await, Refreshed::Again(..)));
+    let reused = take(&store, elsewhere(5_002)).await;
+    assert!(matches!(reused, Refreshed::Refused(RefreshRefusal::Reused(..))), "{reused:?}");
+    assert_eq!(ended(&store).await, Some((at(5_002), Ending::Reuse)));
+
+    let back = begun_again(&*store, "back").await;
+    assert!(matches!(take(&store, forgiving(back, "back2", 5_000)).await, Refreshed::Fresh(..)));
+    let reused = take(&store, forgiving(back, "back2", 4_999)).await;
+    assert!(matches!(reused, Refreshed::Refused(RefreshRefusal::Reused(..))), "{reused:?}");
 }
 
 async fn what_is_over(house: &dyn House) {

@@ -1,6 +1,8 @@
 //! Sessions and their ends.
 
-use keyward::store::{AccountStatus, Ending, NewSession, Seq, StoreError, Subject};
+use std::time::Duration;
+
+use keyward::store::{AccountStatus, Ending, NewSession, Refresh, Seq, Started, StoreError, Subject};
 
 use super::super::sample::{at, create_account, create_key, digest, origin, session, start_session};
 use super::{Case, House, assert_not_found};
@@ -9,7 +11,14 @@ pub const CASES: &[(&str, Case)] = &[
     ("a session is found by its id, with its account", |h| Box::pin(sessions_are_found(h))),
     ("what is no session is not found", |h| Box::pin(unknown_sessions(h))),
     ("an account that may not log in gets no session", |h| Box::pin(who_may_not_log_in(h))),
+    ("where an account lately logged in from is known, however many sessions it has", |h| {
+        Box::pin(places(h))
+    }),
     ("ending a session again keeps the first time and writes nothing", |h| Box::pin(ending_is_idempotent(h))),
+    ("an account has so many sessions at most; the one used longest ago makes room", |h| {
+        Box::pin(a_bound(h))
+    }),
+    ("the newest of an account's living sessions are told, the newest first", |h| Box::pin(the_newest(h))),
     ("lists hold the living, in pages", |h| Box::pin(lists_hold_the_living(h))),
     ("every start and end of a session is in the audit log and the feed", |h| Box::pin(all_is_audited(h))),
 ];
@@ -18,7 +27,7 @@ async fn sessions_are_found(house: &dyn House) {
     let store = house.open().await;
     let account = create_account(&*store, 1).await;
     let new = session("s", &account);
-    assert_eq!(store.start_session(&new, &origin()).await.unwrap(), Seq(2));
+    assert_eq!(store.start_session(&new, &origin()).await.unwrap().seq, Seq(2));
     let found = store.find_session("s").await.unwrap();
     assert_eq!(found.as_of, Seq(2));
     let (session, owner) = found.session.unwrap();
@@ -52,6 +61,39 @@ async fn who_may_not_log_in(house: &dyn House) {
     assert_eq!(store.latest().await.unwrap(), Seq(2));
 }
 
+async fn places(house: &dyn House) {
+    let store = house.open().await;
+    let (one, two) = (create_account(&*store, 1).await, create_account(&*store, 2).await);
+    for (id, from, ending) in [
+        ("home", "home", None),
+        ("over", "over", Some(Ending::Logout)),
+        ("thief", "thief", Some(Ending::PasswordChanged)),
+        ("ended", "ended", Some(Ending::Revoked)),
+    ] {
+        let new = NewSession { subscriber: from.to_owned(), ..session(id, &one) };
+        store.start_session(&new, &origin()).await.unwrap();
+        if let Some(ending) = ending {
+            store.end_session(id, ending, at(4_000), &origin()).await.unwrap();
+        }
+    }
+    // The hundred oldest and more are from elsewhere.
+    for number in 0..150 {
+        start_session(&*store, &format!("0{number}"), &one).await;
+    }
+    for (account, from, since, known) in [
+        (&*one, "home", 2_999, true),
+        (&*one, "home", 3_000, false),
+        (&*one, "over", 0, true),
+        (&*one, "thief", 0, false),
+        (&*one, "ended", 0, false),
+        (&*one, "elsewhere", 0, false),
+        (&*two, "home", 0, false),
+        ("", "home", 0, false),
+    ] {
+        assert_eq!(store.has_logged_in(account, from, at(since)).await.unwrap(), known, "{account} {from}");
+    }
+}
+
 async fn ending_is_idempotent(house: &dyn House) {
     let store = house.open().await;
     let account = create_account(&*store, 1).await;
@@ -67,6 +109,67 @@ async fn ending_is_idempotent(house: &dyn House) {
     assert_eq!(session.ended, Some((at(5_000), Ending::Logout)));
     assert!(!session.is_alive(at(4_000)));
     assert_eq!(store.latest().await.unwrap(), Seq(4));
+}
+
+async fn a_bound(house: &dyn House) {
+    let store = house.open().await;
+    let (one, two) = (create_account(&*store, 1).await, create_account(&*store, 2).await);
+    let start = async |id: &str, account: &str, millis| {
+        let mut new = NewSession { most: 3, ..session(id, account) };
+        (new.session.created_at, new.session.last_used_at) = (at(millis), at(millis));
+        store.start_session(&new, &origin()).await.unwrap()
+    };
+    for (id, account, millis) in [("a", &one, 3_000), ("b", &one, 3_001), ("other", &two, 3_000)] {
+        assert_eq!(start(id, account, millis).await.ended, [""; 0]);
+    }
+    let mut over = NewSession { most: 3, ..session("over", &one) };
+    over.session.expires_at = at(3_001);
+    store.start_session(&over, &origin()).await.unwrap();
+    assert_eq!(start("c", &one, 3_002).await.ended, [""; 0], "who is dead takes no room");
+    let refreshed = Refresh {
+        presented: digest("a"),
+        successor: digest("a2"),
+        idle: Duration::from_secs(7),
+        reuse_window: Duration::ZERO,
+        from: "192.0.2.7".to_owned(),
+        at: at(3_003),
+    };
+    store.refresh(&refreshed, &origin()).await.unwrap();
+    let before = store.latest().await.unwrap();
+    assert_eq!(
+        start("d", &one, 4_000).await,
+        Started { seq: Seq(before.0 + 2), ended: vec!["b".to_owned()] }
+    );
+    let log = store.audit(before, 9).await.unwrap();
+    let told: Vec<_> = log.iter().map(|row| (&*row.action, &*row.id, &*row.detail)).collect();
+    assert_eq!(told[0], ("session.ended", "b", "by: too_many"));
+    assert_eq!((told[1].0, told[1].1), ("session.started", "d"));
+    assert_eq!(store.session("b").await.unwrap().ended, Some((at(4_000), Ending::TooMany)));
+    // Where there were more before there was a bound, they come down to it.
+    for number in 0..5 {
+        start_session(&*store, &format!("e{number}"), &one).await;
+    }
+    assert_eq!(start("f", &one, 5_000).await.ended, ["e0", "e1", "e2", "e3", "e4", "c"]);
+    let living = store.sessions(Some(&one), at(5_000), None, 9).await.unwrap().items;
+    assert_eq!(living.into_iter().map(|session| session.id).collect::<Vec<_>>(), ["a", "d", "f"]);
+    // Whoever may not log in ends nothing.
+    let refused = NewSession { most: 1, password: Some("$other".to_owned()), ..session("x", &one) };
+    assert_conflict(&store.start_session(&refused, &origin()).await);
+    assert!(store.session("a").await.unwrap().ended.is_none());
+}
+
+async fn the_newest(house: &dyn House) {
+    let store = house.open().await;
+    let (one, two) = (create_account(&*store, 1).await, create_account(&*store, 2).await);
+    for (id, account) in [("a", &one), ("b", &one), ("c", &two), ("d", &one), ("e", &one)] {
+        start_session(&*store, id, account).await;
+    }
+    store.end_session("d", Ending::Logout, at(3_500), &origin()).await.unwrap();
+    for (limit, ids) in [(2, "eb"), (9, "eba")] {
+        let newest = store.newest_sessions(&one, at(4_000), limit).await.unwrap();
+        assert_eq!(newest.into_iter().map(|session| session.id).collect::<String>(), ids);
+    }
+    assert_eq!(store.newest_sessions("nobody", at(4_000), 9).await.unwrap(), []);
 }
 
 async fn lists_hold_the_living(house: &dyn House) {

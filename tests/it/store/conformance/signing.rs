@@ -1,7 +1,7 @@
 //! Signing keys.
 
 use futures_util::future::join_all;
-use keyward::store::{Handover, Purpose, Seq, SigningKey, Subject};
+use keyward::store::{Handover, Purpose, Retiring, Seq, SigningKey, Subject};
 
 use super::super::sample::{at, origin, signing_key};
 use super::sessions::assert_conflict;
@@ -10,6 +10,7 @@ use super::{Case, House};
 pub const CASES: &[(&str, Case)] = &[
     ("signing keys are given back as they were kept, the oldest first", |h| Box::pin(keys_are_kept(h))),
     ("a signing key takes over from the newest of its purpose, once", |h| Box::pin(one_takes_over(h))),
+    ("a signing key can take over from all before it at once", |h| Box::pin(all_are_retired(h))),
     ("retired signing keys are removed", |h| Box::pin(retired_are_removed(h))),
 ];
 
@@ -18,7 +19,7 @@ fn later(id: &str) -> SigningKey {
 }
 
 fn from(id: &str) -> Handover {
-    Handover { from: id.to_owned(), retires_at: at(9_000) }
+    Handover { from: id.to_owned(), retires_at: at(9_000), with: Retiring::Newest }
 }
 
 async fn keys_are_kept(house: &dyn House) {
@@ -62,6 +63,31 @@ async fn one_takes_over(house: &dyn House) {
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
     outcomes.iter().filter(|outcome| outcome.is_err()).for_each(assert_conflict);
     assert_eq!(store.signing_keys().await.unwrap().len(), 2);
+}
+
+async fn all_are_retired(house: &dyn House) {
+    let store = house.open().await;
+    let other = signing_key("other", Purpose::Assertion);
+    store.add_signing_key(&signing_key("first", Purpose::AccessToken), None, &origin()).await.unwrap();
+    store.add_signing_key(&other, None, &origin()).await.unwrap();
+    store.add_signing_key(&later("second"), Some(&from("first")), &origin()).await.unwrap();
+    let at_once = Handover { from: "second".to_owned(), retires_at: at(6_500), with: Retiring::All };
+    let third = SigningKey { created_at: at(7_000), signs_from: at(7_000), ..later("third") };
+    assert_eq!(store.add_signing_key(&third, Some(&at_once), &origin()).await.unwrap(), Seq(7));
+    let ends = |keys: Vec<SigningKey>| {
+        keys.into_iter().map(|key| (key.id, key.retires_at.map(|end| end.0))).collect::<Vec<_>>()
+    };
+    let expected = [("first", Some(6_500)), ("other", None), ("second", Some(6_500)), ("third", None)];
+    let expected = expected.map(|(id, end)| (id.to_owned(), end));
+    assert_eq!(ends(store.signing_keys().await.unwrap()), expected);
+    let log = store.audit(Seq(4), 9).await.unwrap();
+    let told: Vec<_> = log.iter().map(|row| (&*row.action, &*row.id, row.at.0)).collect();
+    let expected = [
+        ("signing_key.replaced", "first", 7_000),
+        ("signing_key.replaced", "second", 7_000),
+        ("signing_key.created", "third", 7_000),
+    ];
+    assert_eq!(told, expected);
 }
 
 async fn retired_are_removed(house: &dyn House) {

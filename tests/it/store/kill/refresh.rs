@@ -26,6 +26,7 @@ fn step(session: &str, number: u32) -> Refresh {
         successor: token(number + 1),
         idle: Duration::from_secs(50),
         reuse_window: Duration::from_secs(100),
+        from: "192.0.2.7".to_owned(),
         at: sample::at(5_000),
     }
 }

@@ -1,0 +1,81 @@
+//! The last of the judgements: whether an account has any requests left. A request that passes has been counted.
+
+use std::sync::Arc;
+
+use super::{Decision, Rule};
+use crate::auth::exceeded::{Exceeded, Over};
+use crate::auth::refusal::Refusal;
+use crate::authenticator::{Front, Valid};
+use crate::clock::{Tick, Timestamp};
+use crate::config::LimitMode;
+use crate::limits::{self, Asked, InFlight, Moment, Policy, Report, Span, Standing, Verdict};
+
+/// A request that was counted, or would have been refused where nothing is.
+#[derive(Debug)]
+pub struct Counted {
+    /// How its account stands now.
+    pub report: Report,
+    /// Its place among those at once, where only so many may be.
+    pub held: Option<InFlight>,
+}
+
+impl Decision {
+    /// Counts a request on `route`; `None` where nothing is limited.
+    ///
+    /// # Errors
+    /// When it is over a limit; then it was not counted.
+    pub fn limit(
+        &self,
+        route: usize,
+        entry: &Valid,
+        front: &Front,
+        (tick, wall): (Tick, Timestamp),
+    ) -> Result<Option<Counted>, Refusal> {
+        let Some(asked) = self.asked(route, entry) else { return Ok(None) };
+        let account = &entry.meter().account;
+        let (verdict, held) = account.admit(&asked, Moment { tick, wall }, front.accounts().changed());
+        match verdict {
+            Verdict::Refused(report) if self.mode == LimitMode::Enforce => {
+                Err(Refusal::Exceeded(Arc::new(exceeded(&report, asked.cost))))
+            }
+            Verdict::Passes(report) | Verdict::Refused(report) => Ok(Some(Counted { report, held })),
+        }
+    }
+
+    /// How a request on `route` would stand to its limits, without counting it; `None` where nothing is limited.
+    #[must_use]
+    pub fn standing(&self, route: usize, entry: &Valid, (tick, wall): (Tick, Timestamp)) -> Option<Report> {
+        let asked = self.asked(route, entry)?;
+        Some(entry.meter().account.look(&asked, Moment { tick, wall }))
+    }
+
+    fn asked<'a>(&'a self, route: usize, entry: &'a Valid) -> Option<Asked<'a>> {
+        let Rule { cost, limits: (name, rates), .. } = self.rules.get(route)?;
+        let account = &*entry.meter().rates;
+        let route = Some((name, &**rates)).filter(|(_, rates)| !rates.is_empty());
+        if account.is_empty() && route.is_none() {
+            return None;
+        }
+        Some(Asked { cost: *cost, account, key: None, route })
+    }
+}
+
+/// What is told of limits that a request is over: of the one that it has to wait for longest, and until when.
+fn exceeded(report: &Report, cost: u32) -> Exceeded {
+    let refused = report.rows().filter_map(|(policy, standing)| Some((policy, standing, standing.wait?)));
+    let longest = refused.max_by_key(|(_, _, wait)| *wait);
+    let (policy, Standing { quota, .. }, wait) =
+        longest.unwrap_or((Policy::Minute, Standing::default(), std::time::Duration::ZERO));
+    Exceeded {
+        policy: policy.as_str(),
+        over: match policy.span() {
+            Span::Minute => Over::Minute,
+            Span::Day => Over::Day,
+            Span::Now => Over::Once,
+        },
+        quota,
+        cost,
+        retry_after: u32::try_from(limits::seconds(wait)).unwrap_or(u32::MAX).max(1),
+        fields: limits::fields(report),
+    }
+}
