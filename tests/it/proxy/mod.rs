@@ -2,6 +2,7 @@
 
 mod answers;
 mod connections;
+mod cookies;
 mod credentials;
 mod faults;
 mod framing;
