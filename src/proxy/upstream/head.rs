@@ -173,7 +173,10 @@ fn collect<'a>(
                 announced.push(value);
                 continue;
             }
-            ResponseFate::HopByHop | ResponseFate::Trailer | ResponseFate::RequestId => continue,
+            ResponseFate::HopByHop
+            | ResponseFate::Trailer
+            | ResponseFate::RequestId
+            | ResponseFate::CredentialExpires => continue,
             ResponseFate::Framing if !name.eq_ignore_ascii_case(b"content-length") => continue,
             ResponseFate::Framing | ResponseFate::RateLimit | ResponseFate::Pass => {
                 HeaderName::from_bytes(name)

@@ -39,7 +39,10 @@ fn passes(name: &HeaderName) -> bool {
     match fields::response_fate(name.as_str().as_bytes()) {
         ResponseFate::Pass | ResponseFate::RateLimit => true,
         ResponseFate::Framing => *name == CONTENT_LENGTH,
-        ResponseFate::HopByHop | ResponseFate::Trailer | ResponseFate::RequestId => false,
+        ResponseFate::HopByHop
+        | ResponseFate::Trailer
+        | ResponseFate::RequestId
+        | ResponseFate::CredentialExpires => false,
     }
 }
 
