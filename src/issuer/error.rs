@@ -53,6 +53,9 @@ pub enum IssueError {
     /// The configuration issues nothing to people.
     #[error("the configuration has no section `identity`")]
     NoIdentity,
+    /// The configuration has the page behind reset links turned off.
+    #[error("`identity.console` is false: nobody could open the link")]
+    NoConsole,
     /// The operating system gave no random bytes.
     #[error("the operating system's random generator failed; nothing was made")]
     NoRandomness,
