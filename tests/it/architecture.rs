@@ -12,7 +12,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("auth", &["clock"]),
     // L1
     ("message", &["auth", "clock"]),
-    ("config", &["auth", "clock", "message"]),
+    // Which paths are Keyward's own.
+    ("config", &["auth", "clock", "message", "web"]),
     ("web", &["auth", "clock", "message"]),
     ("server", &["auth", "clock", "web"]),
     ("telemetry", &["auth", "clock", "config"]),
