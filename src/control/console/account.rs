@@ -33,8 +33,12 @@ pub(super) fn login_page(asked: Asked<'_>) -> Response<Bytes> {
     pages::answer(StatusCode::OK, &pages::Login { email: String::new(), done, problems: Vec::new() })
 }
 
-/// `POST login`: always a new session, whatever the browser had before.
-pub(super) async fn login(asked: Asked<'_>, sealer: &Sealer) -> Result<Response<Bytes>, Trouble> {
+/// `POST login`: always a new session. That which the browser had until then ends, for it forgets the only cookie of it.
+pub(super) async fn login(
+    before: Option<&Visitor<'_>>,
+    asked: Asked<'_>,
+    sealer: &Sealer,
+) -> Result<Response<Bytes>, Trouble> {
     let identity = asked.identity()?;
     let form = Form::read(asked.call, &identity.public_url)?;
     let jar = Jar::of(identity);
@@ -50,6 +54,9 @@ pub(super) async fn login(asked: Asked<'_>, sealer: &Sealer) -> Result<Response<
         }
         Err(error) => return Err(error.into()),
     };
+    if let Some(before) = before {
+        asked.terms.issuer.logout(&before.session.id, &before.origin(asked)).await?;
+    }
     // A browser keeps its name: its failures stay its own.
     let mark = match known {
         Some(mark) => mark,
