@@ -26,6 +26,8 @@ fn route(host: usize, index: usize) -> Route {
         assertion: false,
         upgrades: Vec::new(),
         websocket_credential: WebsocketCredential::None,
+        limits: std::sync::Arc::default(),
+        cost: 1,
     }
 }
 

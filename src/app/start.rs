@@ -16,7 +16,7 @@ use super::workers::{Handle, Socket};
 use super::{Options, checking, cleaning, signing};
 use crate::auth::random::{self, RandomFailed};
 use crate::authenticator::{Authenticator, Health, Rules};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Reach};
 use crate::control::Control;
 use crate::control::identity::{self, Identity};
 use crate::control::router;
@@ -95,6 +95,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     }
     let log = AccessLog::start(&config.log, metrics.log_dropped(), clock.clone())?;
     report(&file, options.config_file.as_deref());
+    tell_of_clear_cookies(&config);
     // Before the first contact, which reads them.
     signing::keep_up(&store, &clock, &config).await;
     let (authenticator, tasks) =
@@ -183,6 +184,18 @@ fn report(store: &SqliteStore, file: Option<&Path>) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %config, store = %path, opened, "starting");
     if let Opened::Migrated { from, to } = store.opened() {
         tracing::info!(%path, from, to, "migrated the store");
+    }
+}
+
+/// Who tries the console out over http is to know that its cookies are not those of a real one.
+fn tell_of_clear_cookies(config: &Config) {
+    let console = config.identity.as_ref().filter(|identity| identity.console);
+    if let Some(identity) = console.filter(|identity| identity.public_url.reach() == Reach::Loopback) {
+        let public_url = identity.public_url.as_str();
+        tracing::info!(
+            public_url,
+            "the console's cookies are not marked Secure, because public_url is http on this machine alone"
+        );
     }
 }
 

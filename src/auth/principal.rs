@@ -4,8 +4,12 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::jwt::access_token::FIRST_PARTY;
 use super::scope::ScopeSet;
 use crate::clock::Timestamp;
+
+/// The scope that lets an API key or an application's token act for its account; consent cannot give it.
+pub const ACCOUNT: &str = "keyward:account";
 
 /// How a principal proved itself; `X-Auth-Method` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +156,18 @@ impl Principal {
     #[must_use]
     pub fn has(&self, required: &ScopeSet) -> bool {
         required.is_empty() || self.identity.scopes() == required.as_str() || self.scopes.covers(required)
+    }
+
+    /// Whether the credential is a login's own.
+    #[must_use]
+    pub fn is_logged_in(&self) -> bool {
+        self.method == Method::AccessToken && self.identity.client() == Some(FIRST_PARTY)
+    }
+
+    /// Whether it may see and change what is its account's: it is a login's own, or has the scope for it.
+    #[must_use]
+    pub fn acts_for_its_account(&self) -> bool {
+        self.is_logged_in() || self.identity.scopes().split(' ').any(|scope| scope == ACCOUNT)
     }
 
     /// Whether the credential may be used from `address`.

@@ -40,6 +40,15 @@ impl Kind {
     }
 }
 
+/// Whether a text, which stands where no secret belongs, may hold one all the same, made here or elsewhere: an error is not
+/// to quote it.
+#[must_use]
+pub fn may_hold_secret(text: &str) -> bool {
+    /// As many letters and digits in a row as no word has.
+    const LONG: usize = 24;
+    text.split(|c: char| !c.is_ascii_alphanumeric()).any(|run| run.len() >= LONG)
+}
+
 /// The configurable first part of every secret made here, `kw` by default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prefix(Box<str>);
@@ -223,6 +232,21 @@ mod tests {
 
     fn fresh() -> PlainToken {
         PlainToken::generate(&Prefix::default(), Kind::ApiKey, &System::default()).unwrap()
+    }
+
+    #[test]
+    fn a_secret_is_told_from_words_by_its_length() {
+        for kind in [Kind::ApiKey, Kind::RefreshToken, Kind::ResetLink] {
+            let token = PlainToken::generate(&Prefix::default(), kind, &System::default()).unwrap();
+            assert!(may_hold_secret(token.expose()));
+            assert!(may_hold_secret(&format!("\"{}\": ", token.expose())));
+        }
+        assert!(may_hold_secret("eyJhbGciOiJFZERTQSJ9eyJh.x"));
+        for text in
+            ["", "allowed_addresses", "first.last@sub.example.com", "01a3185c-5000-73c0-b954-626744fd9b7f"]
+        {
+            assert!(!may_hold_secret(text), "{text}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::config::{Auth, Config};
 use crate::decision::{Offered, Presented, Verifier};
 use crate::message::{self, target};
 use crate::proxy::plan::Plan;
-use crate::proxy::{gateway, upgrade};
+use crate::proxy::{expiry, gateway, upgrade};
 use crate::store::SharedStore;
 use crate::store::sqlite::{Open, SqliteStore};
 use crate::web::client_address::{self, Trust};
@@ -238,6 +238,9 @@ async fn judge(
             story.tell("caller", caller(&principal.identity));
             story.tell("scopes", or_none(principal.scopes.as_str()));
             story.tell("expires", principal.expires_at.to_string());
+            if expiry::is_told(principal, now.1) {
+                story.tell("expires", "within 7 days: answers tell it in X-Credential-Expires");
+            }
         }
     }
     story.caller.clone_from(&entry);

@@ -101,6 +101,8 @@ impl From<IssueError> for Failure {
                 .hint("`keyward accounts enable` comes first"),
             IssueError::NoIdentity => Self::new(Exit::Refused, error.to_string())
                 .hint("`identity: { public_url: https://auth.example.com }` is the least of one"),
+            IssueError::NoConsole => Self::new(Exit::Refused, error.to_string())
+                .hint("turn the console on, or set a password: keyward accounts set-password ACCOUNT < FILE"),
             IssueError::Import { problems, more } => lines(&problems, more),
             IssueError::WrongLogin
             | IssueError::IdempotencyMismatch

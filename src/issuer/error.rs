@@ -53,6 +53,9 @@ pub enum IssueError {
     /// The configuration issues nothing to people.
     #[error("the configuration has no section `identity`")]
     NoIdentity,
+    /// The configuration has the page behind reset links turned off.
+    #[error("`identity.console` is false: nobody could open the link")]
+    NoConsole,
     /// The operating system gave no random bytes.
     #[error("the operating system's random generator failed; nothing was made")]
     NoRandomness,
@@ -141,14 +144,14 @@ pub enum Problem {
     #[error("a key with this digest is there already")]
     DigestKnown,
     /// What no key begins with.
-    #[error("{} is no prefix: at most 32 visible ASCII characters", text::quoted(.0))]
-    KeyPrefix(String),
+    #[error("`prefix` is 32 visible ASCII characters at most, and not the whole key")]
+    KeyPrefix,
     /// What keys made here begin with.
-    #[error("{} is the prefix of keys that are made here; such a key would never be looked up", text::quoted(.0))]
-    OwnPrefix(String),
+    #[error("`prefix` is that of keys that are made here; such a key would never be looked up")]
+    OwnPrefix,
     /// Too much of a key to be shown.
-    #[error("{} is not the last four characters of a key", text::quoted(.0))]
-    Last4(String),
+    #[error("`last4` is not the last four characters of a key")]
+    Last4,
     /// No length of a credential.
     #[error("`length` is 1 to 8192 bytes")]
     KeyLength,
@@ -194,8 +197,8 @@ impl Problem {
             Self::RequestKey => "Idempotency-Key",
             Self::NotALine(_) | Self::TooManyLines => "",
             Self::Digest | Self::DigestTwice(_) | Self::DigestKnown => "digest",
-            Self::KeyPrefix(_) | Self::OwnPrefix(_) => "prefix",
-            Self::Last4(_) => "last4",
+            Self::KeyPrefix | Self::OwnPrefix => "prefix",
+            Self::Last4 => "last4",
             Self::KeyLength => "length",
             Self::UnknownAccount(_) => "account",
             Self::PasswordTooShort { .. }

@@ -171,13 +171,13 @@ impl Issuer {
     fn judge_form(&self, line: &Line, problems: &mut Vec<Problem>) {
         let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
         if line.prefix.len() > PREFIX_MAX || !visible(&line.prefix) {
-            problems.push(Problem::KeyPrefix(line.prefix.clone()));
+            problems.push(Problem::KeyPrefix);
         }
         if self.keys.prefix.claims(&line.prefix) {
-            problems.push(Problem::OwnPrefix(line.prefix.clone()));
+            problems.push(Problem::OwnPrefix);
         }
         if line.last4.len() > LAST_MAX || !visible(&line.last4) {
-            problems.push(Problem::Last4(line.last4.clone()));
+            problems.push(Problem::Last4);
         }
         if line.length.is_some_and(|length| !(1..=KEY_MAX).contains(&length)) {
             problems.push(Problem::KeyLength);
@@ -195,10 +195,22 @@ fn digest(text: &str) -> Result<HashedToken, Problem> {
     HashedToken::from_hex(text).filter(|_| hex).ok_or(Problem::Digest)
 }
 
-/// What the reader says, without its count of lines and columns: there is one line.
+/// What the reader says, without its count of lines and columns, for there is one line, and without what it quotes of
+/// the line, which may be a key.
 fn reason(error: &serde_json::Error) -> String {
     let said = error.to_string();
-    said.split(" at line ").next().unwrap_or_default().to_owned()
+    let said = said.rsplit_once(" at line ").map_or(&*said, |(said, _)| said);
+    match said.rsplit_once(", expected ") {
+        Some((found, expected)) if found.starts_with("unknown field") => {
+            format!("it has an unknown member, expected {expected}")
+        }
+        Some((found, expected))
+            if found.starts_with("invalid type") || found.starts_with("invalid value") =>
+        {
+            format!("a value is of the wrong type, expected {expected}")
+        }
+        _ => said.to_owned(),
+    }
 }
 
 fn told(mut problems: Vec<LineProblem>) -> IssueError {

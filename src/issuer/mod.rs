@@ -29,7 +29,7 @@ pub use error::{IssueError, LineProblem, Problem};
 pub use keys::{Expiry, KeyStatus, MadeKey, NewKey};
 pub use login::{Browser, Pair, Visitor};
 pub use reset::{MadeLink, check_password};
-pub use rotation::{Changes, MadeOnce, OVERLAP, Request};
+pub use rotation::{Changes, MadeOnce, OVERLAP, Request, Rotation};
 pub use view::{AccountView, KeyView, LinkView, List, MadeKeyView, SessionView};
 
 use crate::auth::catalogue::Catalogue;

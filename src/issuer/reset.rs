@@ -95,9 +95,14 @@ impl Issuer {
     /// Makes a link under which an account can get a new password, once and within an hour. Ends an older one.
     ///
     /// # Errors
-    /// [`IssueError::NotFound`], [`IssueError::AccountDisabled`], [`IssueError::NoIdentity`], or the store's.
+    /// [`IssueError::NotFound`], [`IssueError::AccountDisabled`], [`IssueError::NoIdentity`], [`IssueError::NoConsole`],
+    /// or the store's.
     pub async fn make_reset_link(&self, id_or_email: &str, origin: &Origin) -> Result<MadeLink, IssueError> {
-        let base = self.identity()?.public_url.as_str();
+        let identity = self.identity()?;
+        if !identity.console {
+            return Err(IssueError::NoConsole);
+        }
+        let base = identity.public_url.as_str();
         let account = self.store.account(id_or_email).await?;
         if account.status == AccountStatus::Disabled {
             return Err(IssueError::AccountDisabled);

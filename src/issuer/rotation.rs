@@ -38,6 +38,21 @@ pub enum MadeOnce {
     Before(Key),
 }
 
+/// How a key is replaced.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotation {
+    /// How long the old one lives on.
+    pub overlap: Duration,
+    /// When the new one ends at the latest, whatever the old one's life was.
+    pub latest: Option<Timestamp>,
+}
+
+impl From<Duration> for Rotation {
+    fn from(overlap: Duration) -> Self {
+        Self { overlap, latest: None }
+    }
+}
+
 /// What is to change of a key; `None` = nothing of this.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "each is named for what it sets")]
@@ -71,8 +86,8 @@ impl Issuer {
         self.keep(key, token, None, once, origin).await
     }
 
-    /// Replaces a key by another of the same name, scopes, addresses and length of life; the old one lives on for
-    /// `overlap`, unless it ends before.
+    /// Replaces a key by another of the same name, scopes, addresses and length of life; the old one lives on for the
+    /// overlap, unless it ends before.
     ///
     /// # Errors
     /// [`IssueError::Invalid`] for too long an overlap, [`IssueError::NotFound`], [`IssueError::Conflict`] when the
@@ -80,10 +95,11 @@ impl Issuer {
     pub async fn rotate_key(
         &self,
         id: &str,
-        overlap: Duration,
+        rotation: impl Into<Rotation>,
         request: Option<Request<'_>>,
         origin: &Origin,
     ) -> Result<MadeOnce, IssueError> {
+        let Rotation { overlap, latest } = rotation.into();
         if overlap > OVERLAP_MAX {
             return Err(IssueError::Invalid(vec![Problem::OverlapTooLong]));
         }
@@ -93,6 +109,7 @@ impl Issuer {
         let once = request.map(|request| once(&account, request, &old.id, now)).transpose()?;
         let token = PlainToken::generate(&self.keys.prefix, Kind::ApiKey, &*self.random)?;
         let life = old.created_at.until(old.expires_at).min(self.keys.max_lifetime);
+        let ends = now.after(life);
         let grantable = self.catalogue.grantable(account.scopes.as_ref());
         let key = Key {
             id: self.id(now)?,
@@ -101,7 +118,7 @@ impl Issuer {
             prefix: self.keys.prefix.shown(Kind::ApiKey),
             last4: token.last4().to_owned(),
             created_at: now,
-            expires_at: now.after(life),
+            expires_at: latest.map_or(ends, |latest| ends.min(latest)),
             last_used_at: None,
             revoked_at: None,
             ..old.clone()

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::error::Problem;
 use crate::auth::scope::{Scope, ScopeSet};
+use crate::auth::token::may_hold_secret;
 use crate::auth::unicode;
 
 /// Most characters of a name.
@@ -62,8 +63,11 @@ pub(super) fn misleads(c: char) -> bool {
             | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
 }
 
-/// Text of others as part of a sentence of ours: escaped and short.
+/// Text of others as part of a sentence of ours: escaped and short, and not shown where it may be a secret.
 pub(super) fn quoted(text: &str) -> String {
+    if may_hold_secret(text) {
+        return "\"…\"".to_owned();
+    }
     let shown: String = text.chars().take(QUOTED_MAX).collect();
     let more = if shown.len() < text.len() { "…" } else { "" };
     let safe: String = shown.chars().map(|c| if misleads(c) { '\u{FFFD}' } else { c }).collect();

@@ -81,6 +81,15 @@ impl Report {
     fn passes(&self) -> bool {
         self.rows().all(|(_, standing)| standing.passes())
     }
+
+    /// The same where nothing was counted: what one limit let pass, another refused.
+    fn uncounted(mut self, cost: u32) -> Self {
+        for (policy, standing) in self.rows.iter_mut().flatten().filter(|(_, standing)| standing.passes()) {
+            let counted = if policy.span() == Span::Now { 1 } else { cost };
+            standing.left += u64::from(counted);
+        }
+        self
+    }
 }
 
 impl<'a> Asked<'a> {
@@ -120,7 +129,7 @@ impl Account {
         let mut state = self.lock();
         let report = state.judge(asked, now);
         if !report.passes() {
-            return (Verdict::Refused(report), None);
+            return (Verdict::Refused(report.uncounted(asked.cost)), None);
         }
         if state.count(asked, now) && !std::mem::replace(&mut state.told, true) {
             changed.add(Arc::clone(self));

@@ -60,6 +60,8 @@ pub enum ResponseFate {
     Framing,
     /// `X-Request-Id`: dropped, then set.
     RequestId,
+    /// `X-Credential-Expires`: dropped, then set where there is something to tell.
+    CredentialExpires,
     /// `RateLimit` and `RateLimit-Policy`: replaced where Keyward has its own.
     RateLimit,
 }
@@ -207,6 +209,7 @@ pub fn response_fate(name: &[u8]) -> ResponseFate {
     let [first, ..] = name else { return ResponseFate::Pass };
     match first.to_ascii_lowercase() {
         b'x' if folds_onto(name, b"x-request-id") => ResponseFate::RequestId,
+        b'x' if folds_onto(name, b"x-credential-expires") => ResponseFate::CredentialExpires,
         b'r' if folds_onto(name, b"ratelimit") || folds_onto(name, b"ratelimit-policy") => {
             ResponseFate::RateLimit
         }

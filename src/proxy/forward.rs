@@ -19,6 +19,7 @@ use crate::message::framing::{Asked, Framing};
 use crate::message::trailers::{self, Nominated};
 use crate::message::upgrade::Upgrade;
 use crate::web::client_address::Trust;
+use crate::web::cookies;
 use crate::web::forwarded::Arrival;
 use crate::web::request_id::{self, RequestId};
 use crate::web::traceparent;
@@ -111,7 +112,11 @@ impl<'a> Forward<'a> {
             let fate = self.plan.fields.fate(name);
             about_trailers |= matches!(fate, Fate::Te | Fate::Trailer);
             match self.passes(fate, name) {
-                true if crumbled && name == COOKIE => crumbs = true,
+                true if name == COOKIE && crumbled => crumbs = true,
+                true if name == COOKIE => {
+                    let rest = cookies::passing(value.as_bytes());
+                    rest.iter().for_each(|rest| field(out, name.as_str(), rest));
+                }
                 true => field(out, name.as_str(), value.as_bytes()),
                 false => {}
             }
@@ -174,13 +179,14 @@ impl<'a> Forward<'a> {
 
     /// The crumbs that HTTP/2 may break a `Cookie` into, as the one field that HTTP/1.1 knows (RFC 9113 §8.2.3).
     fn write_crumbs(&self, out: &mut Vec<u8>) {
-        let mut crumbs = self.parts.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+        let crumbs = self.parts.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+        let mut crumbs = crumbs.filter_map(cookies::passing);
         let Some(first) = crumbs.next() else { return };
         out.extend_from_slice(b"cookie: ");
-        out.extend_from_slice(first);
+        out.extend_from_slice(&first);
         for crumb in crumbs {
             out.extend_from_slice(b"; ");
-            out.extend_from_slice(crumb);
+            out.extend_from_slice(&crumb);
         }
         out.extend_from_slice(b"\r\n");
     }

@@ -19,7 +19,7 @@ use super::state::State;
 use super::ticket::Ticket;
 use super::upstream::{Answer, Outgoing, Patience};
 use super::worker::Worker;
-use super::{identity, tunnel, upgrade};
+use super::{expiry, identity, tunnel, upgrade};
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
 use crate::message::framing::Framing;
 use crate::message::{self, Admission};
@@ -241,6 +241,7 @@ fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) 
     if let Ok(id) = HeaderValue::from_bytes(ticket.request_id.as_bytes()) {
         headers.insert("x-request-id", id);
     }
+    expiry::tell(&mut headers, &ticket);
     let body = match exchange.take_whole() {
         Some(bytes) => {
             exchange.finish(&endpoint);
@@ -265,6 +266,7 @@ fn hand_out(reply: Reply, parts: &Parts, mut ticket: Box<Ticket>) -> Response<Bo
     if let Ok(id) = HeaderValue::from_bytes(ticket.request_id.as_bytes()) {
         head.headers.insert("x-request-id", id);
     }
+    expiry::tell(&mut head.headers, &ticket);
     ticket.gives(head.status.as_u16(), reply.code, reply.caller);
     announce_end(&mut head.headers, ticket.must_close(parts));
     Response::from_parts(head, Body::whole(bytes, ticket))
@@ -279,6 +281,8 @@ fn refuse(state: &State, parts: &Parts, refusal: &Refusal, mut ticket: Box<Ticke
         request_id: &ticket.request_id,
     };
     let (mut head, bytes) = state.plan.problems.answer(refusal, asked).into_parts();
+    // Only where it was found before what is refused: a credential that does not hold is nobody's to be told of.
+    expiry::tell(&mut head.headers, &ticket);
     ticket.refused(refusal, head.status.as_u16());
     announce_end(
         &mut head.headers,

@@ -3,6 +3,7 @@
 
 mod assertions;
 pub mod body;
+pub mod expiry;
 pub mod forward;
 pub mod gateway;
 pub mod identity;

@@ -50,6 +50,15 @@ impl<'a> Endpoint<'a> {
         }
     }
 
+    /// Whether it is for accounts alone, whose credential stands in `Authorization`.
+    #[must_use]
+    pub const fn is_for_accounts(self) -> bool {
+        match self {
+            Self::Logout | Self::Keys | Self::Key(_) | Self::RotateKey(_) => true,
+            Self::Login | Self::Validate | Self::Refresh | Self::KeySet | Self::Console(_) => false,
+        }
+    }
+
     /// The methods that it takes, as `Allow` tells them.
     #[must_use]
     pub const fn methods(self) -> &'static [&'static str] {

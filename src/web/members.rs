@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::auth::refusal::{BodyFault, MemberFault, Refusal};
+use crate::auth::token::may_hold_secret;
 
 /// Whether a member has to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,11 @@ impl Members {
         }
         if body.trim_ascii().is_empty() {
             return Err(unreadable("The body is empty. Send a JSON object, such as {}.".to_owned()));
+        }
+        if is_other_json(body) {
+            return Err(unreadable(
+                "The body cannot be read as a JSON object: expected an object.".to_owned(),
+            ));
         }
         let Distinct(left) = serde_json::from_slice(body)
             .map_err(|error| unreadable(format!("The body cannot be read as a JSON object: {error}.")))?;
@@ -129,6 +135,11 @@ fn unreadable(why: String) -> Refusal {
     Refusal::Body(Arc::new(BodyFault::Unreadable(why)))
 }
 
+/// Whether a body begins as another value of JSON does. The reader would quote it, and it may be a secret.
+fn is_other_json(body: &[u8]) -> bool {
+    matches!(body.trim_ascii_start(), [b'"' | b'[' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9', ..])
+}
+
 /// Whether a content type is JSON, whatever its parameters.
 fn is_json(value: &[u8]) -> bool {
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
@@ -136,9 +147,15 @@ fn is_json(value: &[u8]) -> bool {
     essence == b"application/json" || essence.starts_with(b"application/") && essence.ends_with(b"+json")
 }
 
+/// What stands for a name that may be a secret.
+const HIDDEN: &str = "…";
+
 /// A name of the client's own, as it can be shown.
 fn shown(name: &str) -> String {
     const MOST: usize = 40;
+    if may_hold_secret(name) {
+        return HIDDEN.to_owned();
+    }
     let cut: String = name.chars().take(MOST).collect();
     let more = if cut.len() < name.len() { "…" } else { "" };
     format!("{cut:?}{more}")
@@ -147,6 +164,9 @@ fn shown(name: &str) -> String {
 /// RFC 6901 §3, cut where nobody reads on.
 fn pointer(name: &str) -> String {
     const MOST: usize = 100;
+    if may_hold_secret(name) {
+        return format!("/{HIDDEN}");
+    }
     let cut: String = name.chars().take(MOST).collect();
     format!("/{}", cut.replace('~', "~0").replace('/', "~1"))
 }
@@ -251,6 +271,25 @@ mod tests {
             assert_eq!(read(content_type, b"{}").is_ok(), taken, "{content_type}");
         }
         assert_eq!(Members::read(&HeaderMap::new(), b"{}").unwrap_err(), Refusal::UnsupportedMediaType);
+    }
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_told() {
+        let secret = "kw_sk_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZab";
+        for body in [
+            format!("\"{secret}\""),
+            format!(" [\"{secret}\"]"),
+            format!("{{\"{secret}\": 1, \"{secret}\": 2}}"),
+            format!("{{\"{secret}\": 1}}"),
+            format!("{{\"Bearer {secret}\": 1}}"),
+            format!("{{\"{secret}\""),
+            secret.to_owned(),
+        ] {
+            let refusal = read("application/json", body.as_bytes()).and_then(Members::done).unwrap_err();
+            let pointers = refusal.members().iter().map(|fault| fault.pointer.clone()).collect::<String>();
+            let told = detail(&refusal) + &pointers;
+            assert!(!told.contains("0123") && !told.contains("kw_sk"), "{body}: {told}");
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! The HTTP pieces that planes share: refusals as answers, the client's address, request ids, trace context.
+//! The HTTP pieces that planes share: refusals as answers, the client's address, cookies, request ids, trace context.
 //!
 //! Knows nothing of routes, sockets or the store; what it needs of the configuration arrives as plain values.
 
 pub mod accept;
 pub mod client_address;
+pub mod cookies;
 pub mod endpoint;
 pub mod errand;
 pub mod forwarded;

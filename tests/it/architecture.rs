@@ -13,7 +13,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("limits", &["clock"]),
     // L1
     ("message", &["auth", "clock"]),
-    ("config", &["auth", "clock", "limits", "message"]),
+    // Which paths are Keyward's own.
+    ("config", &["auth", "clock", "limits", "message", "web"]),
     ("web", &["auth", "clock", "message"]),
     ("server", &["auth", "clock", "web"]),
     ("telemetry", &["auth", "clock", "config"]),

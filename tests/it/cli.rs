@@ -130,8 +130,11 @@ fn explain_reads_the_credential_from_its_input() {
     home.account(EMAIL);
     let (_, key) = home.key(EMAIL, &[]);
     let words = ["explain", "--method", "GET", "--url", "http://a/x", "--json"];
-    home.run_with_input(&words, &key).exited(0);
+    let long = home.run_with_input(&words, &key).exited(0);
     home.run_with_input(&words, "junk").exited(1);
+    let (_, short) = home.key(EMAIL, &["--expires-in", "7d"]);
+    let short = home.run_with_input(&words, &short).exited(0);
+    assert!(short.contains("X-Credential-Expires") && !long.contains("X-Credential-Expires"), "{short}");
     let told = home.run_with_input(&["explain", "--method", "GET", "--url", "http://a/x#y"], &key);
     assert!(told.stderr.contains("leave it out"), "{}", told.stderr);
     told.exited(2);

@@ -19,6 +19,7 @@ mod harness;
 mod http2;
 mod identity;
 mod licences;
+mod limits;
 mod process;
 mod proxy;
 mod readme;

@@ -46,7 +46,7 @@ pub fn parties() -> Parties {
 
 /// With `default` scopes for accounts that were given none.
 pub fn rules(default: &str) -> Rules {
-    Rules { catalogue: catalogue(default), parties: Some(parties()) }
+    Rules { catalogue: catalogue(default), parties: Some(parties()), ..Rules::default() }
 }
 
 pub fn digest(token: &str) -> HashedToken {

@@ -38,7 +38,8 @@ pub(super) fn file(s: &mut Section<'_>) -> Config {
     let keys = s.section("keys", "How API keys are made.", credentials::keys);
     let (credentials, identity_headers) = credentials::sources(s);
     let upstreams = upstreams::upstreams(s);
-    let known = routes::Known { scopes: &scopes, upstreams: &upstreams, issues: identity.is_some() };
+    let (issues, identity) = (identity.is_some(), identity.flatten());
+    let known = routes::Known { scopes: &scopes, upstreams: &upstreams, issues, identity: identity.as_ref() };
     let routes = routes::routes(s, &known);
     upstreams::looping(s, &upstreams, &listeners);
     upstreams::unused(s, &upstreams, &routes);
@@ -47,7 +48,7 @@ pub(super) fn file(s: &mut Section<'_>) -> Config {
         trusted_proxies: trusted_proxies.into_iter().map(|network| network.value).collect(),
         admin,
         store,
-        identity: identity.flatten(),
+        identity,
         scopes: scopes.into_iter().map(|scope| scope.value).collect(),
         keys,
         credentials,

@@ -1,5 +1,6 @@
 //! `routes`: what is matched, who may pass and where it goes.
 
+mod reserved;
 mod shadows;
 mod ties;
 
@@ -23,7 +24,7 @@ use crate::config::section::{Least, Section};
 use crate::config::suggest::nearest;
 use crate::config::yaml::Scalar;
 use crate::config::{
-    Auth, CatalogueScope, HostField, HostPattern, PathPattern, Route, Upstream, UpstreamProtocol,
+    Auth, CatalogueScope, HostField, HostPattern, Identity, PathPattern, Route, Upstream, UpstreamProtocol,
     WebsocketCredential,
 };
 use crate::limits::Rates;
@@ -35,6 +36,8 @@ pub(super) struct Known<'k> {
     pub upstreams: &'k [Placed<Upstream>],
     /// Whether there is an `identity`, however wrong.
     pub issues: bool,
+    /// The `identity`, where it is right.
+    pub identity: Option<&'k Identity>,
 }
 
 /// The routes, in file order.
@@ -53,6 +56,7 @@ pub(super) fn routes(s: &mut Section<'_>, known: &Known<'_>) -> Vec<Route> {
     let whole: Vec<ties::Candidate> = read.into_iter().filter_map(whole).collect();
     ties::check(s, &whole);
     shadows::check(s, &whole);
+    known.identity.iter().for_each(|identity| reserved::check(s, &whole, identity));
     whole.iter().for_each(|candidate| open_to_all(s, candidate));
     whole.into_iter().map(|candidate| candidate.route).collect()
 }

@@ -29,8 +29,12 @@ pub(super) fn login_page(asked: Asked<'_>) -> Response<Bytes> {
     pages::answer(StatusCode::OK, &pages::Login { email: String::new(), done, problems: Vec::new() })
 }
 
-/// `POST login`: always a new session, whatever the browser had before.
-pub(super) async fn login(asked: Asked<'_>, sealer: &Sealer) -> Result<Response<Bytes>, Trouble> {
+/// `POST login`: always a new session. That which the browser had until then ends, for it forgets the only cookie of it.
+pub(super) async fn login(
+    before: Option<&Visitor<'_>>,
+    asked: Asked<'_>,
+    sealer: &Sealer,
+) -> Result<Response<Bytes>, Trouble> {
     let identity = asked.identity()?;
     let form = Form::read(asked.call, &identity.public_url)?;
     let (email, password) = (form.value("email"), Zeroizing::new(form.value("password").to_owned()));
@@ -45,6 +49,9 @@ pub(super) async fn login(asked: Asked<'_>, sealer: &Sealer) -> Result<Response<
         }
         Err(error) => return Err(error.into()),
     };
+    if let Some(before) = before {
+        asked.terms.issuer.logout(&before.session.id, &before.origin(asked)).await?;
+    }
     let_in(asked, sealer, known, &pair, "/console/keys")
 }
 

@@ -12,6 +12,7 @@ use crate::auth::unicode;
 use crate::clock::Timestamp;
 use crate::config::{Identity, Reach};
 use crate::issuer::Browser;
+use crate::web::cookies::{self, Names};
 
 /// Seals with a secret that every server of the store knows.
 #[derive(Debug)]
@@ -105,8 +106,7 @@ fn message(purpose: Purpose, session: &str) -> Vec<u8> {
 /// The name and attributes of the cookie under a configuration.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Jar {
-    name: &'static str,
-    mark: &'static str,
+    names: Names,
     secure: &'static str,
 }
 
@@ -114,21 +114,17 @@ pub(super) struct Jar {
 const MARK_LIFE: u64 = 180 * 24 * 60 * 60;
 
 impl Jar {
-    /// Over https a cookie that no other host and no page in clear can set (RFC 6265bis §4.1.3.2).
+    /// What the public URL allows.
     pub(super) fn of(identity: &Identity) -> Self {
         match identity.public_url.reach() {
-            Reach::Secure => {
-                Self { name: "__Host-keyward", mark: "__Host-keyward-known", secure: "; Secure" }
-            }
-            Reach::Loopback | Reach::Clear => {
-                Self { name: "keyward_dev", mark: "keyward_dev_known", secure: "" }
-            }
+            Reach::Secure => Self { names: cookies::SECURE, secure: "; Secure" },
+            Reach::Loopback | Reach::Clear => Self { names: cookies::CLEAR, secure: "" },
         }
     }
 
     /// The value of the cookie; `None` without one, or with several, of which any could be somebody else's.
     pub(super) fn read(self, headers: &HeaderMap) -> Option<&str> {
-        find(headers, self.name)
+        find(headers, self.names.session)
     }
 
     /// What this browser is called, if somebody lately logged in with `email` from it.
@@ -139,37 +135,34 @@ impl Jar {
         email: &str,
         now: Timestamp,
     ) -> Option<Browser> {
-        sealer.browser(email, find(headers, self.mark)?, now)
+        sealer.browser(email, find(headers, self.names.mark)?, now)
     }
 
     /// Marks a browser.
     pub(super) fn set_mark(self, value: &str) -> HeaderValue {
-        let Self { mark, secure, .. } = self;
+        let (mark, secure) = (self.names.mark, self.secure);
         header(&format!("{mark}={value}; Path=/; Max-Age={MARK_LIFE}; HttpOnly; SameSite=Lax{secure}"))
     }
 
     /// Gives a browser the cookie.
     pub(super) fn set(self, value: &str, seconds: u64) -> HeaderValue {
-        let Self { name, secure, .. } = self;
+        let (name, secure) = (self.names.session, self.secure);
         header(&format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"))
     }
 
     /// Takes it back.
     pub(super) fn clear(self) -> HeaderValue {
-        let Self { name, secure, .. } = self;
+        let (name, secure) = (self.names.session, self.secure);
         header(&format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}"))
     }
 }
 
-/// The value of one cookie; `None` without one, or with several.
+/// The value of one cookie; `None` without one, or with several. Others beside it can be of any bytes.
 fn find<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
-    let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut found = values.flat_map(|value| value.split(';')).filter_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
-        (name.trim() == wanted).then(|| value.trim())
-    });
+    let fields = headers.get_all(COOKIE).iter();
+    let mut found = fields.flat_map(|field| cookies::named(field.as_bytes(), wanted));
     let first = found.next()?;
-    found.next().is_none().then_some(first)
+    found.next().is_none().then_some(first).and_then(|value| std::str::from_utf8(value).ok())
 }
 
 fn header(text: &str) -> HeaderValue {
@@ -227,12 +220,15 @@ mod tests {
 
     #[test]
     fn of_two_cookies_of_its_name_neither_counts() {
-        let jar = Jar { name: "keyward_dev", mark: "keyward_dev_known", secure: "" };
-        let read = |fields: &[&'static str]| {
-            let fields = fields.iter().map(|field| (COOKIE, HeaderValue::from_static(field)));
+        let jar = Jar { names: cookies::CLEAR, secure: "" };
+        let read = |fields: &[&str]| {
+            let fields =
+                fields.iter().map(|field| (COOKIE, HeaderValue::from_bytes(field.as_bytes()).unwrap()));
             jar.read(&fields.collect::<Vec<_>>().into_iter().collect::<HeaderMap>()).map(str::to_owned)
         };
         assert_eq!(read(&["a=b; keyward_dev=x; c=d"]).as_deref(), Some("x"));
+        assert_eq!(read(&["a=\u{e9}; keyward_dev=x", "\u{e9}"]).as_deref(), Some("x"), "beside any bytes");
+        assert_eq!(read(&["keyward_dev=x", "keyward_dev=y"]), None);
         assert_eq!(read(&["a=b"]), None);
         assert_eq!(read(&["keyward_dev=x; keyward_dev=y"]), None);
     }

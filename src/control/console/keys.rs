@@ -11,7 +11,7 @@ use super::visitor::Visitor;
 use super::{Trouble, see};
 use crate::clock::Timestamp;
 use crate::control::identity::{Asked, sentence};
-use crate::issuer::{Expiry, IssueError, KeyStatus, MadeOnce, NewKey, Request};
+use crate::issuer::{Expiry, IssueError, KeyStatus, MadeOnce, NewKey, OVERLAP, Request};
 use crate::store::Key;
 
 const PAGE: u32 = 50;
@@ -174,7 +174,8 @@ pub(super) async fn rotate(
     let form = visitor.reads(asked)?;
     let issuer = &asked.terms.issuer;
     let key = issuer.key_of(&visitor.account.id, id).await?;
-    let overlap = Duration::from_secs(form.value("overlap").parse().unwrap_or_default());
+    // What cannot be read is not to end a key at once.
+    let overlap = form.value("overlap").parse().map_or(OVERLAP, Duration::from_secs);
     let made = issuer.rotate_key(&key.id, overlap, once(asked, &form), &visitor.origin(asked)).await?;
     let old = issuer.key(&key.id).await?;
     let old = match KeyStatus::of(&old, asked.now) {

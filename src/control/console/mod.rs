@@ -72,7 +72,7 @@ async fn try_answer(
         ([""], false) => Ok(see("/console/keys")),
         (["login"], false) if visitor.is_ok() => Ok(see("/console/keys")),
         (["login"], false) => Ok(account::login_page(asked)),
-        (["login"], true) => account::login(asked, sealer).await,
+        (["login"], true) => account::login(visitor.as_ref().ok(), asked, sealer).await,
         (["logout"], true) => account::logout(&visitor?, asked).await,
         (["reset"], false) => account::reset_page(asked).await,
         (["reset"], true) => account::reset_password(asked).await,

@@ -6,14 +6,11 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::Asked;
-use crate::auth::jwt::access_token::FIRST_PARTY;
-use crate::auth::principal::{Method, Principal};
+use crate::auth::principal::{ACCOUNT, Principal};
 use crate::auth::refusal::{BodyFault, MemberFault, Refusal};
 use crate::auth::scope::Scope;
-use crate::store::Origin;
-
-/// The scope that lets an API key or an application's token act for its account; consent cannot give it.
-const ACCOUNT: &str = "keyward:account";
+use crate::clock::Timestamp;
+use crate::store::{Key, Origin};
 
 /// Who acts: an account, through a credential that may act for it.
 pub(super) struct Owner<'a> {
@@ -21,43 +18,59 @@ pub(super) struct Owner<'a> {
     pub(super) principal: &'a Principal,
 }
 
-/// What a key is to have; `None` = what it has already.
-#[derive(Clone, Copy)]
-pub(super) struct Gift<'a> {
-    pub(super) scopes: Option<&'a [String]>,
-    /// None in the list is anywhere.
-    pub(super) networks: Option<&'a [String]>,
+/// A key as it will be, all of it: what it has already gives what is added its reach.
+pub(super) struct Gift {
+    pub(super) scopes: Vec<String>,
+    /// None of them is anywhere.
+    pub(super) networks: Vec<String>,
+    /// When it ends; `None` = when its maker ends, at the latest.
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+impl Gift {
+    /// A key as it is, but that it ends with its maker.
+    pub(super) fn like(key: &Key) -> Self {
+        Self {
+            scopes: key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            networks: key.allowed_addresses.iter().map(ToString::to_string).collect(),
+            expires_at: None,
+        }
+    }
 }
 
 impl<'a> Owner<'a> {
     /// The caller, when the credential is a login's own or holds the scope for it: no credential can make a stronger one.
     pub(super) fn of(asked: Asked<'a>) -> Result<Self, Refusal> {
         let owner = Self::whoever(asked)?;
-        let mut scopes = owner.principal.identity.scopes().split(' ');
-        if owner.is_logged_in() || scopes.any(|scope| scope == ACCOUNT) { Ok(owner) } else { Err(refused()) }
+        if owner.principal.acts_for_its_account() { Ok(owner) } else { Err(refused()) }
     }
 
     /// The caller, when the credential is a login's own.
     pub(super) fn logged_in(asked: Asked<'a>) -> Result<Self, Refusal> {
         let owner = Self::whoever(asked)?;
-        if owner.is_logged_in() { Ok(owner) } else { Err(refused()) }
+        if owner.principal.is_logged_in() { Ok(owner) } else { Err(refused()) }
     }
 
-    /// Whether it may give this to a key: who logged in may give all that the account has, any other credential nothing
-    /// that it has not itself. What nobody knows is told later.
-    pub(super) fn may_give(&self, asked: Asked<'_>, gift: Gift<'_>) -> Result<(), Refusal> {
-        if self.is_logged_in() {
-            return Ok(());
-        }
-        let scopes = gift.scopes.unwrap_or_default().iter();
-        let known = scopes.filter(|scope| asked.terms.knows(scope));
+    /// Whether it may make a key like this: who logged in may give all that the account has, any other credential nothing
+    /// that it has not itself, nor for longer. What nobody knows is told later.
+    pub(super) fn may_give(&self, asked: Asked<'_>, gift: &Gift) -> Result<(), Refusal> {
+        let Some(latest) = self.latest() else { return Ok(()) };
+        let known = gift.scopes.iter().filter(|scope| asked.terms.knows(scope));
         let beyond = known
             .filter(|scope| Scope::parse(scope).is_some_and(|scope| !self.principal.scopes.contains(&scope)));
         let beyond: Vec<&str> = beyond.map(String::as_str).collect();
         if !beyond.is_empty() {
             return Err(Refusal::InsufficientScope { required: beyond.join(" ").into() });
         }
-        if gift.networks.is_some_and(|networks| !self.is_within(networks)) { Err(too_far()) } else { Ok(()) }
+        if !self.is_within(&gift.networks) {
+            return Err(too_far());
+        }
+        if gift.expires_at.is_some_and(|at| at > latest) { Err(too_long(latest)) } else { Ok(()) }
+    }
+
+    /// When what it makes ends at the latest; `None` where a login's own credential sets no end.
+    pub(super) fn latest(&self) -> Option<Timestamp> {
+        (!self.principal.is_logged_in()).then_some(self.principal.expires_at)
     }
 
     fn is_within(&self, networks: &[String]) -> bool {
@@ -75,15 +88,10 @@ impl<'a> Owner<'a> {
         Ok(Self { account: principal.identity.account(), principal })
     }
 
-    fn is_logged_in(&self) -> bool {
-        let identity = &self.principal.identity;
-        self.principal.method == Method::AccessToken && identity.client() == Some(FIRST_PARTY)
-    }
-
     /// For the audit log. A credential that acts for its account is named: it can be ended alone.
     pub(super) fn origin(&self, asked: Asked<'_>) -> Origin {
         let client = asked.call.client;
-        let via = match self.is_logged_in() {
+        let via = match self.principal.is_logged_in() {
             true => format!("api {client}"),
             false => format!("api {client}, credential {}", self.principal.identity.credential()),
         };
@@ -98,7 +106,16 @@ fn network(text: &str) -> Option<IpNet> {
 fn too_far() -> Refusal {
     let detail =
         "A key made with an API key may be used only from where that key may be used. List such networks.";
-    let fault = MemberFault { pointer: "/allowed_addresses".to_owned(), detail: detail.to_owned() };
+    wrong("/allowed_addresses", detail.to_owned())
+}
+
+fn too_long(latest: Timestamp) -> Refusal {
+    let detail = format!("A key made with an API key ends with that key at the latest: at {latest}.");
+    wrong("/expires_at", detail)
+}
+
+fn wrong(pointer: &str, detail: String) -> Refusal {
+    let fault = MemberFault { pointer: pointer.to_owned(), detail };
     Refusal::Body(Arc::new(BodyFault::Members(vec![fault])))
 }
 

@@ -10,7 +10,10 @@ use super::caller::{Gift, Owner};
 use super::{Asked, render};
 use crate::auth::refusal::Refusal;
 use crate::clock::Timestamp;
-use crate::issuer::{Changes, Expiry, KeyView, List, MadeKeyView, MadeOnce, NewKey, OVERLAP, Request};
+use crate::issuer::{
+    Changes, Expiry, KeyView, List, MadeKeyView, MadeOnce, NewKey, OVERLAP, Request, Rotation,
+};
+use crate::store::Key;
 use crate::web::members::{Members, Need};
 
 /// Keys of a page where nothing else is asked for.
@@ -20,8 +23,13 @@ const PAGE_MAX: u32 = 200;
 /// `POST`: makes a key, and tells its secret once.
 pub(super) async fn create(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal> {
     let owner = Owner::of(asked)?;
-    let new = read(asked, owner.account)?;
-    owner.may_give(asked, Gift { scopes: Some(&new.scopes), networks: Some(&new.allowed_addresses) })?;
+    let new = read(asked, &owner)?;
+    let expires_at = match new.expiry {
+        Expiry::At(moment) => Some(moment),
+        Expiry::Default | Expiry::In(_) => None,
+    };
+    let gift = Gift { scopes: new.scopes.clone(), networks: new.allowed_addresses.clone(), expires_at };
+    owner.may_give(asked, &gift)?;
     let once = once(asked)?;
     let made = asked.terms.issuer.create_key_once(&new, once, &owner.origin(asked)).await?;
     told(asked, &made)
@@ -35,11 +43,9 @@ pub(super) async fn rotate(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>
     members.done()?;
     let issuer = &asked.terms.issuer;
     let key = issuer.key_of(owner.account, id).await?;
-    let networks: Vec<_> = key.allowed_addresses.iter().map(ToString::to_string).collect();
-    let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
-    owner.may_give(asked, Gift { scopes: Some(&scopes), networks: Some(&networks) })?;
-    let overlap = overlap.map_or(OVERLAP, Duration::from_secs);
-    let made = issuer.rotate_key(&key.id, overlap, once(asked)?, &owner.origin(asked)).await?;
+    owner.may_give(asked, &Gift::like(&key))?;
+    let terms = Rotation { overlap: overlap.map_or(OVERLAP, Duration::from_secs), latest: owner.latest() };
+    let made = issuer.rotate_key(&key.id, terms, once(asked)?, &owner.origin(asked)).await?;
     told(asked, &made)
 }
 
@@ -54,12 +60,27 @@ pub(super) async fn change(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>
         expires_at: expires_at(&mut members),
     };
     members.done()?;
-    let networks = changes.allowed_addresses.as_deref();
-    owner.may_give(asked, Gift { scopes: changes.scopes.as_deref(), networks })?;
     let issuer = &asked.terms.issuer;
     let key = issuer.key_of(owner.account, id).await?;
+    if let Some(gift) = changed(&key, &changes) {
+        owner.may_give(asked, &gift)?;
+    }
     let key = issuer.change_key(&key.id, &changes, &owner.origin(asked)).await?;
     Ok(render::json(StatusCode::OK, &issuer.key_view(&key)))
+}
+
+/// The key as `changes` leave it; `None` when they leave all that it can do.
+fn changed(key: &Key, changes: &Changes) -> Option<Gift> {
+    let Changes { scopes, allowed_addresses, expires_at, .. } = changes;
+    if scopes.is_none() && allowed_addresses.is_none() && expires_at.is_none() {
+        return None;
+    }
+    let Gift { scopes: had, networks, .. } = Gift::like(key);
+    Some(Gift {
+        scopes: scopes.clone().unwrap_or(had),
+        networks: allowed_addresses.clone().unwrap_or(networks),
+        expires_at: Some(expires_at.unwrap_or(key.expires_at)),
+    })
 }
 
 /// Made now with its secret, or before, when that was told.
@@ -90,20 +111,26 @@ fn once(asked: Asked<'_>) -> Result<Option<Request<'_>>, Refusal> {
     }
 }
 
-fn read(asked: Asked<'_>, account: &str) -> Result<NewKey, Refusal> {
+fn read(asked: Asked<'_>, owner: &Owner<'_>) -> Result<NewKey, Refusal> {
     let mut members = Members::read(&asked.call.headers, &asked.call.body)?;
     let name = members.text("name", Need::Required("what you call the key"));
     let scopes = members.texts("scopes", Need::Optional);
-    let expiry = expires_at(&mut members).map_or(Expiry::Default, Expiry::At);
+    let expiry = expires_at(&mut members).map_or_else(|| usual(asked, owner), Expiry::At);
     let allowed_addresses = members.texts("allowed_addresses", Need::Optional);
     members.done()?;
     Ok(NewKey {
-        account: account.to_owned(),
+        account: owner.account.to_owned(),
         name: name.unwrap_or_default(),
         scopes: scopes.unwrap_or_default(),
         expiry,
         allowed_addresses: allowed_addresses.unwrap_or_default(),
     })
+}
+
+/// When a key ends where nobody says: as usual, but with its maker at the latest.
+fn usual(asked: Asked<'_>, owner: &Owner<'_>) -> Expiry {
+    let (_, life) = asked.terms.issuer.lives();
+    owner.latest().map_or(Expiry::Default, |latest| Expiry::At(asked.now.after(life).min(latest)))
 }
 
 fn expires_at(members: &mut Members) -> Option<Timestamp> {

@@ -55,18 +55,18 @@ fn stranger(asked: Asked<'_>) -> Origin {
 /// What signs the token that will be told, if it can: asked before a password is checked or a refresh token used up.
 fn ready(asked: Asked<'_>) -> Result<&Mint, Refusal> {
     let mint = asked.terms.mint.as_ref().ok_or(Refusal::NoRoute)?;
-    mint.ready(asked.now).map_err(not_minted)?;
+    mint.ready(asked.now).map_err(|error| not_minted(&error))?;
     Ok(mint)
 }
 
-fn not_minted(error: NotMinted) -> Refusal {
-    tracing::warn!(error = &error as &dyn std::error::Error, "no access token can be made");
+fn not_minted(error: &NotMinted) -> Refusal {
+    tracing::warn!(error = error as &dyn std::error::Error, "no access token can be made");
     Refusal::NotNow
 }
 
 /// The pair as RFC 6749 §5.1 has it.
 fn told(mint: &Mint, pair: &Pair) -> Result<Response<Bytes>, Refusal> {
-    let minted = mint.beside(pair).map_err(not_minted)?;
+    let minted = mint.beside(pair).map_err(|error| not_minted(&error))?;
     let body = json!({
         "access_token": &*minted.token,
         "token_type": "Bearer",

@@ -8,6 +8,7 @@ mod login;
 mod refused;
 mod render;
 
+use std::future::Future;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -68,18 +69,40 @@ pub struct Identity {
     pub sealer: OnceCell<Sealer>,
 }
 
+/// Errands at work at once. What comes beyond waits at the desk, which refuses when it is full: whoever asked can be gone
+/// and its place taken by another while its errand still has all of its body.
+const AT_WORK: usize = 256;
+
 /// Answers what workers hand over, until `stop`; what was taken is finished.
-pub async fn serve(mut errands: mpsc::Receiver<Errand>, identity: Arc<Identity>, stop: CancellationToken) {
-    let mut tasks = JoinSet::new();
-    while let Some(Some(errand)) = stop.run_until_cancelled(errands.recv()).await {
+pub async fn serve(errands: mpsc::Receiver<Errand>, identity: Arc<Identity>, stop: CancellationToken) {
+    let answer = move |call: Call| {
         let identity = Arc::clone(&identity);
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(async move {
-            let (call, reply) = errand.into_parts();
-            reply(identity.answer(&call).await);
-        });
+        async move { identity.answer(&call).await }
+    };
+    work(errands, answer, stop).await;
+}
+
+async fn work<F: Future<Output = Reply> + Send + 'static>(
+    mut errands: mpsc::Receiver<Errand>,
+    answer: impl Fn(Call) -> F,
+    stop: CancellationToken,
+) {
+    let mut tasks = JoinSet::new();
+    while let Some(Some(errand)) = stop.run_until_cancelled(next(&mut errands, &mut tasks)).await {
+        let (call, reply) = errand.into_parts();
+        let answering = answer(call);
+        tasks.spawn(async move { reply(answering.await) });
     }
     while tasks.join_next().await.is_some() {}
+}
+
+/// The next errand, once there is room at work.
+async fn next(errands: &mut mpsc::Receiver<Errand>, tasks: &mut JoinSet<()>) -> Option<Errand> {
+    while tasks.try_join_next().is_some() {}
+    while tasks.len() >= AT_WORK {
+        tasks.join_next().await;
+    }
+    errands.recv().await
 }
 
 impl Identity {
@@ -158,3 +181,6 @@ impl<'a> Asked<'a> {
         Visitor { address: self.call.client, browser, agent: agent.to_owned() }
     }
 }
+
+#[cfg(test)]
+mod tests;

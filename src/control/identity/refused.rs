@@ -22,7 +22,10 @@ impl From<IssueError> for Refusal {
             IssueError::Busy => Self::Overloaded,
             IssueError::InvalidGrant => Self::InvalidGrant,
             // Not reached from an endpoint: no link, no import, and none without the section.
-            IssueError::InvalidLink | IssueError::Import { .. } | IssueError::NoIdentity => Self::NoRoute,
+            IssueError::InvalidLink
+            | IssueError::Import { .. }
+            | IssueError::NoIdentity
+            | IssueError::NoConsole => Self::NoRoute,
             IssueError::NoRandomness | IssueError::Store(_) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,

@@ -69,7 +69,7 @@ async fn every_bad_line_is_told_and_nothing_is_taken() {
     let expected = [
         "line 2: this is no key: expected ident",
         "line 3: this is no key: invalid length 0, expected struct Line with 9 elements",
-        "line 4: this is no key: unknown field `secret`, expected one of `digest`, `prefix`, `last4`, `name`, `account`, `scopes`, `expires_at`, `length`, `allowed_addresses`",
+        "line 4: this is no key: it has an unknown member, expected one of `digest`, `prefix`, `last4`, `name`, `account`, `scopes`, `expires_at`, `length`, `allowed_addresses`",
         "line 5: this is no key: missing field `name`",
         "line 6: `digest` is that of line 1 too",
         "line 7: `digest` is not a SHA-256 in 64 hexadecimal digits",
@@ -78,9 +78,9 @@ async fn every_bad_line_is_told_and_nothing_is_taken() {
         "line 10: the expiry 2020-01-31T00:00:00Z is in the past",
         "line 11: \"tomorrow\" is not a time such as 2027-01-31T00:00:00Z",
         "line 12: the longest life of a key is 365d",
-        "line 13: \"kw_sk_\" is the prefix of keys that are made here; such a key would never be looked up",
-        "line 14: \"the whole key\" is not the last four characters of a key",
-        "line 15: \"a b\" is no prefix: at most 32 visible ASCII characters",
+        "line 13: `prefix` is that of keys that are made here; such a key would never be looked up",
+        "line 14: `last4` is not the last four characters of a key",
+        "line 15: `prefix` is 32 visible ASCII characters at most, and not the whole key",
         "line 16: `length` is 1 to 8192 bytes",
         "line 17: a key needs a name",
         "line 17: \"office\" is neither an IP address nor a network such as 10.0.0.0/8",
@@ -88,6 +88,30 @@ async fn every_bad_line_is_told_and_nothing_is_taken() {
     assert_eq!(told, expected);
     assert_eq!(desk.issuer.keys(None, None, 9).await.unwrap().items, []);
     assert!(desk.issuer.import_keys(&good, &desk.origin).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_key_in_the_wrong_place_is_told_to_nobody() {
+    let desk = desk().await;
+    desk.account("a@example.com").await;
+    let key = "acme_0123456789abcdefghijklmnopqrstuvwxyz";
+    for wrong in [
+        line("x", "").replace("wxyz", key),
+        line("x", "").replace("\"acme_\"", &format!("\"{key}\"")),
+        line("x", "").replace("a@example.com", key),
+        line("x", "").replace("2027-01-31T01:00:00+01:00", key),
+        line("x", "").replace("orders:read", key),
+        line("x", &format!(",\"{key}\":1")),
+        line("x", &format!(",\"length\":\"{key}\"")),
+        line("x", &format!(",\"length\":\"{key}, expected {key} at line 1\"")),
+        line("x", &format!(",\"allowed_addresses\":[\"{key}\"]")),
+        line("x", &format!(",\"allowed_addresses\":\"{key}\"")),
+        format!("\"{key}\""),
+        key.to_owned(),
+    ] {
+        let told = problems(&desk, &wrong).await.join("\n");
+        assert!(!told.is_empty() && !told.contains("0123"), "{wrong}: {told}");
+    }
 }
 
 #[tokio::test]

@@ -194,6 +194,7 @@ fn every_answer_field_has_a_fate() {
         ),
         (ResponseFate::Trailer, &["Trailer", "trailer"]),
         (ResponseFate::RequestId, &["X-Request-Id", "x_request_id"]),
+        (ResponseFate::CredentialExpires, &["X-Credential-Expires", "x_credential.expires"]),
         (ResponseFate::RateLimit, &["RateLimit", "RateLimit-Policy", "ratelimit_policy"]),
     ];
     for (fate, names) in rows {

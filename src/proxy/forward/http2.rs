@@ -1,13 +1,15 @@
 //! A request as HTTP/2 has it: who it is for and its path stand in pseudo-header fields, and nothing speaks of a connection.
 
-use http::header::{CONTENT_LENGTH, TE, TRAILER};
+use std::borrow::Cow;
+
+use http::header::{CONTENT_LENGTH, COOKIE, TE, TRAILER};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version};
 
 use super::Forward;
 use crate::message::framing::Framing;
 use crate::proxy::upstream::Endpoint;
-use crate::web::request_id;
+use crate::web::{cookies, request_id};
 
 impl Forward<'_> {
     pub(super) fn to_http2(&self, endpoint: &Endpoint) -> Result<Request<()>, http::Error> {
@@ -31,8 +33,12 @@ impl Forward<'_> {
     fn to_fields(&self) -> Result<HeaderMap, http::Error> {
         let mut fields = HeaderMap::with_capacity(self.parts.headers.len() + 12);
         for (name, value) in &self.parts.headers {
-            if self.passes(self.plan.fields.fate(name), name) {
-                fields.append(name, value.clone());
+            if !self.passes(self.plan.fields.fate(name), name) {
+                continue;
+            }
+            let value = if name == COOKIE { passing(value) } else { Some(value.clone()) };
+            if let Some(value) = value {
+                fields.append(name, value);
             }
         }
         if self.takes_trailers() {
@@ -59,5 +65,13 @@ impl Forward<'_> {
             fields.insert(CONTENT_LENGTH, length.into());
         }
         outcome.map(|()| fields)
+    }
+}
+
+/// What of a `Cookie` field is for upstreams.
+fn passing(value: &HeaderValue) -> Option<HeaderValue> {
+    match cookies::passing(value.as_bytes())? {
+        Cow::Borrowed(_) => Some(value.clone()),
+        Cow::Owned(rest) => HeaderValue::from_maybe_shared(rest).ok(),
     }
 }

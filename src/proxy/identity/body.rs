@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body as _;
@@ -16,6 +17,9 @@ use crate::server::deadline::Timer;
 
 /// The largest body that an endpoint takes.
 const MOST: usize = 64 * 1024;
+
+/// How long all of it may take, however it comes.
+const LONGEST: Duration = Duration::from_secs(10);
 
 const TOO_LARGE: Refusal = Refusal::BodyTooLarge { limit: MOST as u64 };
 
@@ -32,14 +36,19 @@ pub(super) async fn collect(
     if matches!(framing, Framing::Length(length) if length > MOST as u64) {
         return Err(TOO_LARGE);
     }
-    let timer = asker.worker.deadlines.timer();
-    let patience = asker.state.plan.config.timeouts.request_body_idle;
-    timer.set(patience);
-    let mut collecting = Collecting { body, timer, came: Vec::new() };
+    let timeouts = &asker.state.plan.config.timeouts;
+    let timer = |limit| {
+        let timer = asker.worker.deadlines.timer();
+        timer.set(limit);
+        timer
+    };
+    let patience = timeouts.request_body_idle;
+    let all = timer(timeouts.total.map_or(LONGEST, |total| total.min(LONGEST)));
+    let mut collecting = Collecting { body, pause: timer(patience), all, came: Vec::new() };
     poll_fn(|cx| {
         loop {
             match ready!(collecting.poll_piece(cx)) {
-                Ok(true) => collecting.timer.set(patience),
+                Ok(true) => collecting.pause.set(patience),
                 Ok(false) => return Poll::Ready(Ok(std::mem::take(&mut collecting.came).into())),
                 Err(refusal) => return Poll::Ready(Err(refusal)),
             }
@@ -50,7 +59,10 @@ pub(super) async fn collect(
 
 struct Collecting {
     body: RequestBody,
-    timer: Timer,
+    /// Fires when nothing comes.
+    pause: Timer,
+    /// Fires when it takes too long.
+    all: Timer,
     came: Vec<u8>,
 }
 
@@ -60,7 +72,10 @@ impl Collecting {
         let frame = match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(frame)) => frame.map_err(|failure| Failure::from(failure).refusal())?,
             Poll::Ready(None) => return Poll::Ready(Ok(false)),
-            Poll::Pending => return self.timer.poll_fired(cx).map(|()| Err(Refusal::RequestTimeout)),
+            Poll::Pending if self.pause.poll_fired(cx).is_ready() || self.all.poll_fired(cx).is_ready() => {
+                return Poll::Ready(Err(Refusal::RequestTimeout));
+            }
+            Poll::Pending => return Poll::Pending,
         };
         let data = frame.into_data().unwrap_or_default();
         if self.came.len() + data.len() > MOST {

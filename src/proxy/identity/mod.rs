@@ -9,7 +9,7 @@ use http::request::Parts;
 use super::gateway::Asker;
 use super::request_body::RequestBody;
 use super::ticket::Ticket;
-use crate::auth::principal::Principal;
+use crate::auth::principal::{ACCOUNT, Principal};
 use crate::auth::refusal::Refusal;
 use crate::config::Identity;
 use crate::decision::Presented;
@@ -45,11 +45,16 @@ pub async fn answer(
     if !allowed.iter().any(|method| *method == parts.method.as_str()) {
         return Err(Refusal::MethodNotAllowed { allow: allowed.join(", ").into() });
     }
+    // Who may not ask is told so whatever the body is, and before it has come.
+    let early = if endpoint.is_for_accounts() { Some(account(asker, parts, ticket).await?) } else { None };
     let body = body::collect(body, admission.framing, asker).await?;
     if endpoint == Endpoint::Validate {
         return validate::answer(asker, parts, &body, ticket).await;
     }
-    let caller = caller(asker, parts, ticket).await;
+    let caller = match early {
+        Some(account) => Ok(Some(account)),
+        None => caller(asker, parts, ticket).await,
+    };
     let call = Call {
         method: parts.method.clone(),
         path: admission.path.as_str().to_owned(),
@@ -62,6 +67,26 @@ pub async fn answer(
         caller,
     };
     asker.worker.desk.ask(call).await
+}
+
+/// The account that a request acts for.
+///
+/// # Errors
+/// When its credential is none that does, from where it comes.
+async fn account(asker: Asker<'_>, parts: &Parts, ticket: &mut Ticket) -> Result<Principal, Refusal> {
+    let caller = caller(asker, parts, ticket).await;
+    if let Err(refusal) = &caller {
+        ticket.whose =
+            asker.state.plan.decision.whose(refusal, &parts.headers, Ok(None), &asker.worker.front);
+    }
+    let principal = caller?.ok_or(Refusal::MissingCredentials { scheme: None })?;
+    if !principal.allows(ticket.client) {
+        return Err(Refusal::AddressNotAllowed);
+    }
+    if !principal.acts_for_its_account() {
+        return Err(Refusal::InsufficientScope { required: ACCOUNT.into() });
+    }
+    Ok(principal)
 }
 
 /// Whom the request's credential speaks for.

@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::body::Body;
+use super::expiry;
 use super::request_body::RequestBody;
 use super::ticket::Ticket;
 use super::upstream::failure::Failure;
@@ -77,6 +78,7 @@ pub fn open(answer: Answer<RequestBody>, kind: Kind, mut ticket: Box<Ticket>) ->
     if let Ok(id) = HeaderValue::from_bytes(ticket.request_id.as_bytes()) {
         headers.insert("x-request-id", id);
     }
+    expiry::tell(&mut headers, &ticket);
     let carrier = ticket.carrier.clone();
     let status = match carrier.protocol() {
         None => head.status,

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, TRAILER};
+use http::header::{CONTENT_LENGTH, SET_COOKIE, TRAILER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use memchr::memchr_iter;
 
@@ -12,6 +12,7 @@ use crate::message::fields::{self, ResponseFate};
 use crate::message::framing::{self, Asked, Protocol, ResponseFraming};
 use crate::message::trailers::{self, Nominated};
 use crate::message::upgrade;
+use crate::web::cookies;
 
 /// The most bytes of an answer's fields.
 const HEAD_MAX: usize = 64 * 1024;
@@ -172,13 +173,19 @@ fn collect<'a>(
                 announced.push(value);
                 continue;
             }
-            ResponseFate::HopByHop | ResponseFate::Trailer | ResponseFate::RequestId => continue,
+            ResponseFate::HopByHop
+            | ResponseFate::Trailer
+            | ResponseFate::RequestId
+            | ResponseFate::CredentialExpires => continue,
             ResponseFate::Framing if !name.eq_ignore_ascii_case(b"content-length") => continue,
             ResponseFate::Framing | ResponseFate::RateLimit | ResponseFate::Pass => {
                 HeaderName::from_bytes(name)
             }
         };
         let name = name.map_err(|_| Failure::Malformed("it has a field without a proper name"))?;
+        if name == SET_COOKIE && cookies::sets_own(&value) {
+            continue;
+        }
         let value = if name == CONTENT_LENGTH { canonical(value) } else { value };
         let value = HeaderValue::from_maybe_shared(value)
             .map_err(|_| Failure::Malformed("it has a field with control bytes"))?;

@@ -74,6 +74,10 @@ fn a_reset_link_is_a_url_under_the_public_one() {
     let link = home.run(&["accounts", "reset-link", EMAIL, "--json"]).json();
     assert!(link["url"].as_str().unwrap().starts_with(link_start()), "{link}");
     assert!(link["expires_at"].as_str().unwrap().ends_with('Z'), "{link}");
+    home.rewrite("identity: { public_url: https://auth.example.com, console: false }\n");
+    let done = home.run(&["accounts", "reset-link", EMAIL]);
+    assert!(done.stderr.contains("keyward accounts set-password"), "{}", done.stderr);
+    refused(done, "`identity.console` is false: nobody could open the link");
     home.rewrite("");
     refused(home.run(&["accounts", "reset-link", EMAIL]), "the configuration has no section `identity`");
 }

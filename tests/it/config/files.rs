@@ -26,7 +26,11 @@ fn assert_committed(name: &str, generated: &str) {
 fn loaded(name: &str) -> Config {
     match load(&file(name), &|_| None) {
         Ok(loaded) => {
-            assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+            // The full example shows a console and a route to every host, which are not for one file.
+            let entries = loaded.warnings.entries();
+            let mut others =
+                entries.iter().filter(|entry| !entry.message.contains("the host of the console"));
+            assert!(others.next().is_none(), "{}", loaded.warnings);
             loaded.config
         }
         Err(problems) => panic!("{problems}"),

@@ -21,6 +21,13 @@ fn what_is_probably_not_meant_is_told() {
   - { name: sea, match: { hosts: [a, b], path_prefix: /v1 }, auth: public, upstream: api }
   - { name: user, match: { hosts: [c, b], path_pattern: \"/v1/users/{id}\" }, upstream: api }
 ",
+        "identity: { public_url: https://auth.test }\n",
+        "identity: { public_url: https://auth.test, hosts: [login.test, auth.test] }
+routes:
+  - { name: all, match: { path_prefix: / }, upstream: api }
+  - { name: own, match: { hosts: [login.test], path_prefix: /docs }, upstream: api }
+  - { name: wide, match: { hosts: [\"*.test\"], path_prefix: / }, upstream: api }
+",
     ];
     let told: Vec<String> = cases.into_iter().map(warning).collect();
     snapshot("warnings", &told.join("\n\n\n"));
@@ -37,4 +44,11 @@ fn a_sound_configuration_is_told_nothing() {
   - { name: above, match: { hosts: [a], path_pattern: \"/{id}\" }, upstream: api }
 ";
     assert_eq!(warning(beside), "");
+    let apart = "identity: { public_url: https://auth.test }
+routes:
+  - { name: all, match: { hosts: [api.test, \"*.auth.test\", \"*.api.test\"], path_prefix: / }, upstream: api }
+";
+    assert_eq!(warning(apart), "");
+    let no_console = "identity: { public_url: https://auth.test, console: false }\n";
+    assert_eq!(warning(no_console), "");
 }

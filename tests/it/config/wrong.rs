@@ -1,6 +1,6 @@
 //! Wrong configurations and all that is said about each. A message says where, what, and what to write instead.
 
-use super::{refusal, snapshot, with_route};
+use super::{read, refusal, snapshot, with_route};
 
 /// The messages of a group of wrong configurations, one after the other.
 #[track_caller]
@@ -326,6 +326,44 @@ fn paths_of_routes() {
     ];
     let told: Vec<String> = cases.iter().map(path).collect();
     snapshot("paths_of_routes", &told.join("\n\n\n"));
+}
+
+#[test]
+fn routes_that_only_reserved_paths_could_reach() {
+    let with = |console: bool, path: &str, host: &str| {
+        with_route(&format!(
+            "identity: {{ public_url: https://auth.test, console: {console} }}\n\
+             routes:\n  - {{ name: own, match: {{ {path}, hosts: [{host}] }}, upstream: api }}\n"
+        ))
+    };
+    let paths = [
+        "path: /user/login",
+        "path: /console",
+        "path_prefix: /console",
+        "path_prefix: /console/keys",
+        "path_pattern: \"/user/api-keys/{id}\"",
+        "path_pattern: \"/user/api-keys/{id}/rotate\"",
+        "path_pattern: \"/console/{*rest}\"",
+    ];
+    let told: Vec<String> = paths.iter().map(|path| refusal(&with(true, path, "auth.test"))).collect();
+    snapshot("routes_that_only_reserved_paths_could_reach", &told.join("\n\n\n"));
+    for path in paths {
+        assert!(read(&with(true, path, "auth.test, api.test")).is_ok(), "{path} of another host too");
+        let is_consoles = path.contains("console");
+        assert_eq!(read(&with(false, path, "auth.test")).is_ok(), is_consoles, "{path} without a console");
+    }
+    for path in [
+        "path_prefix: /user",
+        "path_prefix: /user/login",
+        "path_prefix: /user/api-keys/x",
+        "path: /user/profile",
+        "path: /consoles",
+        "path_prefix: /",
+        "path_pattern: \"/user/{what}\"",
+        "path_pattern: \"/user/api-keys/{*rest}\"",
+    ] {
+        assert!(read(&with(true, path, "auth.test")).is_ok(), "{path}");
+    }
 }
 
 #[test]

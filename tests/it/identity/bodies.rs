@@ -5,9 +5,12 @@ use serde_json::json;
 
 use super::{ANN, HOST, PASSWORD, Scene};
 use crate::support::gateway::Gateway;
+use crate::support::h2::H2;
 use crate::support::http::chunks;
+use crate::support::keys::origin;
 use crate::support::raw::{Broken, Response};
 use crate::support::upstream::{Answer, Upstream};
+use crate::support::within;
 
 const JSON: &str = "application/json";
 
@@ -254,6 +257,69 @@ async fn a_body_that_stops_coming_is_a_408() {
     response.refused(Code::RequestTimeout);
     assert_eq!(response.header("connection"), Some("close"));
     raw.ends().await;
+}
+
+#[tokio::test]
+async fn a_body_that_comes_in_drops_has_a_limit_for_all_of_it() {
+    for (timeouts, seconds) in [("", 4), ("timeouts: { total: 3s }\n", 2)] {
+        let scene = Scene::with(&format!("{}{timeouts}", super::IDENTITY)).await;
+        let mut raw = scene.gateway.raw().await;
+        raw.send(format!("POST /user/login HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {JSON}\r\n")).await;
+        raw.send("Expect: 100-continue\r\nContent-Length: 50\r\n\r\n").await;
+        // It is being read from now on.
+        raw.until(b"HTTP/1.1 100 Continue\r\n\r\n").await;
+        for _ in 0..3 {
+            raw.send(" ").await;
+            scene.pass(seconds);
+        }
+        let response = raw.response().await;
+        response.refused(Code::RequestTimeout);
+        assert_eq!(response.header("connection"), Some("close"));
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_ask_is_told_so_before_the_body_has_come() {
+    let scene = Scene::new().await;
+    let issuer = scene.gateway.issuer();
+    let (plain, revoked) = (scene.key(&scene.ann, &[]).await, scene.key(&scene.ann, &[]).await);
+    issuer.revoke_key(&revoked.id, &origin()).await.unwrap();
+    let bound = json!({"name": "x", "scopes": ["keyward:account"], "allowed_addresses": ["10.0.0.0/8"]});
+    let token = scene.login(ANN).await.access;
+    let bound = scene.post("/user/api-keys", &token, bound).await.json()["key"].clone();
+    let id = &plain.id;
+    for (method, path) in [
+        ("POST", "/user/api-keys"),
+        ("PATCH", &*format!("/user/api-keys/{id}")),
+        ("POST", &*format!("/user/api-keys/{id}/rotate")),
+        ("POST", "/user/logout"),
+    ] {
+        for (credential, code) in [
+            ("", Code::MissingCredentials),
+            ("a b", Code::InvalidRequest),
+            ("junk", Code::InvalidCredentials),
+            (&*revoked.secret, Code::RevokedCredentials),
+            (&*plain.secret, Code::InsufficientScope),
+            (bound.as_str().unwrap(), Code::AddressNotAllowed),
+        ] {
+            let name = if credential.is_empty() { "x-other" } else { "authorization" };
+            let credential = format!("Bearer {credential}").trim_end().to_owned();
+            let mut raw = scene.gateway.raw().await;
+            raw.send(format!("{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {JSON}\r\n")).await;
+            raw.send(format!("{name}: {credential}\r\nExpect: 100-continue\r\n")).await;
+            raw.send("Content-Length: 10000000\r\n\r\n").await;
+            let response = raw.response().await;
+            response.refused(code);
+            assert_eq!((response.header("connection"), &*response.interim), (Some("close"), &[][..]));
+
+            let mut client = H2::connect(scene.gateway.public()).await;
+            let request = http::Request::builder().method(method).uri(format!("http://{HOST}{path}"));
+            let request = request.header(name, &credential).header("content-type", JSON);
+            let exchange = client.begin(request).await;
+            let response = within("an answer", exchange.response).await.unwrap();
+            assert_eq!(response.status().as_u16(), code.status());
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::console::{field, written};
-use super::{ANN, PASSWORD, SITE, Scene};
+use super::{ANN, BEN, PASSWORD, SITE, Scene};
 use crate::support::http::Client;
 use crate::support::keys::origin;
 use crate::support::raw::Response;
@@ -302,4 +302,39 @@ async fn a_reset_link_ends_after_an_hour_by_another_and_with_its_account() {
     let third = link().await;
     scene.disable(&scene.ann).await;
     assert_eq!((status(&third).await, set(&third).await), (404, 404));
+}
+
+#[tokio::test]
+async fn who_logs_in_again_leaves_no_session_behind() {
+    let scene = Scene::new().await;
+    let issuer = scene.gateway.issuer();
+    let sessions = async |account: &str| issuer.sessions(Some(account), None, 9).await.unwrap().items;
+    let mut elsewhere = scene.logged_in(ANN).await;
+    let mut ann = scene.logged_in(ANN).await;
+    let before = ann.session.clone();
+    assert_eq!(ann.log_in(ANN, "wrong").await.status, 401);
+    assert_eq!((sessions(&scene.ann).await.len(), &ann.session), (2, &before), "it failed");
+    assert_eq!(ann.log_in(ANN, PASSWORD).await.status, 303);
+    let after = std::mem::replace(&mut ann.session, before);
+    assert_eq!(sessions(&scene.ann).await.len(), 2);
+    ann.get("keys").await.is_logged_out();
+    ann.session = after;
+    assert_eq!(ann.get("keys").await.status, 200);
+    // Whoever it was.
+    assert_eq!(ann.log_in(BEN, PASSWORD).await.status, 303);
+    assert_eq!((sessions(&scene.ann).await.len(), sessions(&scene.ben).await.len()), (1, 1));
+    assert_eq!(elsewhere.get("keys").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_overlap_that_cannot_be_read_is_the_usual_one() {
+    let scene = Scene::new().await;
+    let mut ann = scene.logged_in(ANN).await;
+    let usual = scene.gateway.now().after(std::time::Duration::from_secs(86_400));
+    for fields in [&[][..], &[("overlap", "")], &[("overlap", "-1")], &[("overlap", "soon")]] {
+        let key = scene.key(&scene.ann, &[]).await;
+        assert_eq!(ann.submit(&format!("keys/{}/rotate", key.id), fields).await.status, 200);
+        let old = scene.gateway.issuer().key(&key.id).await.unwrap();
+        assert_eq!(old.expires_at, usual, "{fields:?}");
+    }
 }

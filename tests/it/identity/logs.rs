@@ -185,3 +185,17 @@ async fn counted(mut admin: Client, requests: u64) -> String {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn the_first_lines_say_whether_cookies_travel_in_clear() {
+    let words = "the console's cookies are not marked Secure";
+    for (identity, told) in [
+        ("public_url: \"http://127.0.0.1:8080\"", true),
+        ("public_url: \"http://127.0.0.1:8080\", console: false", false),
+        ("public_url: \"https://auth.example.com\"", false),
+    ] {
+        let home = Home::new(&format!("identity: {{ {identity} }}\n"));
+        let (_, output) = home.serve().await.stop().await;
+        assert_eq!(output.contains(words), told, "{identity}: {output}");
+    }
+}

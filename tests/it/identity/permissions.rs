@@ -1,10 +1,12 @@
 //! Who may do what: nobody sees or touches what is another's, and no credential makes a stronger one.
 
+use std::time::Duration;
+
 use keyward::auth::refusal::Code;
 use keyward::issuer::ScopesChoice;
 use serde_json::{Value, json};
 
-use super::{ANN, BEN, Scene, same_but_for_ids};
+use super::{ANN, BEN, START, Scene, same_but_for_ids};
 use crate::support::keys::origin;
 use crate::support::raw::Response;
 
@@ -208,6 +210,91 @@ async fn a_key_that_is_bound_to_networks_binds_what_it_makes() {
     let elsewhere = json!({"allowed_addresses": ["10.0.0.0/8"]});
     assert_eq!(scene.ask("PATCH", &path, &token, Some(elsewhere)).await.status, 200);
     scene.ask("GET", "/user/api-keys", key, None).await.refused(Code::AddressNotAllowed);
+}
+
+/// A time so many seconds from the start.
+fn at(seconds: u64) -> String {
+    START.after(Duration::from_secs(seconds)).to_string()
+}
+
+#[tokio::test]
+async fn a_key_is_judged_as_it_will_be() {
+    let scene = Scene::new().await;
+    let token = scene.login(ANN).await.access;
+    let path = |key: &Value| format!("/user/api-keys/{}", key["id"].as_str().unwrap());
+    let make = async |body: Value| scene.post("/user/api-keys", &token, body).await.json();
+    let home = json!(["127.0.0.0/16"]);
+    let both = ["keyward:account", "orders:read"];
+    let bound = make(json!({"name": "bound", "scopes": both, "allowed_addresses": home})).await;
+    let steward = make(json!({"name": "free", "scopes": both})).await;
+    let open = make(json!({"name": "open", "scopes": []})).await;
+    let strong =
+        make(json!({"name": "strong", "scopes": ["orders:write"], "allowed_addresses": ["127.0.0.1"]})).await;
+    let (bound, steward) = (bound["key"].as_str().unwrap(), steward["key"].as_str().unwrap());
+    let before = scene.all_of(&scene.ann).await.0;
+    // It would give its scopes to where it cannot be used itself.
+    let scopes = json!({"scopes": ["orders:read"]});
+    let response = scene.ask("PATCH", &path(&open), bound, Some(scopes.clone())).await;
+    assert_eq!(response.refused_for(Code::UnacceptableBody).1[0].0, "/allowed_addresses");
+    // And free what others are not to use, or have it live longer.
+    for changes in [
+        json!({"allowed_addresses": []}),
+        json!({"allowed_addresses": ["0.0.0.0/0"]}),
+        json!({"expires_at": at(10_000)}),
+    ] {
+        let response = scene.ask("PATCH", &path(&strong), steward, Some(changes)).await;
+        response.refused(Code::InsufficientScope);
+        assert!(response.header("www-authenticate").unwrap().ends_with("scope=\"orders:write\""));
+    }
+    assert_eq!(scene.all_of(&scene.ann).await.0, before);
+    // What makes nothing stronger is done.
+    for (key, changes, by) in [
+        (&strong, json!({"name": "still strong"}), steward),
+        (&strong, json!({"scopes": [], "allowed_addresses": []}), steward),
+        (&open, scopes, steward),
+        (&open, json!({"allowed_addresses": home}), bound),
+    ] {
+        assert_eq!(scene.ask("PATCH", &path(key), by, Some(changes.clone())).await.status, 200, "{changes}");
+    }
+}
+
+#[tokio::test]
+async fn no_key_outlives_the_key_that_made_it() {
+    let scene = Scene::new().await;
+    let token = scene.login(ANN).await.access;
+    let both = ["keyward:account", "orders:read"];
+    let make = async |by: &str, body: Value| scene.post("/user/api-keys", by, body).await.json();
+    let steward = make(&token, json!({"name": "s", "scopes": both, "expires_at": at(1000)})).await;
+    let long = make(&token, json!({"name": "long", "scopes": ["orders:read"]})).await;
+    let key = steward["key"].as_str().unwrap();
+    let path = |key: &Value, more: &str| format!("/user/api-keys/{}{more}", key["id"].as_str().unwrap());
+    let detail = format!("A key made with an API key ends with that key at the latest: at {}.", at(1000));
+    for (method, path, body) in [
+        ("POST", "/user/api-keys".to_owned(), json!({"name": "x", "expires_at": at(1001)})),
+        ("PATCH", path(&steward, ""), json!({"expires_at": at(1001)})),
+        ("PATCH", path(&long, ""), json!({"scopes": both})),
+    ] {
+        let response = scene.ask(method, &path, key, Some(body.clone())).await;
+        let (_, faults) = response.refused_for(Code::UnacceptableBody);
+        assert_eq!(faults, [("/expires_at".to_owned(), detail.clone())], "{body}");
+    }
+    let shorter = json!({"name": "x", "expires_at": at(999)});
+    assert_eq!(make(key, shorter).await["expires_at"], at(999));
+    // Where nobody says when, it ends with its maker.
+    assert_eq!(make(key, json!({"name": "x"})).await["expires_at"], at(1000));
+    for old in [&steward, &long] {
+        let rotated = scene.post(&path(old, "/rotate"), key, json!({})).await;
+        assert_eq!((rotated.status, &rotated.json()["expires_at"]), (201, &json!(at(1000))));
+    }
+    // A login's own credential lives for minutes and makes what it likes.
+    assert_eq!(
+        make(&token, json!({"name": "x", "expires_at": at(100_000)})).await["expires_at"],
+        at(100_000)
+    );
+    // A long life is cut down to the usual one, as ever.
+    let old = make(&token, json!({"name": "old", "scopes": both, "expires_at": at(300 * 86_400)})).await;
+    let made = make(old["key"].as_str().unwrap(), json!({"name": "x"})).await;
+    assert_eq!(made["expires_at"], at(90 * 86_400));
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 mod answers;
 mod connections;
+mod cookies;
 mod credentials;
+mod expiry;
 mod faults;
 mod framing;
 mod limits;

@@ -1,7 +1,7 @@
 //! Judging the fields of an answer as strictly as those that come over HTTP/1.1.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, TRAILER};
+use http::header::{CONTENT_LENGTH, SET_COOKIE, TRAILER};
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -10,6 +10,7 @@ use crate::message::framing::{self, Asked, Protocol};
 use crate::message::trailers::{self, Nominated};
 use crate::proxy::upstream::failure::Failure;
 use crate::proxy::upstream::head::{self, FIELDS_MAX, Head};
+use crate::web::cookies;
 
 /// What of an answer's fields passes, and what they say of its body. Fields of a connection do not come this far: h2 takes
 /// them for a breach of the protocol, as it is one (RFC 9113 §8.2.2).
@@ -28,6 +29,7 @@ pub(super) fn judge(parts: Parts, asked: Asked) -> Result<Head, Failure> {
     for name in dropped {
         headers.remove(name);
     }
+    keep_cookies(&mut headers);
     tell_length_once(&mut headers);
     headers.extend(announcement.map(|names| (TRAILER, names)));
     Ok(Head { status, headers, framing, keep_alive: true, nominated, protocol: None })
@@ -37,8 +39,23 @@ fn passes(name: &HeaderName) -> bool {
     match fields::response_fate(name.as_str().as_bytes()) {
         ResponseFate::Pass | ResponseFate::RateLimit => true,
         ResponseFate::Framing => *name == CONTENT_LENGTH,
-        ResponseFate::HopByHop | ResponseFate::Trailer | ResponseFate::RequestId => false,
+        ResponseFate::HopByHop
+        | ResponseFate::Trailer
+        | ResponseFate::RequestId
+        | ResponseFate::CredentialExpires => false,
     }
+}
+
+/// Takes out whatever would set a cookie of ours.
+fn keep_cookies(headers: &mut HeaderMap) {
+    let all = headers.get_all(SET_COOKIE);
+    if !all.iter().any(|value| cookies::sets_own(value.as_bytes())) {
+        return;
+    }
+    let others = all.iter().filter(|value| !cookies::sets_own(value.as_bytes()));
+    let others: Vec<HeaderValue> = others.cloned().collect();
+    headers.remove(SET_COOKIE);
+    headers.extend(others.into_iter().map(|value| (SET_COOKIE, value)));
 }
 
 /// Equal repetitions are one, without zeros before it; others have been refused.

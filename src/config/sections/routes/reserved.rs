@@ -1,0 +1,80 @@
+//! Routes on the hosts of `identity`: Keyward's own paths win there, and the console has one origin with all else.
+
+use std::iter;
+
+use super::ties::Candidate;
+use crate::config::problem::Problem;
+use crate::config::read::shown;
+use crate::config::section::Section;
+use crate::config::{HostPattern, Identity, PathPattern, Route};
+use crate::web::endpoint::Endpoint;
+
+/// A rest of several segments: no endpoint but the console has any below it.
+const REST: &str = "x/x/x";
+
+/// Tells of routes that only reserved paths could reach, and warns where one has the console's host.
+pub(super) fn check(s: &Section<'_>, candidates: &[Candidate], identity: &Identity) {
+    for route in candidates.iter().filter(|candidate| is_unreachable(&candidate.route, identity)) {
+        let message = format!("route `{}` is never reached: its paths are Keyward's own", shown(&route.name));
+        s.tell(
+            Problem::error(route.path_at, message)
+                .expected("another path, or a host that `identity` does not have"),
+        );
+    }
+    let mut hosts = identity.hosts.iter().filter(|_| identity.console);
+    if let Some((host, route)) = hosts.find_map(|host| Some((host, serving(host, candidates)?))) {
+        let name = shown(&route.name);
+        let message = format!("route `{name}` has the host of the console, `{host}`");
+        s.tell(Problem::warning(route.path_at, message).help(
+            "a script of its pages could act in the console as whoever is logged in: give `identity` a host of its own, or \
+             turn its console off",
+        ));
+    }
+}
+
+fn is_unreachable(route: &Route, identity: &Identity) -> bool {
+    let is_ours = |host: &HostPattern| match host {
+        HostPattern::Exact(name) => identity.hosts.contains(name),
+        HostPattern::Wildcard(_) => false,
+    };
+    !route.hosts.is_empty() && route.hosts.iter().all(is_ours) && is_reserved(&route.path, identity)
+}
+
+/// Whether all that a path matches is reserved, which a path that stands for the rest of it tells.
+fn is_reserved(path: &PathPattern, identity: &Identity) -> bool {
+    let sample = match path {
+        PathPattern::Exact(path) => path.to_string(),
+        PathPattern::Prefix(path) => format!("{}/{REST}", path.trim_end_matches('/')),
+        PathPattern::Pattern(path) => path.split('/').map(segment).collect::<Vec<_>>().join("/"),
+    };
+    match Endpoint::of(&sample) {
+        Some(Endpoint::Console(_)) => identity.console,
+        endpoint => endpoint.is_some(),
+    }
+}
+
+/// What fits one segment of a pattern.
+fn segment(segment: &str) -> &str {
+    match segment {
+        rest if rest.starts_with("{*") => REST,
+        one if one.starts_with('{') => "x",
+        literal => literal,
+    }
+}
+
+/// The first route of those that have the last word on a host.
+fn serving<'c>(host: &str, candidates: &'c [Candidate]) -> Option<&'c Candidate> {
+    let known = candidates.iter().filter_map(|candidate| Some((rank(&candidate.route, host)?, candidate)));
+    // Of equals the last counts.
+    let best = known.rev().max_by_key(|(rank, _)| *rank);
+    best.map(|(_, candidate)| candidate)
+}
+
+/// How closely a route names a host; `None` when it is for others.
+fn rank(route: &Route, host: &str) -> Option<usize> {
+    let names = route.hosts.iter().filter_map(|pattern| match pattern {
+        HostPattern::Exact(name) => (**name == *host).then_some(usize::MAX),
+        HostPattern::Wildcard(end) => (host.len() > end.len() && host.ends_with(&**end)).then_some(end.len()),
+    });
+    names.chain(iter::once(0).filter(|_| route.hosts.is_empty())).max()
+}

@@ -1,0 +1,96 @@
+//! What a client is told of where it stands, read by somebody else's parser of structured fields.
+
+use std::time::Duration;
+
+use keyward::auth::refusal::Code;
+use sfv::{BareItem, Item, List, ListEntry, Parser};
+
+use super::Scene;
+use crate::support::raw::Response;
+
+/// A row of one of the fields: the policy's name and two of its parameters.
+fn rows(response: &Response, field: &str, parameters: [&str; 2]) -> Vec<(String, i64, i64)> {
+    let [value] = response.all(field)[..] else { panic!("{field}: {response:?}") };
+    let list: List = Parser::new(value).parse().unwrap();
+    let row = |entry: &ListEntry| {
+        let ListEntry::Item(Item { bare_item: BareItem::String(name), params }) = entry else {
+            panic!("{value}")
+        };
+        let number = |name: &str| match params.get(name) {
+            Some(BareItem::Integer(number)) => i64::from(*number),
+            other => panic!("{name} is {other:?} in {value}"),
+        };
+        (name.as_str().to_owned(), number(parameters[0]), number(parameters[1]))
+    };
+    list.iter().map(row).collect()
+}
+
+fn told(response: &Response) -> [Vec<(String, i64, i64)>; 2] {
+    [rows(response, "ratelimit-policy", ["q", "w"]), rows(response, "ratelimit", ["r", "t"])]
+}
+
+fn row(name: &str, first: i64, second: i64) -> (String, i64, i64) {
+    (name.to_owned(), first, second)
+}
+
+#[tokio::test]
+async fn every_answer_tells_what_is_left_and_until_when() {
+    let scene = Scene::new("{ account: { per_minute: 3, per_day: 100 } }").await;
+    let mut client = scene.gateway.client().await;
+    let policies = vec![row("minute", 3, 60), row("day", 100, 86_400)];
+    assert_eq!(
+        told(&client.get("/").await),
+        [policies.clone(), vec![row("minute", 2, 60), row("day", 99, 57_600)]]
+    );
+    scene.pass(Duration::from_millis(18_500));
+    assert_eq!(
+        told(&client.get("/").await),
+        [policies.clone(), vec![row("minute", 1, 42), row("day", 98, 57_582)]]
+    );
+    let on_route = client.get("/narrow").await;
+    let [policies, standing] = told(&on_route);
+    assert_eq!(policies[2..], [row("route_minute", 2, 60)]);
+    assert_eq!(standing, [row("minute", 0, 42), row("day", 97, 57_582), row("route_minute", 1, 60)]);
+}
+
+#[tokio::test]
+async fn a_refusal_says_which_limit_how_much_and_when() {
+    let scene = Scene::new("{ account: { per_minute: 2, per_day: 3 } }").await;
+    let mut client = scene.gateway.client().await;
+    for _ in 0..2 {
+        assert_eq!(client.get("/").await.status, 200);
+    }
+    scene.pass(Duration::from_secs(20));
+    let refused = client.get("/").await;
+    assert_eq!(
+        refused.refused(Code::RateLimited),
+        "Too many requests: the limit minute is 2. Try again in 40 s."
+    );
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("40")));
+    assert_eq!(told(&refused)[1], [row("minute", 0, 40), row("day", 1, 57_580)]);
+
+    scene.pass(Duration::from_secs(40));
+    assert_eq!(client.get("/").await.status, 200);
+    let refused = client.get("/").await;
+    let detail = refused.refused(Code::QuotaExceeded);
+    assert_eq!(
+        detail,
+        "The quota of the day is used up: the limit day is 3. It begins anew at midnight UTC, in 57540 s."
+    );
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("57540")));
+    // Of two that refuse, the longer wait.
+    assert_eq!(client.get("/").await.status, 429);
+    let never = Scene::new("{ account: { per_minute: 2 } }").await;
+    let detail = never.gateway.client().await.get("/heavy").await.refused(Code::RateLimited);
+    assert!(detail.starts_with("This request counts as 10, and the limit minute allows 2"), "{detail}");
+}
+
+#[tokio::test]
+async fn where_nothing_is_limited_nothing_is_told() {
+    let scene = Scene::new("{}").await;
+    let response = scene.gateway.client().await.get("/").await;
+    assert_eq!(
+        (response.header("ratelimit"), response.header("ratelimit-policy")),
+        (Some("\"theirs\";r=1;t=1"), None)
+    );
+}
