@@ -46,8 +46,9 @@ pub struct Browser {
 impl Visitor {
     /// Who it is to the account that was found.
     fn from(&self, found: Option<&Login>) -> From<'_> {
-        let password = found.and_then(|login| login.password.as_deref()).map(digest);
-        let browser = self.browser.as_ref().filter(|browser| password.as_ref() == Some(&browser.password));
+        let stored = found.and_then(|login| login.password.as_deref());
+        let is_of = |browser: &&Browser| stored.is_some_and(|stored| digest(stored) == browser.password);
+        let browser = self.browser.as_ref().filter(is_of);
         From { address: self.address, browser: browser.map(|browser| &*browser.name) }
     }
 }

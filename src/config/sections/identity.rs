@@ -144,7 +144,7 @@ fn refresh(s: &mut Section<'_>) -> (Placed<Duration>, Duration) {
         "reuse_window",
         &REUSE,
         Duration::ZERO,
-        "How long after its use the same client gets the same successor; 0s = a second use ends the session.",
+        "How long after its use the same client, by its address, gets the same successor; 0s = a second use ends the session.",
     );
     (idle, window.value)
 }

@@ -30,8 +30,9 @@ const INSERT_TOKEN: &str = "INSERT INTO refresh_tokens (digest, session_id, crea
      VALUES ($1, $2, $3, $4)";
 
 /// The conditions on the end are those of the index.
-pub(super) const HAS_LOGGED_IN: &str = "SELECT EXISTS (SELECT 1 FROM sessions INDEXED BY sessions_by_place \
-     WHERE account_id = $1 AND subscriber = $2 AND created_at > $3 AND (ended_by IS NULL OR ended_by = 'logout'))";
+pub(super) const HAS_LOGGED_IN: &str = "SELECT 1 FROM sessions INDEXED BY sessions_by_place \
+     WHERE account_id = $1 AND subscriber = $2 AND created_at > $3 \
+     AND (ended_by IS NULL OR ended_by = 'logout' OR ended_by = 'too_many') LIMIT 1";
 
 const BY_ID: &str = concat!("SELECT ", session_columns!(), " FROM sessions AS s WHERE s.id = $1");
 
@@ -55,9 +56,8 @@ pub(super) const NEWEST: &str = concat!(
      WHERE s.account_id = $1 AND s.dead_at > $2 ORDER BY s.id DESC LIMIT $3"
 );
 
-/// Counts no further than it needs to.
-pub(super) const COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM sessions INDEXED BY sessions_of_account \
-     WHERE account_id = $1 AND dead_at > $2 LIMIT $3)";
+pub(super) const COUNT: &str = "SELECT count(*) FROM sessions INDEXED BY sessions_of_account \
+     WHERE account_id = $1 AND dead_at > $2";
 
 pub(super) const UNUSED: &str = "SELECT id FROM sessions INDEXED BY sessions_of_account \
      WHERE account_id = $1 AND dead_at > $2 ORDER BY last_used_at, id LIMIT $3";
@@ -120,8 +120,7 @@ async fn make_room(
     let (account, now) = (&session.account_id, session.created_at);
     let room = most.saturating_sub(1);
     let count = sqlx::query_scalar::<_, u32>(COUNT).bind(account).bind(now.millis());
-    let count = count.bind(room.saturating_add(ENDED_AT_ONCE)).fetch_one(&mut *conn).await?;
-    let beyond = count.saturating_sub(room);
+    let beyond = count.fetch_one(&mut *conn).await?.saturating_sub(room).min(ENDED_AT_ONCE);
     if beyond == 0 {
         return Ok(Vec::new());
     }
@@ -181,8 +180,8 @@ pub(super) async fn has_logged_in(
     since: Timestamp,
 ) -> Result<bool, StoreError> {
     let mut conn = store.read().await?;
-    let query = sqlx::query_scalar(HAS_LOGGED_IN).bind(account).bind(subscriber).bind(since.millis());
-    Ok(query.fetch_one(&mut *conn).await?)
+    let query = sqlx::query(HAS_LOGGED_IN).bind(account).bind(subscriber).bind(since.millis());
+    Ok(query.fetch_optional(&mut *conn).await?.is_some())
 }
 
 pub(super) async fn get(store: &Connections, id: &str) -> Result<Session, StoreError> {

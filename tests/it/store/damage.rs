@@ -2,11 +2,9 @@
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use keyward::store::sqlite::{Open, OpenError, Whole};
 use keyward::store::{Store, StoreError};
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::{Place, sample};
 use crate::support::sql::{raw, sql};
@@ -39,7 +37,7 @@ async fn an_older_store_is_migrated_only_where_that_is_meant() {
     // KWRD, and no schema yet.
     sql(&place.path(), "PRAGMA journal_mode = WAL; PRAGMA application_id = 1264013892;").await;
     let error = place.refused(Open::Existing).await;
-    assert!(matches!(error, OpenError::Older { found: 0, needed: 2, .. }), "{error}");
+    assert!(matches!(error, OpenError::Older { found: 0, needed: 3, .. }), "{error}");
     let store = place.open().await;
     assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 0, to: 3 });
     sample::fill(&store, 1).await;

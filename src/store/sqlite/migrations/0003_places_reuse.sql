@@ -6,7 +6,7 @@ UPDATE sessions SET subscriber = address WHERE address NOT LIKE '%:%';
 -- Whether an account lately logged in from somewhere is one search, however many sessions there are. What was ended for
 -- cause vouches for no place.
 CREATE INDEX sessions_by_place ON sessions (account_id, subscriber, created_at)
-    WHERE ended_by IS NULL OR ended_by = 'logout';
+    WHERE ended_by IS NULL OR ended_by = 'logout' OR ended_by = 'too_many';
 
 -- Who used a refresh token: the network of one subscriber. NULL = from before; then nobody is the same.
 ALTER TABLE refresh_tokens ADD COLUMN used_from TEXT;

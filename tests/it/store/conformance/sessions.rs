@@ -67,6 +67,7 @@ async fn places(house: &dyn House) {
     for (id, from, ending) in [
         ("home", "home", None),
         ("over", "over", Some(Ending::Logout)),
+        ("crowded", "crowded", Some(Ending::TooMany)),
         ("thief", "thief", Some(Ending::PasswordChanged)),
         ("ended", "ended", Some(Ending::Revoked)),
     ] {
@@ -84,6 +85,7 @@ async fn places(house: &dyn House) {
         (&*one, "home", 2_999, true),
         (&*one, "home", 3_000, false),
         (&*one, "over", 0, true),
+        (&*one, "crowded", 0, true),
         (&*one, "thief", 0, false),
         (&*one, "ended", 0, false),
         (&*one, "elsewhere", 0, false),
