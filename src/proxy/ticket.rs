@@ -61,7 +61,7 @@ pub struct Ticket {
     pub entry: Option<Arc<Valid>>,
     /// Whose its credential was, when it is good no more.
     pub whose: Option<Identity>,
-    /// Whom its cookie speaks for.
+    /// Who asked, as its answer knows.
     caller: Option<Caller>,
     /// Whether it is one of those that may be in flight at once.
     placed: bool,

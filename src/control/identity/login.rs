@@ -11,10 +11,11 @@ use crate::auth::refusal::Refusal;
 use crate::clock::Timestamp;
 use crate::issuer::Pair;
 use crate::store::Origin;
+use crate::web::errand::{Caller, Reply};
 use crate::web::members::{Members, Need};
 
 /// `POST /user/login`
-pub(super) async fn login(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal> {
+pub(super) async fn login(asked: Asked<'_>) -> Result<Reply, Refusal> {
     let mut members = Members::read(&asked.call.headers, &asked.call.body)?;
     let email = members.text("email", Need::Required("the email address of the account"));
     let password = members.text("password", Need::Required("its password")).map(Zeroizing::new);
@@ -26,7 +27,7 @@ pub(super) async fn login(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal> 
 }
 
 /// `POST /user/token/refresh`
-pub(super) async fn refresh(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal> {
+pub(super) async fn refresh(asked: Asked<'_>) -> Result<Reply, Refusal> {
     let mut members = Members::read(&asked.call.headers, &asked.call.body)?;
     let need = Need::Required("the refresh token of the last answer");
     let token = members.text("refresh_token", need).map(Zeroizing::new).unwrap_or_default();
@@ -50,8 +51,8 @@ fn stranger(asked: Asked<'_>) -> Origin {
     Origin { actor: "anonymous".to_owned(), via: format!("api {}", asked.call.client) }
 }
 
-/// The pair as RFC 6749 §5.1 has it.
-fn told(asked: Asked<'_>, pair: &Pair) -> Result<Response<Bytes>, Refusal> {
+/// The pair as RFC 6749 §5.1 has it, and whose it is.
+fn told(asked: Asked<'_>, pair: &Pair) -> Result<Reply, Refusal> {
     let mint = asked.terms.mint.as_ref().ok_or(Refusal::NoRoute)?;
     let minted = mint.beside(pair).map_err(|error| {
         tracing::warn!(error = &error as &dyn std::error::Error, "no access token can be made");
@@ -65,7 +66,8 @@ fn told(asked: Asked<'_>, pair: &Pair) -> Result<Response<Bytes>, Refusal> {
         "refresh_token": pair.refresh.expose(),
         "scope": pair.scopes.as_str(),
     });
-    Ok(render::json(StatusCode::OK, &body))
+    let caller = Caller { account: pair.session.account_id.clone(), credential: pair.session.id.clone() };
+    Ok(Reply { response: render::json(StatusCode::OK, &body), code: None, caller: Some(caller) })
 }
 
 const fn second(at: Timestamp) -> i64 {
