@@ -66,7 +66,7 @@ pub struct Ticket {
     pub whose: Option<Identity>,
     /// How its account stands to its limits, where there are some.
     pub counted: Option<Counted>,
-    /// Whom its cookie speaks for.
+    /// Who asked, as its answer knows.
     caller: Option<Caller>,
     /// Whether it is one of those that may be in flight at once.
     placed: bool,

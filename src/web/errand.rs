@@ -70,7 +70,7 @@ pub struct Reply {
     pub response: Response<Bytes>,
     /// Why it is a refusal, if it is one.
     pub code: Option<Code>,
-    /// Who asked, where the control plane alone can tell.
+    /// Who asked, where that is known by something else than the credential in `Authorization`.
     pub caller: Option<Caller>,
 }
 

@@ -12,10 +12,11 @@ use crate::clock::Timestamp;
 use crate::issuer::Pair;
 use crate::issuer::signing::{Mint, NotMinted};
 use crate::store::Origin;
+use crate::web::errand::{Caller, Reply};
 use crate::web::members::{Members, Need};
 
 /// `POST /user/login`
-pub(super) async fn login(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal> {
+pub(super) async fn login(asked: Asked<'_>) -> Result<Reply, Refusal> {
     let mut members = Members::read(&asked.call.headers, &asked.call.body)?;
     let email = members.text("email", Need::Required("the email address of the account"));
     let password = members.text("password", Need::Required("its password")).map(Zeroizing::new);
@@ -27,7 +28,7 @@ pub(super) async fn login(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal> 
 }
 
 /// `POST /user/token/refresh`
-pub(super) async fn refresh(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal> {
+pub(super) async fn refresh(asked: Asked<'_>) -> Result<Reply, Refusal> {
     let mut members = Members::read(&asked.call.headers, &asked.call.body)?;
     let need = Need::Required("the refresh token of the last answer");
     let token = members.text("refresh_token", need).map(Zeroizing::new).unwrap_or_default();
@@ -64,8 +65,8 @@ fn not_minted(error: &NotMinted) -> Refusal {
     Refusal::NotNow
 }
 
-/// The pair as RFC 6749 §5.1 has it.
-fn told(mint: &Mint, pair: &Pair) -> Result<Response<Bytes>, Refusal> {
+/// The pair as RFC 6749 §5.1 has it, and whose it is.
+fn told(mint: &Mint, pair: &Pair) -> Result<Reply, Refusal> {
     let minted = mint.beside(pair).map_err(|error| not_minted(&error))?;
     let body = json!({
         "access_token": &*minted.token,
@@ -75,7 +76,8 @@ fn told(mint: &Mint, pair: &Pair) -> Result<Response<Bytes>, Refusal> {
         "refresh_token": pair.refresh.expose(),
         "scope": pair.scopes.as_str(),
     });
-    Ok(render::json(StatusCode::OK, &body))
+    let caller = Caller { account: pair.session.account_id.clone(), credential: pair.session.id.clone() };
+    Ok(Reply { response: render::json(StatusCode::OK, &body), code: None, caller: Some(caller) })
 }
 
 const fn second(at: Timestamp) -> i64 {

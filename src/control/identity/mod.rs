@@ -126,8 +126,7 @@ impl Identity {
         if let Endpoint::Console(page) = endpoint {
             return Ok(console::answer(asked, self.sealer(terms).await?, page).await);
         }
-        let response = asked.endpoint(endpoint).await?;
-        Ok(Reply { response, code: None, caller: None })
+        asked.endpoint(endpoint).await
     }
 
     async fn sealer(&self, terms: &Terms) -> Result<&Sealer, Refusal> {
@@ -147,10 +146,10 @@ pub(super) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     /// Every endpoint with its methods; others than an endpoint takes do not come this far.
-    async fn endpoint(self, endpoint: Endpoint<'_>) -> Result<Response<Bytes>, Refusal> {
-        match (endpoint, &self.call.method) {
-            (Endpoint::Login, _) => login::login(self).await,
-            (Endpoint::Refresh, _) => login::refresh(self).await,
+    async fn endpoint(self, endpoint: Endpoint<'_>) -> Result<Reply, Refusal> {
+        let response = match (endpoint, &self.call.method) {
+            (Endpoint::Login, _) => return login::login(self).await,
+            (Endpoint::Refresh, _) => return login::refresh(self).await,
             (Endpoint::Logout, _) => login::logout(self).await,
             (Endpoint::Keys, &Method::POST) => keys::create(self).await,
             (Endpoint::Keys, _) => keys::list(self).await,
@@ -160,7 +159,9 @@ impl<'a> Asked<'a> {
             (Endpoint::RotateKey(id), _) => keys::rotate(self, id).await,
             (Endpoint::KeySet, _) => self.key_set(),
             (Endpoint::Validate | Endpoint::Console(_), _) => Err(Refusal::NoRoute),
-        }
+        };
+        // Whose the credential is, its worker knows.
+        response.map(|response| Reply { response, code: None, caller: None })
     }
 
     /// What access tokens and assertions are checked with; anybody may keep it for a while.

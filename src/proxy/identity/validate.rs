@@ -14,7 +14,7 @@ use crate::authenticator::Valid;
 use crate::decision::Presented;
 use crate::proxy::gateway::Asker;
 use crate::proxy::ticket::Ticket;
-use crate::web::errand::Reply;
+use crate::web::errand::{Caller, Reply};
 use crate::web::members::{Members, Need};
 
 /// Validates the credential in `Authorization`, or the one that the body names.
@@ -38,10 +38,12 @@ pub(super) async fn answer(
         (Presented::Nothing(scheme), None) => return Err(Refusal::MissingCredentials { scheme }),
     };
     let valid = decision.validate(&word, &asker.worker.front, ticket.arrived()).await?;
+    // For the log it is all the same where it stood.
+    let caller = (!is_own).then(|| caller(&valid));
     if is_own {
         ticket.entry = Some(Arc::clone(&valid));
     }
-    Ok(Reply { response: told(&valid), code: None, caller: None })
+    Ok(Reply { response: told(&valid), code: None, caller })
 }
 
 fn named(parts: &Parts, body: &[u8]) -> Result<Option<String>, Refusal> {
@@ -49,6 +51,11 @@ fn named(parts: &Parts, body: &[u8]) -> Result<Option<String>, Refusal> {
     let token = members.text("token", Need::Optional);
     members.done()?;
     Ok(token)
+}
+
+fn caller(valid: &Valid) -> Caller {
+    let identity = &valid.principal().identity;
+    Caller { account: identity.account().to_owned(), credential: identity.credential().to_owned() }
 }
 
 fn told(valid: &Valid) -> Response<Bytes> {

@@ -252,7 +252,7 @@ async fn what_no_request_was_read_from_has_its_line_and_is_counted() {
     const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let upstream = Upstream::always(Answer::ok("ok")).await;
     let more = "log: { access: access.log }\nmax: { connections: 1, headers: 8KiB, target: 1KiB }\n\
-                timeouts: { request_head: 200ms }\n";
+                timeouts: { request_head: 1s }\n";
     let home = open_home(&upstream, more);
     let serving = home.serve().await;
     let connect = async || {

@@ -103,23 +103,23 @@ async fn a_line_says_who_asked_and_no_line_says_a_secret() {
     let made_id = made.json()["id"].clone();
     let any = json!("*");
     for line in [
-        ("POST", "/user/login", 200, nobody.clone(), nobody.clone(), Value::Null),
+        ("POST", "/user/login", 200, ann.clone(), session.clone(), Value::Null),
         ("POST", "/user/login", 401, nobody.clone(), nobody.clone(), json!("invalid_login")),
         ("POST", "/user/api-keys", 201, ann.clone(), session.clone(), Value::Null),
         ("POST", "/user/token/validate", 200, ann.clone(), made_id, Value::Null),
-        ("POST", "/user/token/validate", 200, nobody.clone(), nobody.clone(), Value::Null),
+        ("POST", "/user/token/validate", 200, ann.clone(), session.clone(), Value::Null),
         ("GET", "/user/api-keys", 403, ann.clone(), json!(plain_id), json!("insufficient_scope")),
-        ("DELETE", "/user/api-keys/none", 404, ann.clone(), session, json!("not_found")),
+        ("DELETE", "/user/api-keys/none", 404, ann.clone(), session.clone(), json!("not_found")),
         ("PUT", "/user/logout", 405, nobody.clone(), nobody.clone(), json!("method_not_allowed")),
-        ("POST", "/user/token/refresh", 200, nobody.clone(), nobody.clone(), Value::Null),
+        ("POST", "/user/token/refresh", 200, ann.clone(), session.clone(), Value::Null),
         ("POST", "/console/login", 303, nobody.clone(), nobody.clone(), Value::Null),
         ("GET", "/console/keys", 200, ann.clone(), console(&any), Value::Null),
         ("POST", "/console/keys", 200, ann.clone(), console(&any), Value::Null),
         ("POST", "/console/password", 422, ann.clone(), console(&any), Value::Null),
-        ("POST", "/console/password", 403, ann, console(&any), json!("bad_request")),
+        ("POST", "/console/password", 403, ann.clone(), console(&any), json!("bad_request")),
         ("GET", "/console/reset", 200, nobody.clone(), nobody.clone(), Value::Null),
         ("POST", "/console/reset", 303, nobody.clone(), nobody.clone(), Value::Null),
-        ("POST", "/user/logout", 401, nobody.clone(), nobody, json!("revoked_credentials")),
+        ("POST", "/user/logout", 401, ann, session, json!("revoked_credentials")),
     ] {
         expected.push(line);
     }
