@@ -1,0 +1,204 @@
+//! Waits, on a clock that stands still.
+
+use super::*;
+
+const START: Tick = Tick(1);
+
+fn from(address: &str) -> From<'static> {
+    From { address: address.parse().unwrap(), browser: None }
+}
+
+fn at(seconds: u64) -> Tick {
+    START.after(Duration::from_secs(seconds))
+}
+
+/// One failure at `now`: how long it had to wait instead.
+fn fail(delays: &Delays, account: &str, from: From<'_>, now: Tick) -> u64 {
+    let place = delays.place(account, from, now);
+    delays.begin(account, from, place, now).map_or_else(|wait| wait.as_secs(), |_failed| 0)
+}
+
+#[test]
+fn waits_double_after_a_few_failures_and_end_at_a_quarter_of_an_hour() {
+    let waits = [5, 6, 7, 8, 15, 16, 17, 99, u32::MAX].map(|failures| wait(failures, OF_ACCOUNT).as_secs());
+    assert_eq!(waits, [0, 1, 2, 4, 512, 900, 900, 900, 900]);
+}
+
+#[test]
+fn failures_of_an_account_count_from_wherever_they_come() {
+    let delays = Delays::default();
+    for number in 1..=6 {
+        assert_eq!(fail(&delays, "a", from(&format!("192.0.2.{number}")), START), 0);
+    }
+    let more = from("192.0.2.99");
+    assert_eq!(fail(&delays, "a", more, START), 1);
+    assert_eq!(fail(&delays, "b", more, START), 0, "another account");
+    assert_eq!(fail(&delays, "a", more, at(1)), 0);
+    assert_eq!(fail(&delays, "a", more, at(1)), 2);
+    assert_eq!(fail(&delays, "a", more, at(2)), 1, "asking meanwhile counts for nothing");
+}
+
+#[test]
+fn failures_from_an_address_count_whatever_the_account() {
+    let delays = Delays::default();
+    for number in 0..21 {
+        let from = from(&format!("2001:db8:0:1::{number}"));
+        assert_eq!(fail(&delays, &format!("account {number}"), from, START), 0);
+    }
+    assert_eq!(fail(&delays, "another", from("2001:db8:0:1:ffff::1"), START), 1);
+    assert_eq!(fail(&delays, "another", from("2001:db8:0:2::1"), START), 0);
+}
+
+#[test]
+fn nobody_elses_failures_lock_out_where_the_owner_logged_in() {
+    let delays = Delays::default();
+    let home = from("198.51.100.7");
+    let laptop = From { browser: Some("mark"), ..from("203.0.113.5") };
+    delays.begin("a", home, Place::Unknown, START).ok().unwrap().succeeded(START);
+    for _ in 0..100 {
+        fail(&delays, "a", from("192.0.2.1"), START);
+    }
+    assert!(fail(&delays, "a", from("192.0.2.2"), START) > 0);
+    let elsewhere = From { browser: Some("mark"), ..from("203.0.113.99") };
+    for place in [home, elsewhere] {
+        for _ in 0..6 {
+            assert_eq!(fail(&delays, "a", place, START), 0, "{}", place.address);
+        }
+        assert_eq!(fail(&delays, "a", place, START), 1, "its own failures count");
+    }
+    assert_eq!(fail(&delays, "a", laptop, START), 1, "a browser is the same wherever it is");
+    let another = From { browser: Some("another mark"), ..elsewhere };
+    assert_eq!(fail(&delays, "a", another, START), 0, "failures of one browser are not another's");
+    assert!(fail(&delays, "a", From { browser: None, ..elsewhere }, START) > 0);
+    assert!(fail(&delays, "b", from("192.0.2.1"), START) == 0);
+}
+
+/// Everybody of an office, one after the other, from their own address.
+fn spray(delays: &Delays, office: From<'_>, colleagues: std::ops::Range<u32>, now: Tick) -> u64 {
+    colleagues.map(|number| fail(delays, &number.to_string(), office, now)).max().unwrap()
+}
+
+fn office(delays: &Delays, colleagues: u32) -> From<'static> {
+    let office = from("198.51.100.7");
+    for number in 0..colleagues {
+        let login = delays.begin(&number.to_string(), office, Place::Unknown, START);
+        login.ok().unwrap().succeeded(START);
+    }
+    office
+}
+
+#[test]
+fn whoever_tries_a_word_on_each_colleague_is_slowed_and_nobody_is_shut_out() {
+    let delays = Delays::default();
+    let office = office(&delays, 80);
+    assert_eq!(spray(&delays, office, 0..51, START), 0);
+    assert_eq!(fail(&delays, "60", office, START), 1);
+    assert_eq!(fail(&delays, "60", office, at(1)), 0);
+    assert_eq!(fail(&delays, "61", office, at(1)), 2);
+    // A login takes back its own attempt and nothing else.
+    delays.begin("62", office, Place::Address, at(3)).ok().unwrap().succeeded(at(3));
+    assert_eq!(fail(&delays, "63", office, at(3)), 0);
+    assert_eq!(fail(&delays, "63", office, at(3)), 4);
+    for second in (10..2_000).step_by(60) {
+        fail(&delays, "64", office, at(second));
+    }
+    assert!(fail(&delays, "65", office, at(2_000)) <= 60, "a minute at most");
+    let laptop = From { browser: Some("mark"), ..office };
+    assert_eq!(fail(&delays, "66", laptop, at(2_000)), 0, "a browser that is known does not wait");
+    assert_eq!(fail(&delays, "66", from("192.0.2.1"), at(2_000)), 0);
+}
+
+#[test]
+fn failures_of_an_office_drain_away_one_by_one() {
+    let delays = Delays::default();
+    let office = office(&delays, 80);
+    // Somebody mistypes every ten minutes, for a week.
+    for number in 0..1_000_u64 {
+        let name = (number % 80).to_string();
+        let now = at(number * 600);
+        assert_eq!(fail(&delays, &name, office, now), 0, "{number}");
+    }
+    assert_eq!(spray(&delays, office, 0..48, at(600_000)), 0);
+    assert!(spray(&delays, office, 48..60, at(600_000)) > 0);
+    assert_eq!(spray(&delays, office, 60..70, at(606_000)), 0, "ten drained in a hundred minutes");
+    assert_eq!(fail(&delays, "71", office, at(606_000)), 1);
+}
+
+#[test]
+fn a_login_with_a_mark_makes_its_address_known() {
+    let delays = Delays::default();
+    let home = from("198.51.100.7");
+    let laptop = From { browser: Some("mark"), ..home };
+    delays.begin("a", laptop, Place::Browser, START).ok().unwrap().succeeded(START);
+    assert_eq!(delays.place("a", home, START), Place::Address);
+    assert_eq!(delays.place("b", home, START), Place::Unknown);
+}
+
+#[test]
+fn after_thirty_days_without_a_login_a_place_is_no_longer_known() {
+    let delays = Delays::default();
+    let home = from("198.51.100.7");
+    delays.begin("a", home, Place::Unknown, START).ok().unwrap().succeeded(START);
+    let days = |days: u64| at(days * 24 * 3600);
+    assert_eq!(delays.place("a", home, days(29)), Place::Address);
+    assert_eq!(delays.place("a", home, days(30)), Place::Unknown);
+    delays.begin("a", home, Place::Unknown, days(29)).ok().unwrap().succeeded(days(29));
+    assert_eq!(delays.place("a", home, days(58)), Place::Address);
+}
+
+#[test]
+fn success_takes_back_its_own_attempt_and_nobody_elses() {
+    let delays = Delays::default();
+    let attacker = from("192.0.2.1");
+    for _ in 0..5 {
+        fail(&delays, "a", attacker, START);
+    }
+    let owner = delays.begin("a", from("198.51.100.7"), Place::Unknown, START).ok().unwrap();
+    owner.succeeded(START);
+    assert_eq!(fail(&delays, "a", attacker, START), 0, "the sixth");
+    assert_eq!(fail(&delays, "a", attacker, START), 1);
+    let delays = Delays::default();
+    for _ in 0..100 {
+        delays.begin("a", attacker, Place::Unknown, START).ok().unwrap().cancelled();
+    }
+}
+
+#[test]
+fn of_many_at_once_no_more_get_through_than_in_a_row() {
+    let delays = Delays::default();
+    let at_once: Vec<_> =
+        (0..50).map(|_| delays.begin("a", from("192.0.2.1"), Place::Unknown, START)).collect();
+    assert_eq!(at_once.iter().filter(|attempt| attempt.is_ok()).count(), 6);
+}
+
+#[test]
+fn a_day_without_a_failure_forgets() {
+    let delays = Delays::default();
+    for _ in 0..7 {
+        fail(&delays, "a", from("192.0.2.1"), START);
+    }
+    let later = at(24 * 3600);
+    for _ in 0..6 {
+        assert_eq!(fail(&delays, "a", from("192.0.2.1"), later), 0);
+    }
+}
+
+#[test]
+fn memory_is_bounded_and_who_floods_it_does_not_wash_off_what_he_did() {
+    let delays = Delays::default();
+    for _ in 0..20 {
+        for second in 0..2_000 {
+            fail(&delays, "victim", from("192.0.2.1"), at(second));
+        }
+    }
+    for number in 0..200_000_u32 {
+        let address = IpAddr::from((0x0A00_0000 + number).to_be_bytes());
+        fail(&delays, &format!("{number}"), From { address, browser: None }, at(2_000));
+    }
+    assert!(delays.lock().cells.len() <= CELLS);
+    assert!(fail(&delays, "victim", from("192.0.2.2"), at(2_000)) > 0);
+    for number in 0..PLACES as u64 + 1_000 {
+        delays.lock().remember(number, at(number));
+    }
+    assert_eq!(delays.lock().places.len(), PLACES);
+}
