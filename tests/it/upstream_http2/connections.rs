@@ -54,6 +54,19 @@ async fn there_is_one_more_connection_when_the_others_are_full() {
 }
 
 #[tokio::test]
+async fn a_connection_has_a_hundred_requests_at_once_however_many_are_allowed() {
+    let gate = Gate::new();
+    let upstream = gated(1000, &gate).await;
+    let gateway = before(&upstream.url()).await;
+    let asking = ask(&gateway, 101);
+    upstream.until_requests(101).await;
+    let on = |number| upstream.requests().iter().filter(|request| request.connection == number).count();
+    assert_eq!((on(0), on(1)), (100, 1));
+    gate.open();
+    assert_eq!(asking.join_all().await, [200; 101]);
+}
+
+#[tokio::test]
 async fn connections_are_bounded_and_requests_wait_for_room_for_a_while() {
     let gate = Gate::new();
     let upstream = gated(1, &gate).await;
@@ -69,9 +82,11 @@ async fn connections_are_bounded_and_requests_wait_for_room_for_a_while() {
 async fn a_request_that_waits_in_vain_for_room_is_told_so() {
     let gate = Gate::new();
     let upstream = gated(1, &gate).await;
-    let gateway = with(&upstream.url(), "timeouts: { connect: 300ms }").await;
+    let mut gateway = before(&upstream.url()).await;
     let asking = ask(&gateway, 64);
     upstream.until_requests(64).await;
+    // Only who comes now has little time.
+    gateway.reload(|builder| builder.yaml(PUBLIC).yaml("timeouts: { connect: 300ms }")).await;
     gateway.anonymous().get("/").await.refused(Code::UpstreamUnavailable);
     gate.open();
     assert_eq!(asking.join_all().await, [200; 64]);

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use h2::Reason;
 use keyward::auth::refusal::Code;
 
 use super::before;
 use crate::support::gateway::Gateway;
+use crate::support::h2_upstream::H2Upstream;
 use crate::support::h2_upstream::frames::{
     CANCEL, END_STREAM, ENHANCE_YOUR_CALM, FrameUpstream, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR,
     REFUSED_STREAM, RST_STREAM, Wire,
@@ -115,6 +117,23 @@ async fn a_reset_after_the_whole_answer_only_stops_the_request() {
     assert_eq!(upstream.connections(), 1);
     let taken_back = upstream.frames().iter().filter(|(_, frame)| frame.kind == RST_STREAM).count();
     assert_eq!(taken_back, 0, "the streams were closed already");
+}
+
+/// Whether the endpoint says so or not, nobody needs the rest of the body.
+#[tokio::test]
+async fn an_answer_that_is_whole_before_its_request_ends_the_upload() {
+    let upstream = H2Upstream::serving(async |mut stream| {
+        drop(stream.head(204, &[], true));
+        stream.read().await;
+    })
+    .await;
+    let gateway = before(&upstream.url()).await;
+    let mut raw = gateway.raw().await;
+    raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nabc").await;
+    let answer = raw.response().await;
+    assert_eq!((answer.status, answer.header("connection")), (204, Some("close")));
+    raw.ends().await;
+    assert_eq!(upstream.taken_back(0).await, Reason::CANCEL);
 }
 
 #[tokio::test]
