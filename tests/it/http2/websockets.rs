@@ -398,7 +398,7 @@ async fn it_lasts_as_long_as_a_tunnel_may() {
     let request = connect(&client, "/", "websocket");
     let mut tunnel = open(&mut client, request).await;
     for _ in 0..3 {
-        clock.advance(Duration::from_mins(9));
+        gateway.pass(Duration::from_mins(9)).await;
         echoes(&mut tunnel).await;
     }
     clock.advance(Duration::from_mins(11));

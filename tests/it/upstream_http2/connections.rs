@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use h2::Reason;
 use keyward::auth::refusal::Code;
+use keyward::clock::{Clock, Timestamp};
 use tokio::task::JoinSet;
 
 use super::{before, with};
@@ -302,6 +303,33 @@ async fn a_connection_that_stands_still_does_not_swallow_all_that_follows() {
     for _ in 0..3 {
         assert_eq!(gateway.anonymous().get("/").await.text(), "well");
     }
+    assert_eq!(upstream.connections(), 2);
+}
+
+/// Whoever gave the request up, and however soon.
+#[tokio::test]
+async fn a_connection_that_is_silent_for_long_gets_no_more_when_its_client_goes() {
+    let upstream = FrameUpstream::scripted(|mut wire: Wire| async move {
+        wire.hello(&[]).await;
+        while let Some(id) = wire.whole().await {
+            match (wire.number, id) {
+                (0, 3) => return wire.drain().await,
+                _ => wire.answer(id, "well").await,
+            }
+        }
+    })
+    .await;
+    let clock = Clock::manual(Timestamp(1_800_000_000_000));
+    let builder = Gateway::builder().http2("api", &[&upstream.url()]).clock(&clock);
+    let gateway = builder.yaml(PUBLIC).start().await;
+    assert_eq!(gateway.anonymous().get("/").await.text(), "well");
+    let mut raw = gateway.raw().await;
+    raw.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    upstream.until("its request", |_| (upstream.requests() == 2).then_some(())).await;
+    gateway.pass(Duration::from_secs(6)).await;
+    raw.reset();
+    upstream.until_reset(3).await;
+    assert_eq!(gateway.anonymous().get("/").await.text(), "well");
     assert_eq!(upstream.connections(), 2);
 }
 

@@ -156,6 +156,20 @@ async fn what_was_refused_is_sent_again_whatever_its_method() {
     }
 }
 
+/// An endpoint that has said something has looked at the request, whatever it says then.
+#[tokio::test]
+async fn what_is_refused_after_an_interim_answer_is_not_sent_again() {
+    let upstream = but(|_, _, mut wire, id| async move {
+        wire.headers(id, 0, &[(":status", "103")]).await;
+        wire.reset(id, REFUSED_STREAM).await;
+        Some(wire)
+    })
+    .await;
+    let gateway = before(&upstream.url()).await;
+    gateway.anonymous().get("/").await.refused(Code::UpstreamProtocolError);
+    assert_eq!(upstream.requests(), 1);
+}
+
 #[tokio::test]
 async fn what_is_always_refused_is_not_sent_for_ever() {
     let upstream = but(|_, _, mut wire, id| async move {
