@@ -19,7 +19,7 @@ use super::state::State;
 use super::ticket::Ticket;
 use super::upstream::{Answer, Outgoing, Patience};
 use super::worker::Worker;
-use super::{expiry, identity, tunnel, upgrade};
+use super::{expiry, identity, tunnel, upgrade, watch};
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
 use crate::message::framing::Framing;
 use crate::message::{self, Admission};
@@ -204,7 +204,11 @@ async fn send(
         framing: forward.framing,
         body: body.filter(|_| forward.framing != Framing::None),
         head: forward,
-        patience: Patience { request_body: timeouts.request_body_idle, answer: timeouts.response_head },
+        patience: Patience {
+            request_body: timeouts.request_body_idle,
+            answer: timeouts.response_head,
+            glance: watch::BEGINS,
+        },
         connect: timeouts.connect,
     };
     ticket.asked();

@@ -1,9 +1,9 @@
-//! Credentials of what lasts: tunnels, answers that are still being sent, bodies that still come. Each is held against
-//! the validation cache twice a second by the worker's tick, and what no longer stands there is validated again, as a
-//! request would be. One that is found bad has fallen: whoever goes on by it is woken and ends.
+//! Credentials of what lasts: tunnels, answers that are still being sent or waited for, bodies that still come. Each is
+//! held against the validation cache twice a second by the worker's tick, and what no longer stands there is validated
+//! again, as a request would be. One that is found bad has fallen: whoever goes on by it is woken and ends.
 //!
-//! Costs a request nothing until it waits in the middle of something. What is found is a fact about now: the rules of
-//! the route are those that the request began under.
+//! Costs a request nothing until it waits for long, or in the middle of something. What is found is a fact about now: the
+//! rules of the route are those that the request began under.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
@@ -21,6 +21,8 @@ use crate::server::carrier::Carrier;
 
 /// Ticks in which every credential is looked at once.
 const TICKS: usize = 5;
+/// How long an answer is waited for before its credential is watched: a request that is answered sooner costs nothing.
+pub const BEGINS: Duration = Duration::from_millis(500);
 /// How long one is gone on by that nobody can tell the state of: as long as a request would wait for its look-up.
 const DOUBT: Duration = Duration::from_secs(5);
 

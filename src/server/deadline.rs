@@ -34,6 +34,8 @@ struct Slots {
 #[derive(Debug)]
 struct Slot {
     at: Cell<Tick>,
+    /// When whoever waits is woken although nothing is over.
+    glance: Cell<Tick>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -62,7 +64,8 @@ impl Deadlines {
     /// A limit that is not armed yet.
     #[must_use]
     pub fn timer(self: &Rc<Self>) -> Timer {
-        let slot = Rc::new(Slot { at: Cell::new(NEVER), waker: RefCell::new(None) });
+        let slot =
+            Rc::new(Slot { at: Cell::new(NEVER), glance: Cell::new(NEVER), waker: RefCell::new(None) });
         let mut slots = self.slots.borrow_mut();
         let index = slots.free.pop().unwrap_or_else(|| {
             slots.all.push(None);
@@ -82,12 +85,7 @@ impl Deadlines {
         }
         let mut earliest = NEVER;
         for slot in self.slots.borrow().all.iter().flatten() {
-            let at = slot.at.get();
-            if at <= now {
-                slot.wake();
-            } else if at < earliest {
-                earliest = at;
-            }
+            earliest = earliest.min(slot.comes_to(now));
         }
         self.earliest.set(earliest);
     }
@@ -109,6 +107,19 @@ impl Deadlines {
 }
 
 impl Slot {
+    /// Wakes whoever waits for what has come; gives when the next comes.
+    fn comes_to(&self, now: Tick) -> Tick {
+        let (at, glance) = (self.at.get(), self.glance.get());
+        if at.min(glance) <= now {
+            self.wake();
+        }
+        if glance <= now {
+            self.glance.set(NEVER);
+        }
+        let ahead = |tick: Tick| if tick > now { tick } else { NEVER };
+        ahead(at).min(ahead(glance))
+    }
+
     fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
@@ -133,17 +144,30 @@ impl Timer {
 
     /// Arms it: it fires once `after` has passed.
     pub fn set(&self, after: Duration) {
+        self.slot.at.set(self.ahead(after));
+        self.slot.glance.set(NEVER);
+    }
+
+    /// Arms it, and has the task that waits woken once before that, when `glance` has passed: nothing is over then, but it
+    /// can look around.
+    pub fn set_with_glance(&self, after: Duration, glance: Duration) {
+        self.slot.at.set(self.ahead(after));
+        self.slot.glance.set(self.ahead(glance));
+    }
+
+    fn ahead(&self, after: Duration) -> Tick {
         // The coarse now may be a period old; adding one keeps a limit from firing early.
         let at = self.owner.now.get().after(after + PERIOD);
-        self.slot.at.set(at);
         if at < self.owner.earliest.get() {
             self.owner.earliest.set(at);
         }
+        at
     }
 
     /// Disarms it.
     pub fn clear(&self) {
         self.slot.at.set(NEVER);
+        self.slot.glance.set(NEVER);
     }
 
     /// Whether it has fired.
@@ -217,6 +241,39 @@ mod tests {
         clock.advance(Duration::from_secs(2));
         deadlines.tick();
         assert!(!first.fired() && second.fired());
+    }
+
+    #[test]
+    fn who_waits_is_woken_once_to_look_around_and_then_when_it_is_over() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        struct Count(AtomicUsize);
+        impl std::task::Wake for Count {
+            fn wake(self: std::sync::Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+
+        let clock = Clock::manual(Timestamp(0));
+        let deadlines = Deadlines::new(clock.clone());
+        let timer = deadlines.timer();
+        let woken = std::sync::Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(std::sync::Arc::clone(&woken));
+        timer.set_with_glance(Duration::from_secs(9), Duration::from_secs(1));
+        assert!(timer.poll_fired(&Context::from_waker(&waker)).is_pending());
+        let mut seen = Vec::new();
+        for _ in 0..10 {
+            clock.advance(Duration::from_secs(1));
+            deadlines.tick();
+            seen.push((woken.0.load(Ordering::Relaxed), timer.fired()));
+        }
+        assert_eq!(seen[..2], [(0, false), (1, false)]);
+        assert_eq!(seen[2..], [[(1, false); 7].as_slice(), &[(2, true)]].concat());
+        timer.set_with_glance(Duration::from_secs(9), Duration::from_secs(1));
+        timer.clear();
+        clock.advance(Duration::from_secs(60));
+        deadlines.tick();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2);
     }
 
     #[test]

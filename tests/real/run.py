@@ -17,6 +17,7 @@ import assertions
 import console
 import forwarding
 import grpc_calls
+import page
 import refusals
 import tunnels
 from services import Gateway, Services
@@ -49,6 +50,7 @@ def main():
             grpc_calls.checks(suite)
             assertions.checks(suite)
             console.checks(suite)
+            page.checks(suite)
             refusals.checks(suite)
         except Exception:
             traceback.print_exc()

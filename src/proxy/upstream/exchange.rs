@@ -26,6 +26,8 @@ pub struct Patience {
     pub request_body: Duration,
     /// Request sent → end of the answer's fields.
     pub answer: Duration,
+    /// Who waits so long for an answer is woken once to look around.
+    pub glance: Duration,
 }
 
 /// Whom the exchange waits for.
@@ -79,7 +81,7 @@ where
 {
     /// Begins an exchange; the request's fields stand in the connection's `out`.
     pub fn new(wire: Wire, body: Option<B>, framing: Framing, patience: Patience) -> Self {
-        wire.timer.set(patience.answer);
+        wire.timer.set_with_glance(patience.answer, patience.glance);
         let owes = body.is_none() && !matches!(framing, Framing::None | Framing::Length(0));
         Self {
             wire,
@@ -300,10 +302,11 @@ where
 
     fn wait_for(&mut self, whom: Waiting) {
         self.waiting = whom;
-        self.wire.timer.set(match whom {
-            Waiting::Client => self.patience.request_body,
-            Waiting::Endpoint => self.patience.answer,
-        });
+        let Patience { request_body, answer, glance } = self.patience;
+        match whom {
+            Waiting::Client => self.wire.timer.set(request_body),
+            Waiting::Endpoint => self.wire.timer.set_with_glance(answer, glance),
+        }
     }
 
     /// Puts a piece of the body in line.

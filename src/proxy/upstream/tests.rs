@@ -43,7 +43,11 @@ impl Body for Scripted {
     }
 }
 
-const PATIENCE: Patience = Patience { request_body: Duration::from_secs(1), answer: Duration::from_secs(10) };
+const PATIENCE: Patience = Patience {
+    request_body: Duration::from_secs(1),
+    answer: Duration::from_secs(10),
+    glance: Duration::from_secs(1),
+};
 
 struct Bed {
     clock: Clock,

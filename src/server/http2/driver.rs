@@ -159,3 +159,51 @@ where
         if news { Poll::Ready(None) } else { Poll::Pending }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::task::Waker;
+
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::server::http2::tests::session;
+
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+    /// A GET of `/` on each of so many streams.
+    fn requests(count: u32) -> Vec<u8> {
+        let request = |number: u32| {
+            let head = [&b"\0\0\x06\x01\x05"[..], &(2 * number + 1).to_be_bytes()].concat();
+            [&head[..], b"\x82\x84\x86\x41\x01a"].concat()
+        };
+        [PREFACE.to_vec(), (0..count).flat_map(request).collect()].concat()
+    }
+
+    #[tokio::test]
+    async fn of_many_requests_that_came_at_once_some_are_begun_in_a_turn() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let session = session();
+        let io = Turns::new(&Rc::new(RefCell::new(stream)), requests(20), &session);
+        let http = handshake(io, &session, &Builder::new()).await.expect("it begins");
+        let mut begun = 0;
+        let run = |_, reply: SendResponse<Piece>| {
+            begun += 1;
+            async move {
+                std::future::pending::<()>().await;
+                drop(reply);
+            }
+        };
+        let mut driver = Driver::new(http, &session, run);
+        let mut turns = Vec::new();
+        for _ in 0..4 {
+            let before = driver.streams.len();
+            assert!(driver.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            turns.push(driver.streams.len() - before);
+        }
+        drop(driver);
+        assert_eq!((turns, begun), (vec![REQUESTS, REQUESTS, 4, 0], 20));
+    }
+}

@@ -148,3 +148,22 @@ fn body_of(
         Some(_) => (Request::from_parts(parts, Incoming::None), Some(body)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::{Clock, Timestamp};
+    use crate::server::conn::Limits;
+    use crate::server::deadline::Deadlines;
+
+    /// A connection that has just begun, whose clock stands.
+    pub(super) fn session() -> Rc<Session> {
+        let minute = Duration::from_mins(1);
+        let limits = Limits { first_byte: minute, request_head: minute, idle: minute, response_idle: minute };
+        let deadlines = Deadlines::new(Clock::manual(Timestamp(0)));
+        let peer = ([127, 0, 0, 1], 1).into();
+        Session::open(Conn::new(peer, peer, limits, &deadlines, Rc::default()), b"")
+    }
+}

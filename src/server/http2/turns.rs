@@ -67,3 +67,35 @@ impl AsyncWrite for Turns {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::task::Waker;
+
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::server::http2::tests::session;
+
+    /// However much there is.
+    #[tokio::test]
+    async fn no_more_is_read_in_a_turn_than_it_has_room_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let session = session();
+        let mut turns = Turns::new(&Rc::new(RefCell::new(stream)), vec![0; 4 * TURN], &session);
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..4 {
+            session.begin_turn();
+            let mut room = vec![0; 4096];
+            loop {
+                let mut buf = ReadBuf::new(&mut room);
+                if Pin::new(&mut turns).poll_read(&mut cx, &mut buf).is_pending() {
+                    break;
+                }
+            }
+            assert_eq!(session.has_read(), TURN);
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! One line for each request, with what really happened to it; and a log that nobody reads holds nobody up.
 
+mod http2;
+
 use std::collections::BTreeMap;
 use std::process::Command;
 
@@ -63,22 +65,26 @@ impl Scene {
         self.upstream.until(target, asked).await;
     }
 
-    /// The lines by path, all of them with another id.
     fn lines(&self) -> BTreeMap<String, Vec<Value>> {
-        let text = std::fs::read_to_string(self.home.path().join("access.log")).unwrap();
-        let mut lines = BTreeMap::<String, Vec<Value>>::new();
-        let mut ids = Vec::new();
-        for line in text.lines() {
-            let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-            ids.push(line["request_id"].as_str().unwrap().to_owned());
-            lines.entry(line["path"].as_str().unwrap().to_owned()).or_default().push(line);
-        }
-        let count = ids.len();
-        ids.sort();
-        ids.dedup();
-        assert_eq!(ids.len(), count, "a request has two lines");
-        lines
+        lines(&self.home)
     }
+}
+
+/// The lines by path, all of them with another id.
+fn lines(home: &Home) -> BTreeMap<String, Vec<Value>> {
+    let text = std::fs::read_to_string(home.path().join("access.log")).unwrap();
+    let mut lines = BTreeMap::<String, Vec<Value>>::new();
+    let mut ids = Vec::new();
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        ids.push(line["request_id"].as_str().unwrap().to_owned());
+        lines.entry(line["path"].as_str().unwrap().to_owned()).or_default().push(line);
+    }
+    let count = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "a request has two lines");
+    lines
 }
 
 fn id(response: &Response) -> Value {

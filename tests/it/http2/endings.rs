@@ -22,6 +22,21 @@ async fn a_client_that_takes_its_request_back_ends_it_upstream() {
     upstream.until_all_closed().await;
 }
 
+/// Its answer has begun and pauses, as an event stream does.
+#[tokio::test]
+async fn a_client_that_takes_a_pausing_answer_back_ends_it_upstream() {
+    let events = Answer::new(200).header("transfer-encoding", "chunked").only_head();
+    let upstream = Upstream::always(events.then_send("4\r\nnews\r\n").then_hang()).await;
+    let (gateway, _) = open(&upstream).await;
+    let mut client = Frames::connect(gateway.public()).await;
+    client.send(frames::get(1)).await;
+    let news = client.until(|frame| frame.kind == DATA).await.unwrap();
+    assert_eq!(news.payload, b"news");
+    client.send(reset(1, CANCEL)).await;
+    upstream.until_all_closed().await;
+    client.ping().await;
+}
+
 /// Without an error too: what came of its body is not all there was to be, and must not look so to the upstream.
 #[tokio::test]
 async fn a_body_that_is_taken_back_is_never_taken_for_whole() {

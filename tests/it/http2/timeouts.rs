@@ -3,17 +3,27 @@
 use std::time::Duration;
 
 use keyward::auth::refusal::Code;
+use keyward::clock::{Clock, Timestamp};
 use tokio::time::Instant;
 
-use super::{open, open_with};
+use super::{PUBLIC, open, open_with};
 use crate::support::frames::{
     CANCEL, CONTINUATION, DATA, END_STREAM, Frames, HEADERS, INITIAL_WINDOW, NO_ERROR, Outcome, PING, frame,
     get, head, open as begin, status_of, window,
 };
+use crate::support::gateway::Gateway;
+use crate::support::h2::H2;
 use crate::support::raw::{Ending, Raw};
-use crate::support::upstream::{Answer, Gate, Upstream};
+use crate::support::upstream::{Answer, Gate, Seen, Upstream};
 
 const SHORT: Duration = Duration::from_millis(300);
+
+/// For everybody, with these sections, by a clock that stands.
+async fn standing(upstream: &Upstream, yaml: &str) -> Gateway {
+    let clock = Clock::manual(Timestamp(1_800_000_000_000));
+    let builder = Gateway::builder().upstream("api", &upstream.url()).clock(&clock);
+    builder.yaml(&format!("{yaml}\n{PUBLIC}")).start().await
+}
 
 #[tokio::test]
 async fn a_connection_that_asks_for_nothing_is_let_go() {
@@ -124,14 +134,17 @@ async fn a_body_that_stops_coming_is_a_408_on_its_stream() {
 #[tokio::test]
 async fn a_body_that_keeps_coming_may_take_long() {
     let upstream = Upstream::echo().await;
-    let (_gateway, mut client) =
-        open_with(&upstream, "timeouts: { request_body_idle: 300ms, idle: 300ms, request_head: 300ms }")
-            .await;
+    let gateway =
+        standing(&upstream, "timeouts: { request_body_idle: 10s, idle: 10s, request_head: 10s }").await;
+    let mut client = H2::connect(gateway.public()).await;
     let request = client.request("POST", "/");
     let mut exchange = client.begin(request).await;
-    for _ in 0..10 {
-        tokio::time::sleep(SHORT / 5).await;
+    upstream.until_requests(1).await;
+    for number in 1..=10 {
+        gateway.pass(Duration::from_secs(9)).await;
         exchange.body.send_data("x".into(), false).unwrap();
+        let came = |seen: &Seen| (seen.requests.first()?.body_len == number).then_some(());
+        upstream.until("one byte more", came).await;
     }
     exchange.body.send_data(Default::default(), true).unwrap();
     assert_eq!(exchange.whole().await.json()["body_len"], 10);
@@ -175,12 +188,13 @@ async fn a_client_that_does_not_read_from_its_socket_is_let_go() {
 #[tokio::test]
 async fn a_client_that_takes_its_answer_slowly_gets_it() {
     let upstream = Upstream::always(Answer::ok("0123456789")).await;
-    let (gateway, _) = open_with(&upstream, "timeouts: { response_body_idle: 300ms, idle: 300ms }").await;
+    let gateway = standing(&upstream, "timeouts: { response_body_idle: 10s, idle: 10s }").await;
     let mut client = Frames::with(gateway.public(), &[(INITIAL_WINDOW, 0)]).await;
     client.send(get(1)).await;
+    client.until(|frame| frame.kind == HEADERS).await.unwrap();
     let mut taken = Vec::<u8>::new();
     for _ in 0..10 {
-        tokio::time::sleep(SHORT / 5).await;
+        gateway.pass(Duration::from_secs(9)).await;
         client.send(window(1, 1)).await;
         taken.extend(client.until(|frame| frame.kind == DATA).await.unwrap().payload);
     }

@@ -143,6 +143,13 @@ async fn a_stream_is_a_websocket_and_others_are_requests() {
     assert_eq!(asked.header("x-auth-subject"), Some(gateway.account().await));
     assert_eq!((asked.header("content-length"), asked.header("transfer-encoding")), (None, None));
     assert!(asked.header("host").is_some());
+
+    // What comes behind it is no body of no bytes either.
+    let request = connect(&client, "/", "websocket").header("content-length", "0");
+    let Exchange { response, body: _body } = client.begin(request).await;
+    assert_eq!(within("the answer", response).await.unwrap().status(), 200);
+    let asked = upstream.requests().pop().unwrap();
+    assert_eq!((asked.header("upgrade"), asked.header("content-length")), (Some("websocket"), None));
 }
 
 #[tokio::test]
@@ -391,7 +398,7 @@ async fn it_lasts_as_long_as_a_tunnel_may() {
     let request = connect(&client, "/", "websocket");
     let mut tunnel = open(&mut client, request).await;
     for _ in 0..3 {
-        clock.advance(Duration::from_mins(9));
+        gateway.pass(Duration::from_mins(9)).await;
         echoes(&mut tunnel).await;
     }
     clock.advance(Duration::from_mins(11));

@@ -3,17 +3,35 @@
 use std::time::Duration;
 
 use keyward::auth::refusal::Code;
+use keyward::clock::{Clock, Timestamp};
 use tokio::time::Instant;
 
 use super::PUBLIC;
 use crate::support::gateway::Gateway;
 use crate::support::raw::{Broken, Raw};
-use crate::support::upstream::{Answer, Blackhole, Upstream};
+use crate::support::upstream::{Answer, Blackhole, Seen, Upstream};
 
 const SHORT: Duration = Duration::from_millis(300);
 
 async fn with(upstream: &Upstream, timeouts: &str) -> Gateway {
     Gateway::with(upstream, &format!("timeouts: {{ {timeouts} }}\n{PUBLIC}")).await
+}
+
+/// The same, whose clock stands.
+async fn standing(upstream: &Upstream, timeouts: &str) -> Gateway {
+    let builder = Gateway::builder().upstream("api", &upstream.url());
+    let clock = Clock::manual(Timestamp(1_800_000_000_000));
+    builder.clock(&clock).yaml(&format!("timeouts: {{ {timeouts} }}\n{PUBLIC}")).start().await
+}
+
+/// Sends a body of so many bytes, one every nine seconds.
+async fn drip(gateway: &Gateway, raw: &mut Raw, upstream: &Upstream, count: u64) {
+    for number in 1..=count {
+        gateway.pass(Duration::from_secs(9)).await;
+        raw.send("x").await;
+        let came = |seen: &Seen| (seen.requests.first()?.body_len == number).then_some(());
+        upstream.until("one byte more", came).await;
+    }
 }
 
 #[tokio::test]
@@ -85,13 +103,11 @@ async fn a_body_that_stops_coming_is_a_408() {
 #[tokio::test]
 async fn a_body_that_keeps_coming_may_take_long() {
     let upstream = Upstream::echo().await;
-    let gateway = with(&upstream, "request_body_idle: 300ms").await;
+    let gateway = standing(&upstream, "request_body_idle: 10s").await;
     let mut raw = gateway.raw().await;
     raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n").await;
-    for _ in 0..10 {
-        tokio::time::sleep(SHORT / 5).await;
-        raw.send("x").await;
-    }
+    upstream.until_requests(1).await;
+    drip(&gateway, &mut raw, &upstream, 10).await;
     assert_eq!(raw.response().await.json()["body_len"], 10);
 }
 
@@ -119,13 +135,11 @@ async fn an_upstream_that_does_not_answer_in_time_is_a_504() {
 #[tokio::test]
 async fn the_time_for_the_head_runs_from_the_end_of_the_body() {
     let upstream = Upstream::echo().await;
-    let gateway = with(&upstream, "response_head: 300ms, request_body_idle: 10s").await;
+    let gateway = standing(&upstream, "response_head: 10s, request_body_idle: 60s").await;
     let mut raw = gateway.raw().await;
     raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n").await;
-    for _ in 0..4 {
-        tokio::time::sleep(SHORT / 2).await;
-        raw.send("x").await;
-    }
+    upstream.until_requests(1).await;
+    drip(&gateway, &mut raw, &upstream, 4).await;
     assert_eq!(raw.response().await.status, 200);
 }
 
@@ -156,14 +170,11 @@ async fn a_client_that_stops_reading_is_let_go() {
 async fn an_answer_that_waits_for_the_end_of_the_body_has_time_while_the_body_comes() {
     let early = Answer::new(200).header("content-length", "4").only_head().early_head();
     let upstream = Upstream::always(early.then_send("done")).await;
-    let gateway = with(&upstream, "response_body_idle: 300ms, request_body_idle: 10s").await;
+    let gateway = standing(&upstream, "response_body_idle: 10s, request_body_idle: 60s").await;
     let mut raw = gateway.raw().await;
     raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n").await;
     assert_eq!(raw.head().await.unwrap().status, 200);
-    for _ in 0..10 {
-        tokio::time::sleep(SHORT / 3).await;
-        raw.send("x").await;
-    }
+    drip(&gateway, &mut raw, &upstream, 10).await;
     assert_eq!(raw.exactly(4).await, b"done");
 }
 

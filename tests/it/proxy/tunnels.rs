@@ -133,6 +133,30 @@ async fn a_client_that_says_its_last_and_is_gone_is_heard_out() {
     upstream.until("all that it said", whole).await;
 }
 
+/// The same the other way round.
+#[tokio::test]
+async fn an_upstream_that_says_its_last_and_is_gone_is_heard_out() {
+    let last = noise(400_000);
+    let answer = opaque().then_send(&last).then_close();
+    let upstream = Upstream::answering(move |request| match request.header("upgrade") {
+        Some(_) => answer.clone(),
+        None => Answer::ok("plain"),
+    })
+    .await;
+    let gateway = Gateway::with(&upstream, OPAQUE).await;
+    let mut raw = open(Raw::connect_narrow(gateway.public()).await, ASKING).await;
+    upstream.until_all_closed().await;
+    // The first of these is refused by the upstream's system, the second by the gateway's.
+    let mut beside = gateway.anonymous();
+    for _ in 0..2 {
+        raw.send("is anybody there?").await;
+        for _ in 0..100 {
+            assert_eq!(beside.get("/").await.text(), "plain");
+        }
+    }
+    assert_eq!(raw.exactly(last.len()).await, last);
+}
+
 #[tokio::test]
 async fn more_tunnels_than_may_be_are_refused_and_requests_are_not() {
     let upstream = Upstream::answering(|request| match request.header("upgrade") {

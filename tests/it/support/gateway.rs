@@ -9,8 +9,10 @@
 //! ```
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use keyward::app::{self, Options, Running};
+use keyward::auth::refusal::Code;
 use keyward::clock::{Clock, Timestamp};
 use keyward::config::{self, Config};
 use tempfile::TempDir;
@@ -170,6 +172,13 @@ impl Gateway {
     /// The store's file.
     pub fn database(&self) -> std::path::PathBuf {
         self.folder.path().join("data/keyward.db")
+    }
+
+    /// Lets so much time pass on its clock, and has its worker look at the clock: what moves from here on moves then. Only
+    /// with a clock of its own and one worker.
+    pub async fn pass(&self, time: Duration) {
+        self.builder.clock.advance(time);
+        self.raw().await.ask("GET /%2e%2e HTTP/1.1\r\nHost: a\r\n\r\n").await.refused(Code::AmbiguousPath);
     }
 
     /// The time it goes by.

@@ -371,6 +371,11 @@ impl Stream {
         self.respond.send_response(response, end).expect("the stream is open")
     }
 
+    /// Refuses to go on with it.
+    pub fn reset(mut self, reason: Reason) {
+        self.respond.send_reset(reason);
+    }
+
     /// Reads the request and answers it whole.
     pub async fn answer(mut self, status: u16, fields: &[(&'static str, &str)], body: impl Into<Bytes>) {
         self.read().await;

@@ -334,3 +334,19 @@ async fn an_answer_that_breaks_off_breaks_off_for_the_client_too() {
     ])
     .await;
 }
+
+#[tokio::test]
+async fn a_length_goes_on_once_and_without_zeros() {
+    let upstream = FrameUpstream::scripted(|mut wire: Wire| async move {
+        wire.hello(&[]).await;
+        while let Some(id) = wire.whole().await {
+            let head = [(":status", "200"), ("content-length", "003"), ("content-length", "003")];
+            wire.headers(id, 0, &head).await;
+            wire.data(id, END_STREAM, b"abc").await;
+        }
+    })
+    .await;
+    let gateway = before(&upstream.url()).await;
+    let answer = gateway.anonymous().get("/").await;
+    assert_eq!((answer.all("content-length"), answer.text()), (vec!["3"], "abc"));
+}

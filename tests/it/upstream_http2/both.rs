@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use h2::Reason;
 use http::HeaderMap;
+use keyward::auth::refusal::Code;
 
 use super::{before, with};
 use crate::proxy::PUBLIC;
@@ -13,6 +14,7 @@ use crate::support::h2_upstream::frames::{
     REFUSED_STREAM, Wire, frame,
 };
 use crate::support::h2_upstream::{H2Upstream, Stream};
+use crate::support::keys::origin;
 use crate::support::upstream::{Answer, Upstream, refusing};
 use crate::support::{noise, sha256};
 
@@ -188,6 +190,27 @@ async fn a_client_that_resets_one_stream_takes_one_request_back() {
         let body = noise(100_000);
         assert_eq!(client.post("/", body.clone()).await.json()["body_sha256"], sha256(&body));
     }
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_waited_for_is_refused_when_its_credential_ends() {
+    let upstream = H2Upstream::serving(async |stream| match stream.path().as_str() {
+        "/poll" => stream.never().await,
+        _ => stream.echo().await,
+    })
+    .await;
+    let gateway = Gateway::builder().http2("api", &[&upstream.url()]).start().await;
+    let (key, other) = (gateway.key().await, gateway.key().await);
+    let mut client = H2::connect(gateway.public()).await.with_key(&key.secret);
+    let request = client.request("GET", "/poll");
+    let poll = client.ask(request).await;
+    upstream.until_requests(1).await;
+    gateway.issuer().revoke_key(&key.id, &origin()).await.unwrap();
+    poll.whole().await.refused(Code::RevokedCredentials);
+    assert_eq!(upstream.taken_back(0).await, Reason::CANCEL);
+    let mut client = client.with_key(&other.secret);
+    assert_eq!(client.get("/").await.status, 200);
     assert_eq!(upstream.connections(), 1);
 }
 

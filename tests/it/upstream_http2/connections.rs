@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use h2::Reason;
 use keyward::auth::refusal::Code;
+use keyward::clock::{Clock, Timestamp};
 use tokio::task::JoinSet;
 
 use super::{before, with};
@@ -54,6 +55,19 @@ async fn there_is_one_more_connection_when_the_others_are_full() {
 }
 
 #[tokio::test]
+async fn a_connection_has_a_hundred_requests_at_once_however_many_are_allowed() {
+    let gate = Gate::new();
+    let upstream = gated(1000, &gate).await;
+    let gateway = before(&upstream.url()).await;
+    let asking = ask(&gateway, 101);
+    upstream.until_requests(101).await;
+    let on = |number| upstream.requests().iter().filter(|request| request.connection == number).count();
+    assert_eq!((on(0), on(1)), (100, 1));
+    gate.open();
+    assert_eq!(asking.join_all().await, [200; 101]);
+}
+
+#[tokio::test]
 async fn connections_are_bounded_and_requests_wait_for_room_for_a_while() {
     let gate = Gate::new();
     let upstream = gated(1, &gate).await;
@@ -69,9 +83,11 @@ async fn connections_are_bounded_and_requests_wait_for_room_for_a_while() {
 async fn a_request_that_waits_in_vain_for_room_is_told_so() {
     let gate = Gate::new();
     let upstream = gated(1, &gate).await;
-    let gateway = with(&upstream.url(), "timeouts: { connect: 300ms }").await;
+    let mut gateway = before(&upstream.url()).await;
     let asking = ask(&gateway, 64);
     upstream.until_requests(64).await;
+    // Only who comes now has little time.
+    gateway.reload(|builder| builder.yaml(PUBLIC).yaml("timeouts: { connect: 300ms }")).await;
     gateway.anonymous().get("/").await.refused(Code::UpstreamUnavailable);
     gate.open();
     assert_eq!(asking.join_all().await, [200; 64]);
@@ -287,6 +303,33 @@ async fn a_connection_that_stands_still_does_not_swallow_all_that_follows() {
     for _ in 0..3 {
         assert_eq!(gateway.anonymous().get("/").await.text(), "well");
     }
+    assert_eq!(upstream.connections(), 2);
+}
+
+/// Whoever gave the request up, and however soon.
+#[tokio::test]
+async fn a_connection_that_is_silent_for_long_gets_no_more_when_its_client_goes() {
+    let upstream = FrameUpstream::scripted(|mut wire: Wire| async move {
+        wire.hello(&[]).await;
+        while let Some(id) = wire.whole().await {
+            match (wire.number, id) {
+                (0, 3) => return wire.drain().await,
+                _ => wire.answer(id, "well").await,
+            }
+        }
+    })
+    .await;
+    let clock = Clock::manual(Timestamp(1_800_000_000_000));
+    let builder = Gateway::builder().http2("api", &[&upstream.url()]).clock(&clock);
+    let gateway = builder.yaml(PUBLIC).start().await;
+    assert_eq!(gateway.anonymous().get("/").await.text(), "well");
+    let mut raw = gateway.raw().await;
+    raw.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    upstream.until("its request", |_| (upstream.requests() == 2).then_some(())).await;
+    gateway.pass(Duration::from_secs(6)).await;
+    raw.reset();
+    upstream.until_reset(3).await;
+    assert_eq!(gateway.anonymous().get("/").await.text(), "well");
     assert_eq!(upstream.connections(), 2);
 }
 

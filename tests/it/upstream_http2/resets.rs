@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use h2::Reason;
 use keyward::auth::refusal::Code;
 
 use super::before;
 use crate::support::gateway::Gateway;
+use crate::support::h2_upstream::H2Upstream;
 use crate::support::h2_upstream::frames::{
     CANCEL, END_STREAM, ENHANCE_YOUR_CALM, FrameUpstream, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR,
     REFUSED_STREAM, RST_STREAM, Wire,
@@ -117,6 +119,23 @@ async fn a_reset_after_the_whole_answer_only_stops_the_request() {
     assert_eq!(taken_back, 0, "the streams were closed already");
 }
 
+/// Whether the endpoint says so or not, nobody needs the rest of the body.
+#[tokio::test]
+async fn an_answer_that_is_whole_before_its_request_ends_the_upload() {
+    let upstream = H2Upstream::serving(async |mut stream| {
+        drop(stream.head(204, &[], true));
+        stream.read().await;
+    })
+    .await;
+    let gateway = before(&upstream.url()).await;
+    let mut raw = gateway.raw().await;
+    raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nabc").await;
+    let answer = raw.response().await;
+    assert_eq!((answer.status, answer.header("connection")), (204, Some("close")));
+    raw.ends().await;
+    assert_eq!(upstream.taken_back(0).await, Reason::CANCEL);
+}
+
 #[tokio::test]
 async fn what_was_refused_is_sent_again_whatever_its_method() {
     for method in ["GET", "POST", "PATCH"] {
@@ -135,6 +154,20 @@ async fn what_was_refused_is_sent_again_whatever_its_method() {
             assert_eq!(upstream.requests(), 2 + refusals);
         }
     }
+}
+
+/// An endpoint that has said something has looked at the request, whatever it says then.
+#[tokio::test]
+async fn what_is_refused_after_an_interim_answer_is_not_sent_again() {
+    let upstream = but(|_, _, mut wire, id| async move {
+        wire.headers(id, 0, &[(":status", "103")]).await;
+        wire.reset(id, REFUSED_STREAM).await;
+        Some(wire)
+    })
+    .await;
+    let gateway = before(&upstream.url()).await;
+    gateway.anonymous().get("/").await.refused(Code::UpstreamProtocolError);
+    assert_eq!(upstream.requests(), 1);
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ sockets.on('connection', (socket, request) => {
   socket.on('error', () => {});
   socket.on('close', (code, reason) => ended.set(query.get('id'), [code, reason.toString()]));
   if (what === 'greet') socket.send('welcome');
+  if (what === 'fields') socket.send(JSON.stringify(Object.entries(request.headers)));
   if (what === 'ping') {
     socket.on('pong', (data) => socket.send(data.toString() === 'are you there' ? 'pong' : 'another pong'));
     socket.ping('are you there');

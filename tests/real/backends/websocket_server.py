@@ -2,9 +2,9 @@
 
     python3 websocket_server.py        listens on a free loopback port and prints it
 
-The last word of the path says what it does: `echo`; `greet`, which speaks first; `close`, with `code` and `reason` of the
-query after the first message; `ping`, which tells when the client's pong has come. `ended?id=…` is no WebSocket and tells
-how the one with that id ended.
+The last word of the path says what it does: `echo`; `greet`, which speaks first; `fields`, which tells the handshake's before
+it echoes; `close`, with `code` and `reason` of the query after the first message; `ping`, which tells when the client's pong has
+come. `ended?id=…` is no WebSocket and tells how the one with that id ended.
 """
 
 import asyncio
@@ -39,6 +39,8 @@ async def handle(socket):
     try:
         if what == "greet":
             await socket.send("welcome")
+        if what == "fields":
+            await socket.send(json.dumps(list(socket.request.headers.raw_items())))
         if what == "ping":
             await (await socket.ping("are you there"))
             await socket.send("pong")

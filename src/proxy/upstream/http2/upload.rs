@@ -36,7 +36,7 @@ impl Watch {
     fn endpoints_turn(&self) {
         if !self.over.get() {
             self.for_client.set(false);
-            self.timer.set(self.patience.answer);
+            self.timer.set_with_glance(self.patience.answer, self.patience.glance);
         }
     }
 
