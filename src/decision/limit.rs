@@ -9,37 +9,39 @@ use crate::authenticator::{Front, Valid};
 use crate::clock::{Tick, Timestamp};
 use crate::config::LimitMode;
 use crate::limits::{self, Asked, InFlight, Moment, Policy, Report, Span, Standing, Verdict};
+use crate::telemetry::limit_counts::LimitOutcome;
 
-/// A request that was counted, or would have been refused where nothing is.
+/// A request that was judged by limits.
 #[derive(Debug)]
 pub struct Counted {
     /// How its account stands now.
     pub report: Report,
     /// Its place among those at once, where only so many may be.
     pub held: Option<InFlight>,
+    /// Why it may not pass; then it was not counted.
+    pub refusal: Option<Refusal>,
 }
 
 impl Decision {
-    /// Counts a request on `route`; `None` where nothing is limited.
-    ///
-    /// # Errors
-    /// When it is over a limit; then it was not counted.
+    /// Judges a request on `route` by the limits of its account, and counts it if it passes; `None` where nothing is limited.
+    #[must_use]
     pub fn limit(
         &self,
         route: usize,
         entry: &Valid,
         front: &Front,
         (tick, wall): (Tick, Timestamp),
-    ) -> Result<Option<Counted>, Refusal> {
-        let Some(asked) = self.asked(route, entry) else { return Ok(None) };
+    ) -> Option<Counted> {
+        let asked = self.asked(route, entry)?;
         let account = &entry.meter().account;
         let (verdict, held) = account.admit(&asked, Moment { tick, wall }, front.accounts().changed());
-        match verdict {
+        let (report, refusal) = match verdict {
             Verdict::Refused(report) if self.mode == LimitMode::Enforce => {
-                Err(Refusal::Exceeded(Arc::new(exceeded(&report, asked.cost))))
+                (report, Some(Refusal::Exceeded(Arc::new(exceeded(&report, asked.cost)))))
             }
-            Verdict::Passes(report) | Verdict::Refused(report) => Ok(Some(Counted { report, held })),
-        }
+            Verdict::Passes(report) | Verdict::Refused(report) => (report, None),
+        };
+        Some(Counted { report, held, refusal })
     }
 
     /// How a request on `route` would stand to its limits, without counting it; `None` where nothing is limited.
@@ -57,6 +59,18 @@ impl Decision {
             return None;
         }
         Some(Asked { cost: *cost, account, key: None, route })
+    }
+}
+
+impl Counted {
+    /// What each limit decided: where one refuses, the others decided nothing.
+    pub fn outcomes(&self) -> impl Iterator<Item = (Policy, LimitOutcome)> + '_ {
+        let passed = self.report.rows().all(|(_, standing)| standing.passes());
+        self.report.rows().filter_map(move |(policy, standing)| match (standing.passes(), &self.refusal) {
+            (true, _) => passed.then_some((policy, LimitOutcome::Allowed)),
+            (false, Some(_)) => Some((policy, LimitOutcome::Refused)),
+            (false, None) => Some((policy, LimitOutcome::Shadowed)),
+        })
     }
 }
 

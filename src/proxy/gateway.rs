@@ -135,8 +135,12 @@ async fn try_handle(
     refuse_long_body(&admission, plan.config.max.body)?;
     ticket.limit_total(plan.config.timeouts.total);
     // Last: what is refused is not counted.
-    if let Some(entry) = &ticket.entry {
-        ticket.counted = plan.decision.limit(route, entry, &worker.front, ticket.arrived())?;
+    if let Some(entry) = &ticket.entry
+        && let Some(mut counted) = plan.decision.limit(route, entry, &worker.front, ticket.arrived())
+    {
+        counted.outcomes().for_each(|(policy, outcome)| state.metrics.count_limit(policy, outcome));
+        counted.refusal.take().map_or(Ok(()), Err)?;
+        ticket.counted = Some(counted);
     }
     let ticket = &*ticket;
     let arrival = Arrival {

@@ -19,6 +19,7 @@ pub use handles::{Connections, Dropped, OpenConnection};
 pub use labels::{Cached, Lookup, Reload};
 
 use super::Door;
+use super::limit_counts::LimitOutcome;
 use crate::clock::Timestamp;
 
 /// Seconds of a whole request or an upstream's answer.
@@ -46,6 +47,7 @@ pub struct Metrics {
     own_seconds: HistogramVec,
     upstream_seconds: HistogramVec,
     cache_lookups: IntCounterVec,
+    limit_decisions: IntCounterVec,
     cache_entries: IntGaugeVec,
     store_up: IntGauge,
     feed_age: Gauge,
@@ -71,6 +73,8 @@ impl Metrics {
         let own = ("keyward_own_seconds", "Time a request spent in Keyward itself.");
         let upstream = ("keyward_upstream_seconds", "Time until an upstream's answer began.");
         let lookups = ("keyward_cache_lookups_total", "Look-ups in the validation cache by how they ended.");
+        let limits =
+            ("keyward_limit_decisions_total", "Requests by limit: allowed, refused, or what would be.");
         let feed =
             "Time since the last confirmed read of the change feed; before the first, since the start.";
         let loaded = "When the configuration in force was loaded.";
@@ -81,6 +85,7 @@ impl Metrics {
             own_seconds: add.histograms(own, &["door"], OWN_BUCKETS)?,
             upstream_seconds: add.histograms(upstream, &["upstream"], REQUEST_BUCKETS)?,
             cache_lookups: add.counters(lookups.0, lookups.1, &["cache", "result"])?,
+            limit_decisions: add.counters(limits.0, limits.1, &["policy", "outcome"])?,
             cache_entries: add.gauges(
                 "keyward_cache_entries",
                 "Entries in the validation cache.",
@@ -117,6 +122,9 @@ impl Metrics {
             Cached::ALL.into_iter().flat_map(|cached| Lookup::ALL.map(|lookup| (cached, lookup)))
         {
             self.set_cache_lookups(cached, lookup, 0);
+        }
+        for (policy, outcome) in LimitOutcome::of_all_policies() {
+            self.limit_decisions(policy, outcome).inc_by(0);
         }
         for result in ["loaded", "refused"] {
             self.reloads.with_label_values(&[result]).inc_by(0);
@@ -210,6 +218,10 @@ impl Metrics {
 
     pub(super) fn request_seconds(&self, door: Door, route: &str) -> Histogram {
         self.request_seconds.with_label_values(&[door.as_str(), route])
+    }
+
+    pub(super) fn limit_decisions(&self, policy: &str, outcome: &str) -> IntCounter {
+        self.limit_decisions.with_label_values(&[policy, outcome])
     }
 
     pub(super) fn own_seconds(&self, door: Door) -> Histogram {

@@ -5,6 +5,7 @@
 
 pub mod access;
 mod encode;
+pub mod limit_counts;
 pub mod log;
 mod log_line;
 pub mod log_sink;

@@ -7,8 +7,10 @@ use std::time::Duration;
 use prometheus::local::{LocalHistogram, LocalIntCounter};
 
 use super::Door;
+use super::limit_counts::{LimitCounts, LimitOutcome};
 use super::metrics::Metrics;
 use crate::auth::refusal::Code;
+use crate::limits::Policy;
 
 /// One for every code, and one for what was allowed.
 const OUTCOMES: usize = Code::ALL.len() + 1;
@@ -55,6 +57,7 @@ pub struct WorkerMetrics {
     touched: RefCell<Vec<usize>>,
     own: Vec<LocalHistogram>,
     upstreams: Vec<LocalHistogram>,
+    limits: LimitCounts,
 }
 
 struct Series {
@@ -85,6 +88,7 @@ impl WorkerMetrics {
             touched: RefCell::default(),
             own: doors.map(|door| metrics.own_seconds(door).local()).collect(),
             upstreams: upstreams.iter().map(|name| metrics.upstream_seconds(name).local()).collect(),
+            limits: LimitCounts::new(Arc::clone(metrics)),
             metrics: Arc::clone(metrics),
         }
     }
@@ -111,6 +115,11 @@ impl WorkerMetrics {
         }
     }
 
+    /// Counts what a limit decided.
+    pub fn count_limit(&self, policy: Policy, outcome: LimitOutcome) {
+        self.limits.count(policy, outcome);
+    }
+
     fn touch(&self, door: Door, route: Option<usize>) -> Option<&Series> {
         let index = match door {
             Door::Proxy => route.unwrap_or(self.routes).min(self.routes),
@@ -131,6 +140,7 @@ impl WorkerMetrics {
             }
         }
         self.own.iter().chain(&self.upstreams).for_each(LocalHistogram::flush);
+        self.limits.flush();
     }
 }
 

@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["auth", "clock", "limits", "message", "web"]),
     ("web", &["auth", "clock", "message"]),
     ("server", &["auth", "clock", "web"]),
-    ("telemetry", &["auth", "clock", "config"]),
+    ("telemetry", &["auth", "clock", "config", "limits"]),
     ("store", &["auth", "clock"]),
     // L2
     ("routes", &["auth", "clock", "config", "message"]),

@@ -68,6 +68,7 @@ fn the_full_example_shows_the_defaults() {
 fn bare(mut config: Config) -> Config {
     config.identity = None;
     config.scopes.clear();
+    config.limits.plans.clear();
     config.upstreams.clear();
     config.routes.clear();
     config.store.path = config.store.path.strip_prefix(file("")).unwrap().to_owned();
