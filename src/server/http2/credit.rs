@@ -22,7 +22,7 @@ const BYTES_EACH: usize = 512;
 
 /// How much of a piece of an answer its client had room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(super) enum Fit {
     Whole,
     Cut,
 }
@@ -47,9 +47,9 @@ impl Credit {
         self.earn(BY_REQUEST);
     }
 
-    pub(super) fn earns_by_answer(&self, bytes: usize, piece: Piece) {
+    pub(super) fn earns_by_answer(&self, bytes: usize, fit: Fit) {
         let by_bytes = u32::try_from(bytes / BYTES_EACH).unwrap_or(u32::MAX);
-        self.earn(by_bytes.saturating_add(if piece == Piece::Whole { BY_PIECE } else { 0 }));
+        self.earn(by_bytes.saturating_add(if fit == Fit::Whole { BY_PIECE } else { 0 }));
     }
 
     fn earn(&self, frames: u32) {
@@ -118,9 +118,9 @@ mod tests {
     fn who_takes_an_answer_may_say_so_but_not_for_every_byte() {
         let (eager, dribbling) = (Credit::default(), Credit::default());
         for _ in 0..100_000 {
-            eager.earns_by_answer(50, Piece::Whole);
+            eager.earns_by_answer(50, Fit::Whole);
             eager.spend(2, at(0));
-            dribbling.earns_by_answer(50, Piece::Cut);
+            dribbling.earns_by_answer(50, Fit::Cut);
             dribbling.spend(2, at(0));
         }
         assert_eq!((eager.is_gone(), dribbling.is_gone()), (false, true));

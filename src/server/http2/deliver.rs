@@ -13,7 +13,7 @@ use http::header::{CONTENT_LENGTH, DATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame};
 
-use super::credit;
+use super::credit::Fit;
 use super::duplex::Duplex;
 use super::piece::Piece;
 use super::stream::{Expects, Stream};
@@ -154,7 +154,7 @@ where
                 return Err(Cut::BrokenOff);
             }
             None => {
-                out.send_data(Piece::new(Bytes::new(), stream, credit::Piece::Whole), true)
+                out.send_data(Piece::new(Bytes::new(), stream, Fit::Whole), true)
                     .map_err(|_| Cut::TakenBack)?;
                 break;
             }
@@ -207,16 +207,15 @@ async fn send_data(
         out.reserve_capacity(data.len());
         let room = poll_fn(|cx| poll_room(out, stream, cx)).await?;
         let piece = data.split_to(room.min(data.len()));
-        let whole = if data.is_empty() { credit::Piece::Whole } else { credit::Piece::Cut };
+        let fit = if data.is_empty() { Fit::Whole } else { Fit::Cut };
         let end = last && data.is_empty();
-        out.send_data(Piece::new(piece, stream, whole), end).map_err(|_| Cut::TakenBack)?;
+        out.send_data(Piece::new(piece, stream, fit), end).map_err(|_| Cut::TakenBack)?;
         if end {
             return Ok(());
         }
     }
     if last {
-        out.send_data(Piece::new(Bytes::new(), stream, credit::Piece::Whole), true)
-            .map_err(|_| Cut::TakenBack)?;
+        out.send_data(Piece::new(Bytes::new(), stream, Fit::Whole), true).map_err(|_| Cut::TakenBack)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use h2::{Reason, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::credit;
+use super::credit::Fit;
 use super::piece::Piece;
 use super::stream::Stream;
 
@@ -38,8 +38,8 @@ impl Duplex {
         self.out.poll_reset(cx).map(|_| Err(io::ErrorKind::ConnectionReset.into()))
     }
 
-    fn send(&mut self, bytes: Bytes, had_room: credit::Piece, end: bool) -> io::Result<()> {
-        self.out.send_data(Piece::new(bytes, &self.stream, had_room), end).map_err(io::Error::other)
+    fn send(&mut self, bytes: Bytes, fit: Fit, end: bool) -> io::Result<()> {
+        self.out.send_data(Piece::new(bytes, &self.stream, fit), end).map_err(io::Error::other)
     }
 }
 
@@ -82,8 +82,8 @@ impl AsyncWrite for Duplex {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let had_room = if count == buf.len() { credit::Piece::Whole } else { credit::Piece::Cut };
-        self.send(Bytes::copy_from_slice(buf.get(..count).unwrap_or_default()), had_room, false)?;
+        let fit = if count == buf.len() { Fit::Whole } else { Fit::Cut };
+        self.send(Bytes::copy_from_slice(buf.get(..count).unwrap_or_default()), fit, false)?;
         Poll::Ready(Ok(count))
     }
 
@@ -94,7 +94,7 @@ impl AsyncWrite for Duplex {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.ended {
             self.ended = true;
-            self.send(Bytes::new(), credit::Piece::Whole, true)?;
+            self.send(Bytes::new(), Fit::Whole, true)?;
         }
         // What carries it is held until its last byte is on its way.
         match self.stream.poll_written(cx) {

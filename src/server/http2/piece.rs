@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
 
-use super::credit;
+use super::credit::Fit;
 use super::stream::Stream;
 
 /// One piece.
@@ -15,8 +15,8 @@ pub(super) struct Piece {
 
 impl Piece {
     /// What there was to send, or as much of it as its client had room for.
-    pub(super) fn new(bytes: Bytes, of: &Rc<Stream>, piece: credit::Piece) -> Self {
-        of.piece_begun(bytes.len(), piece);
+    pub(super) fn new(bytes: Bytes, of: &Rc<Stream>, fit: Fit) -> Self {
+        of.piece_begun(bytes.len(), fit);
         Self { bytes, of: Rc::clone(of) }
     }
 }

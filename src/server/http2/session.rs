@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::credit::{Credit, Piece};
+use super::credit::{Credit, Fit};
 use super::frames::Frames;
 use super::room::Room;
 use crate::clock::Tick;
@@ -109,9 +109,9 @@ impl Session {
     }
 
     /// A piece of an answer goes out: all that there was, or as much as there was room for.
-    pub(super) fn sends(&self, bytes: usize, piece: Piece) {
+    pub(super) fn sends(&self, bytes: usize, fit: Fit) {
         self.room.take(bytes);
-        self.credit.earns_by_answer(bytes, piece);
+        self.credit.earns_by_answer(bytes, fit);
     }
 
     pub(super) const fn room(&self) -> &Room {

@@ -9,7 +9,7 @@ use h2::{RecvStream, StreamId};
 use http::header::EXPECT;
 use http::{HeaderValue, Request};
 
-use super::credit::Piece;
+use super::credit::Fit;
 use super::room::Room;
 use super::session::Session;
 use crate::clock::Tick;
@@ -137,8 +137,8 @@ impl Stream {
         self.body_wanted.get()
     }
 
-    pub(super) fn piece_begun(&self, bytes: usize, piece: Piece) {
-        self.session.sends(bytes, piece);
+    pub(super) fn piece_begun(&self, bytes: usize, fit: Fit) {
+        self.session.sends(bytes, fit);
         self.pieces.set(self.pieces.get() + 1);
     }
 

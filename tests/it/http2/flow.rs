@@ -6,23 +6,24 @@ use super::{open, open_with};
 use crate::support::frames::{
     self, DATA, END_STREAM, Frames, INITIAL_WINDOW, get, head, open as begin, whole, window,
 };
-use crate::support::h2::H2;
+use crate::support::h2::{Exchange, H2};
 use crate::support::raw::Raw;
-use crate::support::upstream::{Answer, Upstream};
-use crate::support::{noise, sha256};
+use crate::support::upstream::{Answer, Seen, Upstream};
+use crate::support::{DEADLINE, noise, sha256};
 
 /// Far more than any buffer between.
 const LARGE: usize = 256 << 20;
 /// What may lie between: the windows, what waits to be written, and what the system keeps for two sockets.
 const BETWEEN: u64 = 24 << 20;
 
-/// How much of its body a request could send until nothing moved any more.
-async fn sent_until_held_back(exchange: &mut crate::support::h2::Exchange, most: usize) -> usize {
+/// How much of its body, `least` of it for certain, a request could send until nothing moved any more.
+async fn sent_until_held_back(exchange: &mut Exchange, least: usize, most: usize) -> usize {
     let mut sent = 0;
     while sent < most {
         exchange.body.reserve_capacity(64 * 1024);
         let room = std::future::poll_fn(|cx| exchange.body.poll_capacity(cx));
-        let Ok(room) = tokio::time::timeout(Duration::from_millis(300), room).await else { break };
+        let patience = if sent < least { DEADLINE } else { Duration::from_millis(300) };
+        let Ok(room) = tokio::time::timeout(patience, room).await else { break };
         let room = room.expect("the stream lives").expect("the stream lives").min(64 * 1024);
         exchange.body.send_data(vec![0; room].into(), false).unwrap();
         sent += room;
@@ -42,7 +43,7 @@ async fn an_upstream_that_does_not_read_holds_its_client_back_and_nobody_else() 
     for _ in 0..10 {
         let request = client.request("POST", "/stuck");
         let mut exchange = client.begin(request).await;
-        let sent = sent_until_held_back(&mut exchange, LARGE).await;
+        let sent = sent_until_held_back(&mut exchange, 256 << 10, LARGE).await;
         assert!((256 << 10..LARGE / 4).contains(&sent), "{sent} bytes");
         stuck.push(exchange);
     }
@@ -59,7 +60,7 @@ async fn a_body_flows_on_as_it_is_taken() {
     let request = client.request("POST", "/");
     let mut exchange = client.begin(request).await;
     let most = 32 << 20;
-    let sent = sent_until_held_back(&mut exchange, most).await;
+    let sent = sent_until_held_back(&mut exchange, most, most).await;
     assert!(sent >= most);
     exchange.body.send_data(Default::default(), true).unwrap();
     assert_eq!(exchange.whole().await.json()["body_len"], sent);
@@ -98,6 +99,37 @@ async fn a_client_that_does_not_take_its_answer_holds_its_upstream_back() {
     let request = whole(101, head("HEAD", "/", &[]));
     assert_eq!(windowed.ask(101, request).await.status(), 200);
     assert!(upstream.sent() < 40 * BETWEEN / 4, "{} bytes", upstream.sent());
+}
+
+/// Whatever its windows let in: answers that wait to be written have little room together, and the others stay with their
+/// upstream, each on its connection.
+#[tokio::test]
+async fn a_client_that_reads_nothing_has_few_answers_taken_for_it() {
+    const ANSWERS: usize = 100;
+    let upstream = Upstream::answering(|request| match request.target.as_str() {
+        "/" => Answer::ok(noise(100_000)),
+        _ => Answer::ok("beside"),
+    })
+    .await;
+    let (gateway, mut beside) = open_with(&upstream, "timeouts: { upstream_idle: 200ms }").await;
+    let wide = [(INITIAL_WINDOW, 0x7fff_ffff)];
+    let mut client = Frames::over(Raw::connect_narrow(gateway.public()).await, &wide).await;
+    client.send(window(0, 0x7000_0000)).await;
+    client.send((0..ANSWERS as u32).flat_map(|n| get(2 * n + 1)).collect::<Vec<_>>()).await;
+    upstream.until_requests(ANSWERS).await;
+    let all = ANSWERS as u64 * 100_000;
+    let sent_all =
+        |seen: &Seen| (seen.connections.iter().map(|it| it.sent).sum::<u64>() >= all).then_some(());
+    upstream.until("all answers on their way", sent_all).await;
+    assert_eq!(beside.get("/beside").await.status, 200);
+    // By the time that this one's connection was idle for too long, those of all answers that were taken were, too.
+    let ended = |seen: &Seen| {
+        let last = seen.requests.iter().position(|request| request.target == "/beside")?;
+        seen.connections[seen.requests[last].connection].ended.map(|_| seen.open())
+    };
+    let held = upstream.until("the end of what is idle", ended).await;
+    // The system takes some for the client's socket: 4 MiB at the most.
+    assert!(held >= ANSWERS / 4, "{held} of {ANSWERS}");
 }
 
 /// A window of one byte at a time, as long as it lasts.

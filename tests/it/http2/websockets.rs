@@ -9,7 +9,7 @@ use keyward::auth::refusal::Code;
 use keyward::clock::{Clock, Timestamp};
 
 use super::PUBLIC;
-use crate::support::frames::{Frames, INITIAL_WINDOW, RESET, fields, open as begin};
+use crate::support::frames::{Frames, INITIAL_WINDOW, RST_STREAM, fields, open as begin};
 use crate::support::gateway::Gateway;
 use crate::support::h2::{Exchange, H2, read};
 use crate::support::keys::origin;
@@ -456,5 +456,5 @@ async fn a_tunnel_whose_client_has_no_room_from_the_start_is_cut_as_one_that_sta
         ("sec-websocket-version", "13"),
     ]);
     client.send(begin(1, asks)).await;
-    assert!(client.until(|frame| frame.kind == RESET).await.is_ok());
+    assert!(client.until(|frame| frame.kind == RST_STREAM).await.is_ok());
 }

@@ -3,40 +3,9 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+pub use super::frame::*;
 use super::raw::{Ending, Raw};
 use super::within;
-
-pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-pub const DATA: u8 = 0;
-pub const HEADERS: u8 = 1;
-pub const PRIORITY: u8 = 2;
-pub const RESET: u8 = 3;
-pub const SETTINGS: u8 = 4;
-pub const PUSH_PROMISE: u8 = 5;
-pub const PING: u8 = 6;
-pub const GOAWAY: u8 = 7;
-pub const WINDOW_UPDATE: u8 = 8;
-pub const CONTINUATION: u8 = 9;
-
-pub const END_STREAM: u8 = 1;
-pub const ACK: u8 = 1;
-pub const END_HEADERS: u8 = 4;
-
-pub const NO_ERROR: u32 = 0;
-pub const PROTOCOL_ERROR: u32 = 1;
-pub const REFUSED_STREAM: u32 = 7;
-pub const CANCEL: u32 = 8;
-pub const ENHANCE_YOUR_CALM: u32 = 11;
-
-/// One frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
-    pub kind: u8,
-    pub flags: u8,
-    pub stream: u32,
-    pub payload: Vec<u8>,
-}
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,44 +31,6 @@ impl Outcome {
     }
 }
 
-/// A frame's bytes.
-pub fn frame(kind: u8, flags: u8, stream: u32, payload: impl AsRef<[u8]>) -> Vec<u8> {
-    let payload = payload.as_ref();
-    let [_, a, b, c] = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut bytes = vec![a, b, c, kind, flags];
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
-}
-
-/// A field list: each field a literal that is never indexed, its name and value as they are.
-pub fn fields(list: &[(&str, &str)]) -> Vec<u8> {
-    list.iter().flat_map(|(name, value)| field(name.as_bytes(), value.as_bytes())).collect()
-}
-
-/// One such field.
-pub fn field(name: &[u8], value: &[u8]) -> Vec<u8> {
-    [&[0x10][..], &text(name), &text(value)].concat()
-}
-
-/// A string, not coded.
-pub fn text(text: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if text.len() < 127 {
-        bytes.push(u8::try_from(text.len()).unwrap());
-    } else {
-        bytes.push(127);
-        let mut left = text.len() - 127;
-        while left >= 128 {
-            bytes.push(u8::try_from(left % 128).unwrap() | 128);
-            left /= 128;
-        }
-        bytes.push(u8::try_from(left).unwrap());
-    }
-    bytes.extend(text);
-    bytes
-}
-
 /// The head of a request: its pseudo-fields and these.
 pub fn head(method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let mut list = vec![(":method", method), (":scheme", "http"), (":authority", "a.test"), (":path", path)];
@@ -122,28 +53,8 @@ pub fn get(stream: u32) -> Vec<u8> {
     whole(stream, head("GET", "/", &[]))
 }
 
-/// `RST_STREAM`.
-pub fn reset(stream: u32, code: u32) -> Vec<u8> {
-    frame(RESET, 0, stream, code.to_be_bytes())
-}
-
-/// `WINDOW_UPDATE`.
-pub fn window(stream: u32, more: u32) -> Vec<u8> {
-    frame(WINDOW_UPDATE, 0, stream, more.to_be_bytes())
-}
-
-/// `SETTINGS` with these values.
-pub fn settings(values: &[(u16, u32)]) -> Vec<u8> {
-    let payload: Vec<u8> = values
-        .iter()
-        .flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat())
-        .collect();
-    frame(SETTINGS, 0, 0, payload)
-}
-
 /// `SETTINGS_HEADER_TABLE_SIZE` 0: what comes back then stands for itself.
 pub const NO_TABLE: (u16, u32) = (1, 0);
-pub const INITIAL_WINDOW: u16 = 4;
 
 /// One connection.
 pub struct Frames {
@@ -223,7 +134,7 @@ impl Frames {
         loop {
             let wanted = |frame: &Frame| {
                 frame.kind == GOAWAY && code(frame) != NO_ERROR
-                    || frame.stream == stream && matches!(frame.kind, HEADERS | DATA | RESET)
+                    || frame.stream == stream && matches!(frame.kind, HEADERS | DATA | RST_STREAM)
             };
             let frame = match self.until(wanted).await {
                 Ok(frame) => frame,
@@ -231,7 +142,7 @@ impl Frames {
             };
             match frame.kind {
                 GOAWAY => return Outcome::Goaway(code(&frame)),
-                RESET => return Outcome::Reset(code(&frame)),
+                RST_STREAM => return Outcome::Reset(code(&frame)),
                 HEADERS if status == 0 => {
                     status = status_of(&frame.payload);
                     if status < 200 {
@@ -275,8 +186,7 @@ impl Frames {
 
 /// The error code of a GOAWAY or RST_STREAM.
 pub fn code(frame: &Frame) -> u32 {
-    let at = if frame.kind == GOAWAY { 4 } else { 0 };
-    u32::from_be_bytes(frame.payload[at..at + 4].try_into().unwrap())
+    frame.code().expect("a frame with a code")
 }
 
 /// The last stream of a GOAWAY.

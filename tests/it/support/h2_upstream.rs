@@ -4,17 +4,16 @@
 pub mod frames;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{sha256, within};
+use super::sha256;
 
 /// A request as it was received.
 #[derive(Clone, Debug)]
@@ -77,42 +76,7 @@ impl Seen {
     }
 }
 
-/// The notebook of an upstream and its streams.
-#[derive(Clone)]
-struct Record {
-    seen: Arc<Mutex<Seen>>,
-    version: watch::Sender<u64>,
-}
-
-impl Record {
-    fn new() -> Self {
-        Self { seen: Arc::default(), version: watch::Sender::new(0) }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap()
-    }
-
-    fn write<T>(&self, change: impl FnOnce(&mut Seen) -> T) -> T {
-        let result = change(&mut self.lock());
-        self.version.send_modify(|version| *version += 1);
-        result
-    }
-
-    async fn until<T>(&self, what: &str, mut found: impl FnMut(&Seen) -> Option<T>) -> T {
-        let mut version = self.version.subscribe();
-        within(what, async {
-            loop {
-                version.mark_unchanged();
-                if let Some(result) = found(&self.lock()) {
-                    return result;
-                }
-                version.changed().await.unwrap();
-            }
-        })
-        .await
-    }
-}
+type Record = super::record::Record<Seen>;
 
 /// A running upstream; ends with its test.
 pub struct H2Upstream {

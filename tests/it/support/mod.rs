@@ -3,6 +3,7 @@
 
 pub mod binary;
 pub mod chaos;
+pub mod frame;
 pub mod frames;
 pub mod gateway;
 pub mod h2;
@@ -10,6 +11,7 @@ pub mod h2_upstream;
 pub mod http;
 pub mod keys;
 pub mod raw;
+pub mod record;
 pub mod sql;
 pub mod upstream;
 pub mod websocket;

@@ -14,18 +14,16 @@ mod connection;
 mod received;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use answer::{Answer, Gate};
 pub use received::Received;
 
 use super::raw::Ending;
-use super::within;
 
 /// How a new connection is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,24 +78,7 @@ impl Seen {
     }
 }
 
-/// The shared notebook of an upstream and its connections.
-#[derive(Clone)]
-struct Record {
-    seen: Arc<Mutex<Seen>>,
-    version: watch::Sender<u64>,
-}
-
-impl Record {
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap()
-    }
-
-    fn write<T>(&self, change: impl FnOnce(&mut Seen) -> T) -> T {
-        let result = change(&mut self.lock());
-        self.version.send_modify(|version| *version += 1);
-        result
-    }
-}
+type Record = super::record::Record<Seen>;
 
 impl Upstream {
     /// Answers every request with a description of it.
@@ -132,7 +113,7 @@ impl Upstream {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().unwrap();
-        let record = Record { seen: Arc::new(Mutex::new(Seen::default())), version: watch::Sender::new(0) };
+        let record = Record::new();
         let accepting = tokio::spawn(accept(listener, record.clone(), Arc::new(greet), Arc::new(script)));
         Self { address, record, accepting }
     }
@@ -171,18 +152,8 @@ impl Upstream {
     }
 
     /// Waits until what has come in is as described, and returns what the description found.
-    pub async fn until<T>(&self, what: &str, mut found: impl FnMut(&Seen) -> Option<T>) -> T {
-        let mut version = self.record.version.subscribe();
-        within(what, async {
-            loop {
-                version.mark_unchanged();
-                if let Some(result) = found(&self.record.lock()) {
-                    return result;
-                }
-                version.changed().await.unwrap();
-            }
-        })
-        .await
+    pub async fn until<T>(&self, what: &str, found: impl FnMut(&Seen) -> Option<T>) -> T {
+        self.record.until(what, found).await
     }
 
     /// Waits for so many requests' heads.

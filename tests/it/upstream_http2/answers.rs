@@ -85,7 +85,7 @@ fn after_head(
     link: Link,
     frames: impl Fn(u32) -> Vec<u8> + Send + Sync + 'static,
 ) -> Case {
-    case(name, gets, link, move |id| [frame(HEADERS, END_HEADERS, id, &ok()), frames(id)].concat())
+    case(name, gets, link, move |id| [frame(HEADERS, END_HEADERS, id, ok()), frames(id)].concat())
 }
 
 fn data(id: u32, flags: u8, text: &str) -> Vec<u8> {
@@ -93,7 +93,7 @@ fn data(id: u32, flags: u8, text: &str) -> Vec<u8> {
 }
 
 fn interim(id: u32, status: &str) -> Vec<u8> {
-    frame(HEADERS, END_HEADERS, id, &block(&[(":status", status), ("link", "</a>")]))
+    frame(HEADERS, END_HEADERS, id, block(&[(":status", status), ("link", "</a>")]))
 }
 
 /// A block of fields in frames of a legal size.
@@ -190,18 +190,18 @@ async fn an_answer_with_one_meaning_passes() {
             [data(id, 0, "abc"), frame(HEADERS, END_HEADERS | END_STREAM, id, &trailers)].concat()
         }),
         after_head("trailers alone", Whole(200, ""), Kept, |id| {
-            frame(HEADERS, END_HEADERS | END_STREAM, id, &block(&[("x-sum", "1")]))
+            frame(HEADERS, END_HEADERS | END_STREAM, id, block(&[("x-sum", "1")]))
         }),
         after_head("frames of an unknown kind", Whole(200, "abc"), Kept, |id| {
             [frame(0xfa, 0xff, id, b"?"), data(id, END_STREAM, "abc"), frame(0xfa, 0xff, 0, b"?")].concat()
         }),
         case("interim answers", Whole(200, "abc"), Kept, |id| {
-            let head = frame(HEADERS, END_HEADERS, id, &ok());
+            let head = frame(HEADERS, END_HEADERS, id, ok());
             [interim(id, "100"), interim(id, "103"), interim(id, "199"), head, data(id, END_STREAM, "abc")]
                 .concat()
         }),
         case("a hundred interim answers", Whole(200, "abc"), Kept, |id| {
-            let head = frame(HEADERS, END_HEADERS, id, &ok());
+            let head = frame(HEADERS, END_HEADERS, id, ok());
             [interim(id, "103").repeat(100), head, data(id, END_STREAM, "abc")].concat()
         }),
         case("fields in pieces", Whole(200, "abc"), Kept, |id| {
@@ -235,7 +235,7 @@ async fn an_answer_that_breaks_the_protocol_is_a_502() {
     let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     all(vec![
         case("more interim answers", Refusal, Kept, |id| {
-            let head = frame(HEADERS, END_HEADERS, id, &ok());
+            let head = frame(HEADERS, END_HEADERS, id, ok());
             [interim(id, "103").repeat(101), head, data(id, END_STREAM, "abc")].concat()
         }),
         fields("two lengths", &[("content-length", "1"), ("content-length", "2")], "a", Refusal, Kept),
@@ -288,13 +288,13 @@ async fn fields_that_cannot_be_decoded_cost_the_connection() {
             frames: Arc::new(move |id| split(id, &far_too_much)),
             ..case("far too large a field", |_| Vec::new())
         },
-        case("a block that is none", |id| frame(HEADERS, END_HEADERS | END_STREAM, id, &[0xff; 7])),
+        case("a block that is none", |id| frame(HEADERS, END_HEADERS | END_STREAM, id, [0xff; 7])),
         case("an index that is none", |id| frame(HEADERS, END_HEADERS | END_STREAM, id, b"\xfe")),
         case("an endless block", |id| {
-            let piece = frame(CONTINUATION, 0, id, &block(&[("x", "y")]));
-            [frame(HEADERS, 0, id, &ok()), piece.repeat(50_000)].concat()
+            let piece = frame(CONTINUATION, 0, id, block(&[("x", "y")]));
+            [frame(HEADERS, 0, id, ok()), piece.repeat(50_000)].concat()
         }),
-        case("a push", |id| frame(PUSH_PROMISE, END_HEADERS, id, &[&[0, 0, 0, 2][..], &ok()].concat())),
+        case("a push", |id| frame(PUSH_PROMISE, END_HEADERS, id, [&[0, 0, 0, 2][..], &ok()].concat())),
         case("a body before its fields", |id| data(id, END_STREAM, "abc")),
     ];
     // What the connection was lost to may have been another request's answer: an idempotent one would be asked again.
@@ -313,7 +313,7 @@ async fn an_answer_that_breaks_off_breaks_off_for_the_client_too() {
             [frame(HEADERS, END_HEADERS, id, &two), data(id, END_STREAM, "abc")].concat()
         }),
         after_head("trailers that end nothing", Part("abc"), Kept, |id| {
-            [data(id, 0, "abc"), frame(HEADERS, END_HEADERS, id, &block(&[("x", "y")]))].concat()
+            [data(id, 0, "abc"), frame(HEADERS, END_HEADERS, id, block(&[("x", "y")]))].concat()
         }),
         after_head("trailers of a connection", Part("abc"), Kept, |id| {
             let trailers = block(&[("connection", "close")]);
@@ -329,7 +329,7 @@ async fn an_answer_that_breaks_off_breaks_off_for_the_client_too() {
             [data(id, 0, "abc"), data(id + 100, END_STREAM, "abc")].concat()
         }),
         after_head("a window of nothing", Part("abc"), Dropped, |id| {
-            [data(id, 0, "abc"), frame(8, 0, id, &[0; 4])].concat()
+            [data(id, 0, "abc"), frame(8, 0, id, [0; 4])].concat()
         }),
     ])
     .await;

@@ -29,7 +29,7 @@ async fn answering_the_preface(bytes: Vec<u8>, ends: bool) -> FrameUpstream {
 
 #[tokio::test]
 async fn a_server_that_does_not_begin_http_2_gets_no_request() {
-    let large = frame(SETTINGS, 0, 0, &[0; 20_000]);
+    let large = frame(SETTINGS, 0, 0, [0; 20_000]);
     let wrong = [
         (
             "HTTP/1.1",
@@ -41,13 +41,13 @@ async fn a_server_that_does_not_begin_http_2_gets_no_request() {
         ("garbage", vec![0xa5; 1000], false),
         ("nothing and an end", Vec::new(), true),
         ("half a frame and an end", vec![0, 0, 6, 4], true),
-        ("settings of a wrong length", frame(SETTINGS, 0, 0, &[0; 5]), false),
-        ("settings of a stream", frame(SETTINGS, 0, 1, &[]), false),
+        ("settings of a wrong length", frame(SETTINGS, 0, 0, [0; 5]), false),
+        ("settings of a stream", frame(SETTINGS, 0, 1, b""), false),
         ("settings that are too large", large, false),
-        ("a window that is too large", frame(SETTINGS, 0, 0, &[0, 4, 0xff, 0xff, 0xff, 0xff]), false),
-        ("a frame of no size", frame(SETTINGS, 0, 0, &[0, 5, 0, 0, 0, 1]), false),
-        ("fields at once", frame(HEADERS, 5, 1, &[0x88]), false),
-        ("an end at once", frame(GOAWAY, 0, 0, &[0; 8]), true),
+        ("a window that is too large", frame(SETTINGS, 0, 0, [0, 4, 0xff, 0xff, 0xff, 0xff]), false),
+        ("a frame of no size", frame(SETTINGS, 0, 0, [0, 5, 0, 0, 0, 1]), false),
+        ("fields at once", frame(HEADERS, 5, 1, [0x88]), false),
+        ("an end at once", frame(GOAWAY, 0, 0, [0; 8]), true),
     ];
     for (name, bytes, ends) in wrong {
         let upstream = answering_the_preface(bytes, ends).await;
@@ -72,7 +72,7 @@ async fn a_server_that_does_not_begin_http_2_gets_no_request() {
 #[tokio::test]
 async fn a_server_that_does_not_begin_in_time_is_passed_over() {
     // Silence, and frames without settings.
-    for bytes in [Vec::new(), frame(PING, ACK, 0, &[0; 8])] {
+    for bytes in [Vec::new(), frame(PING, ACK, 0, [0; 8])] {
         let upstream = answering_the_preface(bytes, false).await;
         let gateway = with(&upstream.url(), "timeouts: { connect: 200ms }").await;
         gateway.anonymous().get("/").await.refused(Code::UpstreamUnreachable);
@@ -127,7 +127,7 @@ async fn an_end_right_after_the_beginning_leads_to_a_new_connection() {
 
 #[tokio::test]
 async fn an_endpoint_that_begins_and_ends_in_one_is_not_asked_for_ever() {
-    let both = [frame(SETTINGS, 0, 0, &[]), frame(GOAWAY, 0, 0, &[0; 8])].concat();
+    let both = [frame(SETTINGS, 0, 0, b""), frame(GOAWAY, 0, 0, [0; 8])].concat();
     let upstream = answering_the_preface(both, false).await;
     let gateway = before(&upstream.url()).await;
     gateway.anonymous().get("/").await.refused(Code::UpstreamProtocolError);

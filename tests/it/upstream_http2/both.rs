@@ -273,8 +273,8 @@ async fn what_goes_wrong_behind_the_gateway_has_a_status_of_grpc() {
     assert_eq!(call(&gateway, 8192).await, "8");
 
     for (bytes, status) in [
-        (frame(3, 0, 1, &INTERNAL_ERROR.to_be_bytes()), "13"),
-        (frame(3, 0, 1, &REFUSED_STREAM.to_be_bytes()), "14"),
+        (frame(3, 0, 1, INTERNAL_ERROR.to_be_bytes()), "13"),
+        (frame(3, 0, 1, REFUSED_STREAM.to_be_bytes()), "14"),
         (frame(HEADERS, 5, 1, b""), "13"),
     ] {
         let upstream = FrameUpstream::scripted(move |mut wire: Wire| {

@@ -10,12 +10,12 @@ use keyward::auth::refusal::Code;
 
 use super::{before, with};
 use crate::support::h2_upstream::frames::{
-    END_STREAM, FrameUpstream, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, PING, SETTINGS, Wire, frame,
+    END_STREAM, FrameUpstream, INITIAL_WINDOW, MAX_CONCURRENT_STREAMS, PING, SETTINGS, Wire, frame,
 };
 use crate::support::h2_upstream::{Ended, H2Upstream, Stream, send_all};
 use crate::support::http::chunks;
 use crate::support::raw::Raw;
-use crate::support::{noise, sha256};
+use crate::support::{noise, sha256, within};
 
 /// Sends without end, and counts.
 async fn flood(mut stream: Stream, sent: Arc<AtomicU64>) {
@@ -49,6 +49,15 @@ async fn a_slow_client_holds_its_own_answer_back_and_no_other() {
         raw.head().await.unwrap();
         slow.push(raw);
     }
+    // Nothing moves any more.
+    within("a stand-still", async {
+        let mut before = 0;
+        while before != sent.load(Ordering::SeqCst) || before < 60 * 64 * 1024 {
+            before = sent.load(Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    })
+    .await;
     // Whatever they leave lying does not use up what the others need: they go on, on the same connection.
     for _ in 0..20 {
         let body = noise(300_000);
@@ -189,15 +198,15 @@ async fn a_client_that_goes_takes_its_request_back_and_nothing_else() {
 #[tokio::test]
 async fn an_endpoint_without_a_window_gets_its_body_when_it_opens_one() {
     let upstream = FrameUpstream::scripted(|mut wire: Wire| async move {
-        wire.hello(&[(INITIAL_WINDOW_SIZE, 0)]).await;
+        wire.hello(&[(INITIAL_WINDOW, 0)]).await;
         while let Some(id) = wire.request().await {
             // In each of three ways by turns: for the stream, for all streams, and both and back.
             match id % 3 {
                 0 => wire.window(id, 4).await,
-                1 => wire.settings(&[(INITIAL_WINDOW_SIZE, 4)]).await,
+                1 => wire.settings(&[(INITIAL_WINDOW, 4)]).await,
                 _ => {
                     wire.window(id, 8).await;
-                    wire.settings(&[(INITIAL_WINDOW_SIZE, 0)]).await;
+                    wire.settings(&[(INITIAL_WINDOW, 0)]).await;
                 }
             }
             let mut body = Vec::new();
@@ -209,7 +218,7 @@ async fn an_endpoint_without_a_window_gets_its_body_when_it_opens_one() {
                 }
             }
             wire.answer(id, std::str::from_utf8(&body).unwrap()).await;
-            wire.settings(&[(INITIAL_WINDOW_SIZE, 0)]).await;
+            wire.settings(&[(INITIAL_WINDOW, 0)]).await;
         }
     })
     .await;
@@ -223,7 +232,7 @@ async fn an_endpoint_without_a_window_gets_its_body_when_it_opens_one() {
 #[tokio::test]
 async fn an_endpoint_that_never_opens_a_window_is_too_slow() {
     let upstream = FrameUpstream::scripted(|mut wire: Wire| async move {
-        wire.hello(&[(INITIAL_WINDOW_SIZE, 3)]).await;
+        wire.hello(&[(INITIAL_WINDOW, 3)]).await;
         while let Some(id) = wire.request().await {
             // Signs of life, but no answer, to those with a body.
             wire.send(PING, 0, 0, &[0; 8]).await;
@@ -274,11 +283,11 @@ async fn floods_of_an_endpoint_end_when_it_ends_and_hold_nobody_up() {
         wire.hello(&[]).await;
         while let Some(id) = wire.whole().await {
             match id % 10 {
-                1 => wire.raw(&frame(PING, 0, 0, &[0; 8]).repeat(20_000)).await,
-                3 => wire.raw(&frame(SETTINGS, 0, 0, &[]).repeat(20_000)).await,
-                5 => wire.raw(&frame(8, 0, 0, &[0, 0, 0, 1]).repeat(20_000)).await,
-                7 => wire.raw(&frame(0xfa, 0, 0, &[0; 100]).repeat(20_000)).await,
-                _ => wire.raw(&frame(2, 0, id, &[0; 5]).repeat(20_000)).await,
+                1 => wire.raw(&frame(PING, 0, 0, [0; 8]).repeat(20_000)).await,
+                3 => wire.raw(&frame(SETTINGS, 0, 0, b"").repeat(20_000)).await,
+                5 => wire.raw(&frame(8, 0, 0, [0, 0, 0, 1]).repeat(20_000)).await,
+                7 => wire.raw(&frame(0xfa, 0, 0, [0; 100]).repeat(20_000)).await,
+                _ => wire.raw(&frame(2, 0, id, [0; 5]).repeat(20_000)).await,
             }
             wire.answer(id, "well").await;
         }

@@ -8,62 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub use crate::support::frame::*;
 use crate::support::within;
-
-/// Kinds of frames (RFC 9113 §6).
-pub const DATA: u8 = 0;
-pub const HEADERS: u8 = 1;
-pub const RST_STREAM: u8 = 3;
-pub const SETTINGS: u8 = 4;
-pub const PUSH_PROMISE: u8 = 5;
-pub const PING: u8 = 6;
-pub const GOAWAY: u8 = 7;
-pub const WINDOW_UPDATE: u8 = 8;
-pub const CONTINUATION: u8 = 9;
-
-pub const END_STREAM: u8 = 1;
-pub const ACK: u8 = 1;
-pub const END_HEADERS: u8 = 4;
-
-/// Codes of errors (RFC 9113 §7).
-pub const NO_ERROR: u32 = 0;
-pub const PROTOCOL_ERROR: u32 = 1;
-pub const INTERNAL_ERROR: u32 = 2;
-pub const REFUSED_STREAM: u32 = 7;
-pub const CANCEL: u32 = 8;
-pub const ENHANCE_YOUR_CALM: u32 = 11;
-
-/// Settings (RFC 9113 §6.5.2).
-pub const MAX_CONCURRENT_STREAMS: u16 = 3;
-pub const INITIAL_WINDOW_SIZE: u16 = 4;
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// One frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
-    pub kind: u8,
-    pub flags: u8,
-    pub stream: u32,
-    pub payload: Vec<u8>,
-}
-
-impl Frame {
-    /// Whether it ends its stream.
-    pub fn ends(&self) -> bool {
-        matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0
-    }
-
-    /// The error code that it carries.
-    pub fn code(&self) -> Option<u32> {
-        let at = match self.kind {
-            RST_STREAM => 0,
-            GOAWAY => 4,
-            _ => return None,
-        };
-        Some(u32::from_be_bytes(self.payload.get(at..at + 4)?.try_into().unwrap()))
-    }
-}
 
 /// One connection, as its script has it.
 pub struct Wire {
@@ -165,12 +111,8 @@ impl Wire {
         self.raw(&frame(kind, flags, stream, payload)).await;
     }
 
-    pub async fn settings(&mut self, settings: &[(u16, u32)]) {
-        let payload: Vec<u8> = settings
-            .iter()
-            .flat_map(|(name, value)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat())
-            .collect();
-        self.send(SETTINGS, 0, 0, &payload).await;
+    pub async fn settings(&mut self, values: &[(u16, u32)]) {
+        self.raw(&settings(values)).await;
     }
 
     /// The fields of an answer, pseudo-header fields included.
@@ -189,7 +131,7 @@ impl Wire {
     }
 
     pub async fn reset(&mut self, stream: u32, code: u32) {
-        self.send(RST_STREAM, 0, stream, &code.to_be_bytes()).await;
+        self.raw(&reset(stream, code)).await;
     }
 
     pub async fn goaway(&mut self, last: u32, code: u32) {
@@ -197,7 +139,7 @@ impl Wire {
     }
 
     pub async fn window(&mut self, stream: u32, more: u32) {
-        self.send(WINDOW_UPDATE, 0, stream, &more.to_be_bytes()).await;
+        self.raw(&window(stream, more)).await;
     }
 
     /// Ends the connection by RST.
@@ -206,38 +148,9 @@ impl Wire {
     }
 }
 
-/// A frame's bytes.
-pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// A block of fields (RFC 7541 §6.2.2): literals that are not indexed, without Huffman's coding.
+/// A block of fields: literals that are not indexed.
 pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut block = Vec::new();
-    for (name, value) in fields {
-        block.push(0);
-        text(&mut block, name);
-        text(&mut block, value);
-    }
-    block
-}
-
-fn text(block: &mut Vec<u8>, text: &str) {
-    // RFC 7541 §5.1 with a prefix of 7 bits.
-    let mut rest = text.len();
-    if rest < 127 {
-        block.push(u8::try_from(rest).unwrap());
-    } else {
-        block.push(127);
-        rest -= 127;
-        while rest >= 128 {
-            block.push(u8::try_from(rest % 128 + 128).unwrap());
-            rest /= 128;
-        }
-        block.push(u8::try_from(rest).unwrap());
-    }
-    block.extend(text.bytes());
+    fields.iter().flat_map(|(name, value)| literal(0, name.as_bytes(), value.as_bytes())).collect()
 }
 
 /// A running upstream of frames; ends with its test.
