@@ -17,9 +17,10 @@ use crate::auth::principal::Identity;
 use crate::auth::refusal::{Ambiguity, Refusal};
 use crate::auth::scope::Scope;
 use crate::authenticator::{Authenticator, Front, Health, Rules, Valid};
-use crate::clock::Clock;
-use crate::config::{Auth, Config};
+use crate::clock::{Clock, Tick, Timestamp};
+use crate::config::{Auth, Config, LimitMode};
 use crate::decision::{Offered, Presented, Verifier};
+use crate::limits::Span;
 use crate::message::{self, target};
 use crate::proxy::plan::Plan;
 use crate::proxy::{expiry, gateway, upgrade};
@@ -249,9 +250,41 @@ async fn judge(
     }
     gateway::refuse_long_body(&admission, plan.config.max.body)?;
     let upstream = plan.config.upstreams.get(route.upstream).map_or("", |upstream| &*upstream.name);
-    story.tell("limits", "none apply");
+    limits(plan, index, entry.as_deref(), now, story)?;
     story.tell("upstream", upstream);
     Ok(())
+}
+
+/// Which limits there are for it. What is used of them only the server knows that counts.
+fn limits(
+    plan: &Plan,
+    route: usize,
+    entry: Option<&Valid>,
+    now: (Tick, Timestamp),
+    story: &mut Story,
+) -> Result<(), Refusal> {
+    let report = entry.and_then(|entry| plan.decision.standing(route, entry, now));
+    let Some(report) = report else {
+        story.tell("limits", "none apply");
+        return Ok(());
+    };
+    for (policy, standing) in report.rows() {
+        let time = match policy.span() {
+            Span::Minute => " a minute",
+            Span::Day => " a day",
+            Span::Now => " at once",
+        };
+        story.tell("limits", format!("{}: {}{time}", policy.as_str(), standing.quota));
+    }
+    let cost = plan.route(route).map_or(1, |route| route.cost);
+    if cost > 1 {
+        story.tell("limits", format!("it counts as {cost}"));
+    }
+    if plan.config.limits.mode == LimitMode::Shadow {
+        story.tell("limits", "they are counted and told, and refuse nothing (limits.mode is shadow)");
+    }
+    // Of nothing used, only what never passes is refused.
+    plan.decision.judged(route, &report)
 }
 
 fn caller(identity: &Identity) -> String {

@@ -35,13 +35,8 @@ impl Decision {
         let asked = self.asked(route, entry)?;
         let account = &entry.meter().account;
         let (verdict, held) = account.admit(&asked, Moment { tick, wall }, front.accounts().changed());
-        let (report, refusal) = match verdict {
-            Verdict::Refused(report) if self.mode == LimitMode::Enforce => {
-                (report, Some(Refusal::Exceeded(Arc::new(exceeded(&report, asked.cost)))))
-            }
-            Verdict::Passes(report) | Verdict::Refused(report) => (report, None),
-        };
-        Some(Counted { report, held, refusal })
+        let (Verdict::Passes(report) | Verdict::Refused(report)) = verdict;
+        Some(Counted { refusal: self.judged(route, &report).err(), report, held })
     }
 
     /// How a request on `route` would stand to its limits, without counting it; `None` where nothing is limited.
@@ -49,6 +44,19 @@ impl Decision {
     pub fn standing(&self, route: usize, entry: &Valid, (tick, wall): (Tick, Timestamp)) -> Option<Report> {
         let asked = self.asked(route, entry)?;
         Some(entry.meter().account.look(&asked, Moment { tick, wall }))
+    }
+
+    /// What a request on `route` that stands so is told.
+    ///
+    /// # Errors
+    /// When it is over a limit, and limits are in force.
+    pub fn judged(&self, route: usize, report: &Report) -> Result<(), Refusal> {
+        let cost = self.rules.get(route).map_or(1, |rule| rule.cost);
+        let passes = report.rows().all(|(_, standing)| standing.passes());
+        match self.mode {
+            LimitMode::Enforce if !passes => Err(Refusal::Exceeded(Arc::new(exceeded(report, cost)))),
+            LimitMode::Enforce | LimitMode::Shadow => Ok(()),
+        }
     }
 
     fn asked<'a>(&'a self, route: usize, entry: &'a Valid) -> Option<Asked<'a>> {

@@ -158,6 +158,27 @@ fn explain_judges_what_the_gateway_would() {
 }
 
 #[test]
+fn explain_tells_limits_without_counting() {
+    let home = Home::new(
+        "limits: { account: { per_minute: 1, in_flight: 2 } }\nupstreams: [{ name: api, endpoints: [{ url: \"http://127.0.0.1:9\" }] }]\n\
+         routes: [{ name: all, match: { path_prefix: / }, upstream: api, limits: { per_day: 30, cost: 1 } }, \
+         { name: heavy, match: { path_prefix: /heavy }, upstream: api, limits: { cost: 5 } }]\n",
+    );
+    home.account(EMAIL);
+    let (_, key) = home.key(EMAIL, &[]);
+    for _ in 0..3 {
+        let told =
+            home.run_with_input(&["explain", "--method", "GET", "--url", "http://a/x"], &key).exited(0);
+        for limit in ["minute: 1 a minute", "in_flight: 2 at once", "route_day: 30 a day"] {
+            assert!(told.contains(limit), "{told}");
+        }
+    }
+    let heavy =
+        home.run_with_input(&["explain", "--method", "GET", "--url", "http://a/heavy"], &key).exited(1);
+    assert!(heavy.contains("it counts as 5") && heavy.contains("rate_limited"), "{heavy}");
+}
+
+#[test]
 fn explain_says_that_a_terminal_gives_no_key() {
     let home = Home::new("");
     home.account(EMAIL);
