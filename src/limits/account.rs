@@ -145,6 +145,13 @@ impl Account {
         self.lock().judge(asked, now)
     }
 
+    /// How the account itself stands to `rates`.
+    #[must_use]
+    pub fn standing(&self, rates: &Rates, now: Moment) -> Report {
+        let nothing = Asked { cost: 0, account: rates, key: None, route: None };
+        self.lock().judge(&nothing, now).uncounted(0)
+    }
+
     pub(super) fn is_idle(&self, now: Moment) -> bool {
         let state = self.lock();
         !state.told

@@ -17,6 +17,8 @@ pub enum Endpoint<'a> {
     Key(&'a str),
     /// `/user/api-keys/{id}/rotate`
     RotateKey(&'a str),
+    /// `/user/limits`
+    Limits,
     /// `/.well-known/jwks.json`
     KeySet,
     /// `/console/` and what is below it, without the slash in front.
@@ -33,6 +35,7 @@ impl<'a> Endpoint<'a> {
             "/user/token/refresh" => Self::Refresh,
             "/user/logout" => Self::Logout,
             "/user/api-keys" => Self::Keys,
+            "/user/limits" => Self::Limits,
             "/.well-known/jwks.json" => Self::KeySet,
             "/console" => Self::Console(""),
             _ => return Self::below(path),
@@ -54,7 +57,7 @@ impl<'a> Endpoint<'a> {
     #[must_use]
     pub const fn is_for_accounts(self) -> bool {
         match self {
-            Self::Logout | Self::Keys | Self::Key(_) | Self::RotateKey(_) => true,
+            Self::Logout | Self::Keys | Self::Key(_) | Self::RotateKey(_) | Self::Limits => true,
             Self::Login | Self::Validate | Self::Refresh | Self::KeySet | Self::Console(_) => false,
         }
     }
@@ -66,7 +69,7 @@ impl<'a> Endpoint<'a> {
             Self::Login | Self::Validate | Self::Refresh | Self::Logout | Self::RotateKey(_) => &["POST"],
             Self::Keys | Self::Console(_) => &["GET", "HEAD", "POST"],
             Self::Key(_) => &["GET", "HEAD", "PATCH", "DELETE"],
-            Self::KeySet => &["GET", "HEAD"],
+            Self::KeySet | Self::Limits => &["GET", "HEAD"],
         }
     }
 }
@@ -87,6 +90,8 @@ mod tests {
             ("/user/api-keys/1/rotate/", None),
             ("/user/api-keys//rotate", None),
             ("/user/api-keys/1/2", None),
+            ("/user/limits", Some(Endpoint::Limits)),
+            ("/user/limits/", None),
             ("/user/profile", None),
             ("/console", Some(Endpoint::Console(""))),
             ("/console/keys", Some(Endpoint::Console("keys"))),

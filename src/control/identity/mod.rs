@@ -158,7 +158,7 @@ impl<'a> Asked<'a> {
             (Endpoint::Key(id), _) => keys::show(self, id).await,
             (Endpoint::RotateKey(id), _) => keys::rotate(self, id).await,
             (Endpoint::KeySet, _) => self.key_set(),
-            (Endpoint::Validate | Endpoint::Console(_), _) => Err(Refusal::NoRoute),
+            (Endpoint::Validate | Endpoint::Limits | Endpoint::Console(_), _) => Err(Refusal::NoRoute),
         };
         // Whose the credential is, its worker knows.
         response.map(|response| Reply { response, code: None, caller: None })

@@ -2,9 +2,14 @@
 //! for, their body. What they ask for is done on the control plane, but for validation, which is the workers' own work.
 
 mod body;
+mod limits;
 mod validate;
 
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
+use http::{HeaderValue, Method, Response};
+use serde_json::Value;
 
 use super::gateway::Asker;
 use super::request_body::RequestBody;
@@ -48,8 +53,10 @@ pub async fn answer(
     // Who may not ask is told so whatever the body is, and before it has come.
     let early = if endpoint.is_for_accounts() { Some(account(asker, parts, ticket).await?) } else { None };
     let body = body::collect(body, admission.framing, asker).await?;
-    if endpoint == Endpoint::Validate {
-        return validate::answer(asker, parts, &body, ticket).await;
+    match endpoint {
+        Endpoint::Validate => return validate::answer(asker, parts, &body, ticket).await,
+        Endpoint::Limits => return Ok(limits::answer(parts, ticket)),
+        _ => {}
     }
     let caller = match early {
         Some(account) => Ok(Some(account)),
@@ -101,4 +108,18 @@ async fn caller(asker: Asker<'_>, parts: &Parts, ticket: &mut Ticket) -> Result<
             Ok(Some(principal))
         }
     }
+}
+
+/// An answer that nobody may keep; to `HEAD` its fields alone.
+fn json_answer(method: &Method, body: &Value) -> Response<Bytes> {
+    let body = format!("{body}\n");
+    let mut response = Response::new(Bytes::new());
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    fields.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if method != Method::HEAD {
+        *response.body_mut() = body.into();
+    }
+    response
 }

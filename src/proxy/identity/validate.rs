@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderValue, Response};
+use http::{Method, Response};
 use serde_json::json;
 
+use super::json_answer;
 use crate::auth::credential::Malformed;
 use crate::auth::refusal::Refusal;
 use crate::authenticator::Valid;
@@ -70,12 +70,5 @@ fn told(valid: &Valid) -> Response<Bytes> {
         "iat": principal.issued_at.millis().div_euclid(1000),
         "exp": principal.expires_at.millis().div_euclid(1000),
     });
-    let body = format!("{body}\n");
-    let mut response = Response::new(Bytes::new());
-    let fields = response.headers_mut();
-    fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    fields.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    *response.body_mut() = body.into();
-    response
+    json_answer(&Method::POST, &body)
 }

@@ -13,7 +13,11 @@ use crate::support::upstream::{Answer, Upstream};
 /// 2027-01-15T08:00:00Z: sixteen hours before midnight.
 const START: Timestamp = Timestamp(1_800_000_000_000);
 
-const PUBLIC_TOO: &str = "routes:
+const PUBLIC_TOO: &str = "scopes:
+  \"keyward:account\": { description: Everything, default: true }
+  \"orders:read\": { description: Read, default: true }
+  \"orders:write\": { description: Write, default: true }
+routes:
   - name: all
     match: { path_prefix: / }
     upstream: api

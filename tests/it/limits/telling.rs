@@ -94,3 +94,32 @@ async fn where_nothing_is_limited_nothing_is_told() {
         (Some("\"theirs\";r=1;t=1"), None)
     );
 }
+
+#[tokio::test]
+async fn an_account_may_ask_where_it_stands_and_asking_counts_nothing() {
+    let limits = "{ account: { per_minute: 3, per_day: 100, in_flight: 2 } }\nidentity: { public_url: \"https://a.test\" }";
+    let scene = Scene::new(limits).await;
+    let plain = scene.gateway.key().await.secret;
+    let account = scene.gateway.account().await.to_owned();
+    let allowed =
+        crate::support::keys::key(&scene.gateway.issuer(), &account, &["keyward:account"]).await.secret;
+    let mut client = scene.gateway.anonymous().with_key(&allowed);
+    for _ in 0..2 {
+        assert_eq!(client.get("/").await.status, 200);
+    }
+    scene.pass(Duration::from_millis(500));
+    let mut asks = scene.gateway.anonymous().with_key(&allowed).with_host("a.test");
+    for _ in 0..5 {
+        let told = asks.get("/user/limits").await;
+        assert_eq!(told.header("cache-control"), Some("no-store"));
+        let row = |policy: &str, quota: u64, left: u64, reset: u64| serde_json::json!({ "policy": policy, "quota": quota, "remaining": left, "reset_seconds": reset });
+        let rows = [row("minute", 3, 1, 60), row("day", 100, 98, 57_600), row("in_flight", 2, 2, 0)];
+        assert_eq!(told.json(), serde_json::json!({ "limits": rows }));
+    }
+    let head = asks.request("HEAD", "/user/limits").send().await;
+    assert_eq!((head.status, head.text()), (200, ""));
+    let mut other = scene.gateway.anonymous().with_key(&plain).with_host("a.test");
+    other.get("/user/limits").await.refused(Code::InsufficientScope);
+    scene.gateway.anonymous().with_host("a.test").get("/user/limits").await.refused(Code::MissingCredentials);
+    asks.post("/user/limits", "{}").await.refused(Code::MethodNotAllowed);
+}
