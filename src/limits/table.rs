@@ -75,7 +75,12 @@ impl Table {
 
     /// What is to be written down now. Whoever cannot write it gives it back by [`Table::not_written`].
     pub fn take_changed(&self) -> Vec<Arc<Account>> {
-        std::mem::take(&mut *self.changed.lock())
+        let taken = std::mem::take(&mut *self.changed.lock());
+        // What is counted from now on is told again: it may come after their counts were read.
+        for account in &taken {
+            account.lock().told = false;
+        }
+        taken
     }
 
     /// Their counts of the day.
