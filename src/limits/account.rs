@@ -112,8 +112,8 @@ impl Account {
         Self { id, state: Mutex::new(state) }
     }
 
-    pub(super) const fn id(&self) -> u128 {
-        self.id
+    pub(super) const fn id(&self) -> &u128 {
+        &self.id
     }
 
     /// Judges a request by all its limits, and counts it by all of them if they all let it pass. What it holds of the
