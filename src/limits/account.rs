@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::counter::{Counters, Day, Standing};
+use super::subject::Of;
 use super::table::Changed;
 use super::{Moment, Policy, Rates, Span, Subject};
 
@@ -72,32 +73,29 @@ impl Report {
         self.rows[0].is_none()
     }
 
-    fn push(&mut self, policy: Policy, standing: Standing) {
-        if let Some(free) = self.rows.iter_mut().find(|row| row.is_none()) {
-            *free = Some((policy, standing));
-        }
-    }
-
     fn passes(&self) -> bool {
         self.rows().all(|(_, standing)| standing.passes())
     }
 
-    /// The same where nothing was counted: what one limit let pass, another refused.
-    fn uncounted(mut self, cost: u32) -> Self {
-        for (policy, standing) in self.rows.iter_mut().flatten().filter(|(_, standing)| standing.passes()) {
-            let counted = if policy.span() == Span::Now { 1 } else { cost };
-            standing.left += u64::from(counted);
+    /// The same where nothing was counted: what one limit let pass, another refused. `nothing` is how no request at all stands.
+    fn uncounted(mut self, nothing: &Self) -> Self {
+        for ((_, standing), (_, as_it_is)) in self.rows.iter_mut().flatten().zip(nothing.rows()) {
+            *standing = Standing { wait: standing.wait, ..as_it_is };
         }
         self
     }
 }
 
 impl<'a> Asked<'a> {
-    fn each(&self) -> impl Iterator<Item = (Subject, &'a Rates)> + use<'a> {
-        let account = Some((Subject::Account, self.account));
-        let key = self.key.map(|(id, rates)| (Subject::Key(Arc::clone(id)), rates));
-        let route = self.route.map(|(name, rates)| (Subject::Route(Arc::clone(name)), rates));
+    fn each(&self) -> impl Iterator<Item = (Of<'a>, &'a Rates)> + use<'a> {
+        let account = Some((Of::Account, self.account));
+        let key = self.key.map(|(id, rates)| (Of::Key(id), rates));
+        let route = self.route.map(|(name, rates)| (Of::Route(name), rates));
         [account, key, route].into_iter().flatten()
+    }
+
+    const fn nothing(&self) -> Self {
+        Self { cost: 0, ..*self }
     }
 
     fn limits_at_once(&self) -> bool {
@@ -109,13 +107,13 @@ impl Account {
     pub(super) fn new(id: u128, days: impl IntoIterator<Item = (Subject, Day)>) -> Self {
         let mut state = State::default();
         for (subject, day) in days {
-            state.of(&subject).day = day;
+            state.of((&subject).into()).day = day;
         }
         Self { id, state: Mutex::new(state) }
     }
 
-    pub(super) const fn id(&self) -> u128 {
-        self.id
+    pub(super) const fn id(&self) -> &u128 {
+        &self.id
     }
 
     /// Judges a request by all its limits, and counts it by all of them if they all let it pass. What it holds of the
@@ -129,7 +127,8 @@ impl Account {
         let mut state = self.lock();
         let report = state.judge(asked, now);
         if !report.passes() {
-            return (Verdict::Refused(report.uncounted(asked.cost)), None);
+            state.set_right(now);
+            return (Verdict::Refused(report.uncounted(&state.judge(&asked.nothing(), now))), None);
         }
         if state.count(asked, now) && !std::mem::replace(&mut state.told, true) {
             changed.add(Arc::clone(self));
@@ -142,27 +141,29 @@ impl Account {
     /// How a request would stand, without counting it.
     #[must_use]
     pub fn look(&self, asked: &Asked<'_>, now: Moment) -> Report {
-        self.lock().judge(asked, now)
+        let state = self.lock();
+        let report = state.judge(asked, now);
+        if report.passes() { report } else { report.uncounted(&state.judge(&asked.nothing(), now)) }
     }
 
     /// How the account itself stands to `rates`.
     #[must_use]
     pub fn standing(&self, rates: &Rates, now: Moment) -> Report {
         let nothing = Asked { cost: 0, account: rates, key: None, route: None };
-        self.lock().judge(&nothing, now).uncounted(0)
+        self.lock().judge(&nothing, now)
     }
 
+    /// Whether nothing is lost when it is forgotten; what is to be written down yet, [`Changed`] holds.
     pub(super) fn is_idle(&self, now: Moment) -> bool {
-        let state = self.lock();
-        !state.told
-            && state.own.is_idle(now)
+        let mut state = self.lock();
+        state.set_right(now);
+        state.own.is_idle(now)
             && state.others.iter().flat_map(|others| &others.0).all(|(_, counters)| counters.is_idle(now))
     }
 
-    /// Every count of a day, for who writes them down; from now on a further one is told again.
+    /// Every count of a day, for who writes them down.
     pub(super) fn days(&self) -> Vec<(Subject, Day)> {
-        let mut state = self.lock();
-        state.told = false;
+        let state = self.lock();
         let others = state.others.iter().flat_map(|others| others.0.iter().cloned());
         let all = std::iter::once((Subject::Account, state.own)).chain(others);
         all.filter(|(_, counters)| counters.day.used > 0)
@@ -177,15 +178,15 @@ impl Account {
 }
 
 impl State {
-    fn of(&mut self, subject: &Subject) -> &mut Counters {
-        if *subject == Subject::Account {
+    fn of(&mut self, subject: Of<'_>) -> &mut Counters {
+        if matches!(subject, Of::Account) {
             return &mut self.own;
         }
         let others = &mut self.others.get_or_insert_default().0;
-        let index = match others.iter().position(|(known, _)| known == subject) {
+        let index = match others.iter().position(|(known, _)| subject.is(known)) {
             Some(index) => index,
             None => {
-                others.push((subject.clone(), Counters::default()));
+                others.push((subject.into(), Counters::default()));
                 others.len() - 1
             }
         };
@@ -193,37 +194,46 @@ impl State {
         &mut others[index].1
     }
 
-    fn seen(&self, subject: &Subject) -> Counters {
-        if *subject == Subject::Account {
+    fn seen(&self, subject: Of<'_>) -> Counters {
+        if matches!(subject, Of::Account) {
             return self.own;
         }
         let mut others = self.others.iter().flat_map(|others| &others.0);
-        others.find(|(known, _)| known == subject).map(|(_, counters)| *counters).unwrap_or_default()
+        others.find(|(known, _)| subject.is(known)).map(|(_, counters)| *counters).unwrap_or_default()
     }
 
     fn judge(&self, asked: &Asked<'_>, now: Moment) -> Report {
         let mut report = Report::default();
+        let mut rows = report.rows.iter_mut();
         for (subject, rates) in asked.each() {
-            let counters = self.seen(&subject);
+            let counters = self.seen(subject);
             for span in SPANS {
                 let standing = match span {
                     Span::Minute => counters.minute(rates, asked.cost, now),
                     Span::Day => counters.day(rates, asked.cost, now),
-                    Span::Now => counters.in_flight(rates),
+                    Span::Now => counters.in_flight(rates, asked.cost),
                 };
-                if let Some(standing) = standing {
-                    report.push(Policy::of(&subject, span), standing);
+                let Some(standing) = standing else { continue };
+                if let Some(row) = rows.next() {
+                    *row = Some((subject.policy(span), standing));
                 }
             }
         }
         report
     }
 
+    fn set_right(&mut self, now: Moment) {
+        let others = self.others.iter_mut().flat_map(|others| &mut others.0).map(|(_, counters)| counters);
+        for counters in std::iter::once(&mut self.own).chain(others) {
+            counters.set_right(now.wall);
+        }
+    }
+
     fn count(&mut self, asked: &Asked<'_>, now: Moment) -> bool {
         asked
             .each()
             .filter(|(_, rates)| !rates.is_empty())
-            .fold(false, |day, (subject, rates)| self.of(&subject).count(rates, asked.cost, now) || day)
+            .fold(false, |day, (subject, rates)| self.of(subject).count(rates, asked.cost, now) || day)
     }
 }
 
@@ -239,7 +249,7 @@ impl InFlight {
         let mut subjects = [const { None }; SUBJECTS];
         let limited = asked.each().filter(|(_, rates)| rates.in_flight.is_some());
         for (place, (subject, _)) in subjects.iter_mut().zip(limited) {
-            *place = Some(subject);
+            *place = Some(subject.into());
         }
         Self { account: Arc::clone(account), subjects }
     }
@@ -249,7 +259,7 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.account.lock();
         for subject in self.subjects.iter().flatten() {
-            state.of(subject).leave();
+            state.of(subject.into()).leave();
         }
     }
 }

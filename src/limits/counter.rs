@@ -51,7 +51,7 @@ pub struct Standing {
     pub left: u64,
     /// How long until there are all again.
     pub reset: Duration,
-    /// When it is refused: how long until it would not be; of what never passes, as long as a window.
+    /// When it is refused: how long until it would not be; of what never passes, as long as the window lasts, or a minute.
     pub wait: Option<Duration>,
 }
 
@@ -119,11 +119,11 @@ impl Counters {
         Some(judged(quota, day.used, cost, day.until_next(now.wall)))
     }
 
-    /// How one more at once stands to the limit, if there is one.
-    pub(super) fn in_flight(&self, rates: &Rates) -> Option<Standing> {
+    /// How one more at once stands to the limit, if there is one. Whatever it costs it is one; what costs nothing is none.
+    pub(super) fn in_flight(&self, rates: &Rates, cost: u32) -> Option<Standing> {
         let quota = rates.in_flight?;
-        let passes = self.in_flight < quota;
-        let taken = self.in_flight.saturating_add(u32::from(passes));
+        let passes = self.in_flight < quota || cost == 0;
+        let taken = self.in_flight.saturating_add(u32::from(passes && cost > 0));
         Some(Standing {
             quota: u64::from(quota),
             left: u64::from(quota.saturating_sub(taken)),
@@ -156,6 +156,15 @@ impl Counters {
             self.day = Day { used: day.used.saturating_add(u64::from(cost)), ..day };
         }
         rates.per_day.is_some()
+    }
+
+    /// Moves what was used of a day that is not yet to the day that it is, as [`Day::at`] has it. Whoever is refused counts
+    /// nothing: without this, it would be moved to each day anew, and refused on all of them.
+    pub(super) fn set_right(&mut self, wall: Timestamp) {
+        let today = self.day.at(wall);
+        if today.number < self.day.number {
+            self.day = today;
+        }
     }
 
     /// One of those at once has ended.

@@ -7,13 +7,15 @@
 mod account;
 mod counter;
 mod fields;
+mod subject;
 mod table;
-
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
 
 pub use self::account::{Account, Asked, InFlight, Report, Verdict};
 pub use self::counter::Standing;
 pub use self::fields::{fields, seconds};
+pub use self::subject::Subject;
 pub use self::table::{DayCount, Table};
 use crate::clock::{Tick, Timestamp};
 
@@ -74,17 +76,6 @@ impl Overrides {
 
 fn some(quota: u64) -> Option<u64> {
     (quota > 0).then_some(quota)
-}
-
-/// What is limited.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Subject {
-    /// The account as a whole.
-    Account,
-    /// One of its keys, by id.
-    Key(Arc<str>),
-    /// The account on one route, by name.
-    Route(Arc<str>),
 }
 
 /// Over which time.
@@ -161,17 +152,27 @@ impl Policy {
         }
     }
 
-    const fn of(subject: &Subject, span: Span) -> Self {
-        match (subject, span) {
-            (Subject::Account, Span::Minute) => Self::Minute,
-            (Subject::Account, Span::Day) => Self::Day,
-            (Subject::Account, Span::Now) => Self::InFlight,
-            (Subject::Key(_), Span::Minute) => Self::KeyMinute,
-            (Subject::Key(_), Span::Day) => Self::KeyDay,
-            (Subject::Key(_), Span::Now) => Self::KeyInFlight,
-            (Subject::Route(_), Span::Minute) => Self::RouteMinute,
-            (Subject::Route(_), Span::Day) => Self::RouteDay,
-            (Subject::Route(_), Span::Now) => Self::RouteInFlight,
+    const fn of_account(span: Span) -> Self {
+        match span {
+            Span::Minute => Self::Minute,
+            Span::Day => Self::Day,
+            Span::Now => Self::InFlight,
+        }
+    }
+
+    const fn of_key(span: Span) -> Self {
+        match span {
+            Span::Minute => Self::KeyMinute,
+            Span::Day => Self::KeyDay,
+            Span::Now => Self::KeyInFlight,
+        }
+    }
+
+    const fn of_route(span: Span) -> Self {
+        match span {
+            Span::Minute => Self::RouteMinute,
+            Span::Day => Self::RouteDay,
+            Span::Now => Self::RouteInFlight,
         }
     }
 }

@@ -14,6 +14,7 @@ const MODES: Words<LimitMode> = Words(&[("enforce", LimitMode::Enforce), ("shado
 /// More than a request a microsecond, all day.
 const MANY: Count = Count { least: 0, most: 1_000_000_000 };
 const DAILY: Count = Count { least: 0, most: 1_000_000_000_000 };
+const BURST: Count = Count { least: 1, most: 1_000_000 };
 const AT_ONCE: Count = Count { least: 0, most: 10_000_000 };
 
 /// `limits`.
@@ -36,7 +37,7 @@ pub(super) fn overrides(s: &mut Section<'_>) -> Overrides {
     let per_day = s.value("per_day", &DAILY, 0, "Requests a day (UTC); 0 = no limit.");
     let comment = "Instead of a window of a minute an even pace, with so many at once.";
     let smooth = s.optional_section("smooth", comment, |s| {
-        s.value("burst", &Count { least: 1, ..MANY }, 10, "How many may come at once.").value
+        s.value("burst", &BURST, 10, "How many may come at once.").value
     });
     let in_flight = s.value("in_flight", &AT_ONCE, 0, "Requests at once; 0 = no limit.");
     Overrides {
