@@ -86,7 +86,7 @@ impl Counted {
 fn exceeded(report: &Report, cost: u32) -> Exceeded {
     let refused = report.rows().filter_map(|(policy, standing)| Some((policy, standing, standing.wait?)));
     let longest = refused.max_by_key(|(_, _, wait)| *wait);
-    let (policy, Standing { quota, .. }, wait) =
+    let (policy, Standing { quota, most, .. }, wait) =
         longest.unwrap_or((Policy::Minute, Standing::default(), std::time::Duration::ZERO));
     Exceeded {
         policy: policy.as_str(),
@@ -96,6 +96,7 @@ fn exceeded(report: &Report, cost: u32) -> Exceeded {
             Span::Now => Over::Once,
         },
         quota,
+        never: u64::from(cost) > most,
         cost,
         retry_after: u32::try_from(limits::seconds(wait)).unwrap_or(u32::MAX).max(1),
         fields: limits::fields(report),

@@ -80,7 +80,9 @@ impl Report {
     /// The same where nothing was counted: what one limit let pass, another refused. `nothing` is how no request at all stands.
     fn uncounted(mut self, nothing: &Self) -> Self {
         for ((_, standing), (_, as_it_is)) in self.rows.iter_mut().flatten().zip(nothing.rows()) {
-            *standing = Standing { wait: standing.wait, ..as_it_is };
+            // At an even pace a request passes before there are all again: what is told must be what it waits for.
+            *standing =
+                Standing { wait: standing.wait, reset: standing.wait.unwrap_or(as_it_is.reset), ..as_it_is };
         }
         self
     }

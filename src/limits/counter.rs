@@ -47,6 +47,8 @@ pub(super) struct Day {
 pub struct Standing {
     /// How many there may be.
     pub quota: u64,
+    /// How many may come at once: what one request may count as.
+    pub most: u64,
     /// How many more, this one counted if it passes.
     pub left: u64,
     /// How long until there are all again.
@@ -95,7 +97,8 @@ impl Counters {
         let passes = quota > 0 && then <= most;
         let behind_after = if passes { then } else { behind };
         Standing {
-            quota: burst,
+            quota,
+            most: burst,
             left: most.saturating_sub(behind_after) / each,
             reset: Duration::from_nanos(behind_after),
             wait: (!passes).then(|| match each.saturating_mul(u64::from(cost)) > most {
@@ -126,6 +129,7 @@ impl Counters {
         let taken = self.in_flight.saturating_add(u32::from(passes && cost > 0));
         Some(Standing {
             quota: u64::from(quota),
+            most: u64::from(quota),
             left: u64::from(quota.saturating_sub(taken)),
             reset: Duration::ZERO,
             // Nobody can tell when one of them ends.
@@ -204,7 +208,7 @@ fn judged(quota: u64, used: u64, cost: u32, reset: Duration) -> Standing {
     let after = used.saturating_add(u64::from(cost));
     let passes = after <= quota;
     let left = quota.saturating_sub(if passes { after } else { used });
-    Standing { quota, left, reset, wait: (!passes).then_some(reset) }
+    Standing { quota, most: quota, left, reset, wait: (!passes).then_some(reset) }
 }
 
 const fn nanos(tick: Tick) -> u64 {

@@ -291,6 +291,7 @@ fn refuse(state: &State, parts: &Parts, refusal: &Refusal, mut ticket: Box<Ticke
     let (mut head, bytes) = state.plan.problems.answer(refusal, asked).into_parts();
     // Only where it was found before what is refused: a credential that does not hold is nobody's to be told of.
     expiry::tell(&mut head.headers, &ticket);
+    ticket.tell_limits(&mut head.headers);
     ticket.refused(refusal, head.status.as_u16());
     announce_end(
         &mut head.headers,

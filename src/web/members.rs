@@ -21,6 +21,9 @@ pub enum Need {
     Optional,
 }
 
+/// Most faults that are told at once: an answer stays in proportion to its request.
+const FAULTS_MAX: usize = 20;
+
 /// What is left of an object, and what was wrong with what was taken.
 #[derive(Debug)]
 pub struct Members {
@@ -99,7 +102,8 @@ impl Members {
     /// With everything that is wrong, and what nobody knows.
     pub fn done(mut self) -> Result<(), Refusal> {
         let known = self.known.join(", ");
-        for name in std::mem::take(&mut self.left).into_iter().map(|(name, _)| name) {
+        let room = FAULTS_MAX.saturating_sub(self.faults.len());
+        for name in std::mem::take(&mut self.left).into_iter().map(|(name, _)| name).take(room) {
             let shown = shown(&name);
             let detail = match known.as_str() {
                 "" => format!("The member {shown} is unknown: this endpoint takes none."),
@@ -107,6 +111,7 @@ impl Members {
             };
             self.faults.push(MemberFault { pointer: pointer(&name), detail });
         }
+        self.faults.truncate(FAULTS_MAX);
         match self.faults.is_empty() {
             true => Ok(()),
             false => Err(Refusal::Body(Arc::new(BodyFault::Members(self.faults)))),
@@ -215,6 +220,14 @@ mod tests {
 
     fn detail(refusal: &Refusal) -> String {
         refusal.detail().into_owned()
+    }
+
+    #[test]
+    fn of_very_much_that_is_wrong_some_is_told() {
+        let many: Vec<String> = (0..9_000).map(|number| format!("\"m{number}\":1")).collect();
+        let members = read("application/json", format!("{{{}}}", many.join(",")).as_bytes()).unwrap();
+        let refusal = members.done().unwrap_err();
+        assert_eq!(refusal.members().len(), FAULTS_MAX);
     }
 
     #[test]

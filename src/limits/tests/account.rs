@@ -63,7 +63,11 @@ fn judged_by_all(
         prop_assert!(others(rows(everything)).eq(others(all)));
     } else {
         prop_assert_eq!(rows(everything), all);
-        prop_assert_eq!(told(&report), concerned);
+        prop_assert_eq!(left(&told(&report)), left(&concerned));
+        // Of one that refuses it is told how long it does so.
+        for ((_, standing), row) in report.rows().zip(concerned) {
+            prop_assert_eq!(standing.reset, standing.wait.unwrap_or(row.2));
+        }
     }
     Ok(held)
 }

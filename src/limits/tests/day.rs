@@ -36,13 +36,13 @@ impl Model {
         let (before, after) = (self.used, self.used + u64::from(cost));
         if after <= quota {
             self.used = after;
-            return Standing { quota, left: quota - after, reset, wait: None };
+            return Standing { quota, most: quota, left: quota - after, reset, wait: None };
         }
         // What is refused begins no day.
         if self.day > day {
             (self.day, self.used) = (day, used);
         }
-        Standing { quota, left: quota - before, reset, wait: Some(reset) }
+        Standing { quota, most: quota, left: quota - before, reset, wait: Some(reset) }
     }
 }
 

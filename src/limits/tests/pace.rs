@@ -12,6 +12,7 @@ const MINUTE: u128 = 60_000_000_000;
 
 /// Tokens of `each` nanoseconds, a nanosecond of which comes back in a nanosecond.
 struct Bucket {
+    per_minute: u64,
     each: u128,
     most: u128,
     level: u128,
@@ -22,7 +23,7 @@ impl Bucket {
     fn full(per_minute: u64, burst: u64) -> Self {
         let each = MINUTE.div_ceil(u128::from(per_minute));
         let most = each * u128::from(burst);
-        Self { each, most, level: most, at: u128::from(START.tick.0) * 1000 }
+        Self { per_minute, each, most, level: most, at: u128::from(START.tick.0) * 1000 }
     }
 
     fn expected(&mut self, cost: u32, now: u64) -> Standing {
@@ -36,9 +37,11 @@ impl Bucket {
         }
         let wait = if wanted > self.most { MINUTE } else { wait };
         Standing {
-            quota: u64::try_from(self.most / self.each).unwrap(),
+            quota: self.per_minute,
+            most: u64::try_from(self.most / self.each).unwrap(),
             left: u64::try_from(self.level / self.each).unwrap(),
-            reset: nanos(self.most - self.level),
+            // What is told is what it waits for.
+            reset: nanos(if wait > 0 { wait } else { self.most - self.level }),
             wait: (wait > 0).then(|| nanos(wait)),
         }
     }

@@ -24,9 +24,9 @@ impl Passed {
         let reset = Duration::from_micros((opened + MINUTE - now).min(MINUTE));
         if used + u64::from(cost) <= quota {
             self.0.push((now, u64::from(cost)));
-            return Standing { quota, left: quota - used - u64::from(cost), reset, wait: None };
+            return Standing { quota, most: quota, left: quota - used - u64::from(cost), reset, wait: None };
         }
-        Standing { quota, left: quota - used, reset, wait: Some(reset) }
+        Standing { quota, most: quota, left: quota - used, reset, wait: Some(reset) }
     }
 
     /// Most that passed in any minute there is.

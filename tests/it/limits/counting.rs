@@ -146,7 +146,7 @@ async fn so_many_at_once_and_room_again_when_one_is_over() {
     slow.until(b"one").await;
     let mut client = scene.gateway.client().await;
     let detail = client.get("/").await.refused(Code::RateLimited);
-    assert!(detail.contains("the limit in_flight is 1"), "{detail}");
+    assert!(detail.contains("this account may make 1 at a time"), "{detail}");
     gate.open();
     slow.until(b"two").await;
     crate::support::within("room for one more", async { while client.get("/").await.status != 200 {} }).await;

@@ -64,7 +64,7 @@ async fn a_refusal_says_which_limit_how_much_and_when() {
     let refused = client.get("/").await;
     assert_eq!(
         refused.refused(Code::RateLimited),
-        "Too many requests: the limit minute is 2. Try again in 40 s."
+        "Too many requests: this account may make 2 a minute. Try again in 40 s."
     );
     assert_eq!((refused.status, refused.header("retry-after")), (429, Some("40")));
     assert_eq!(told(&refused)[1], [row("minute", 0, 40), row("day", 1, 57_580)]);
@@ -75,14 +75,17 @@ async fn a_refusal_says_which_limit_how_much_and_when() {
     let detail = refused.refused(Code::QuotaExceeded);
     assert_eq!(
         detail,
-        "The quota of the day is used up: the limit day is 3. It begins anew at midnight UTC, in 57540 s."
+        "The quota of the day is used up: this account may make 3 a day. It begins anew at midnight UTC, in 57540 s."
     );
     assert_eq!((refused.status, refused.header("retry-after")), (429, Some("57540")));
     // Of two that refuse, the longer wait.
     assert_eq!(client.get("/").await.status, 429);
     let never = Scene::new("{ account: { per_minute: 2 } }").await;
     let detail = never.gateway.client().await.get("/heavy").await.refused(Code::RateLimited);
-    assert!(detail.starts_with("This request counts as 10, and the limit minute allows 2"), "{detail}");
+    assert!(
+        detail.starts_with("This request counts as 10, which is more than the limit minute ever lets pass"),
+        "{detail}"
+    );
 }
 
 #[tokio::test]
@@ -122,4 +125,31 @@ async fn an_account_may_ask_where_it_stands_and_asking_counts_nothing() {
     other.get("/user/limits").await.refused(Code::InsufficientScope);
     scene.gateway.anonymous().with_host("a.test").get("/user/limits").await.refused(Code::MissingCredentials);
     asks.post("/user/limits", "{}").await.refused(Code::MethodNotAllowed);
+}
+
+#[tokio::test]
+async fn at_an_even_pace_the_quota_is_that_of_the_minute_and_the_wait_that_of_one_request() {
+    let scene = Scene::new("{ account: { per_minute: 60, smooth: { burst: 3 } } }").await;
+    let mut client = scene.gateway.client().await;
+    for (left, reset) in [(2, 1), (1, 2), (0, 3)] {
+        let told = told(&client.get("/").await);
+        assert_eq!(told, [vec![row("minute", 60, 60)], vec![row("minute", left, reset)]]);
+    }
+    let refused = client.get("/").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
+    assert_eq!(told(&refused), [vec![row("minute", 60, 60)], vec![row("minute", 0, 1)]]);
+    scene.pass(Duration::from_secs(1));
+    assert_eq!(client.get("/").await.status, 200);
+    client.get("/heavy").await.refused(Code::RateLimited);
+}
+
+#[tokio::test]
+async fn what_was_counted_and_came_to_nothing_tells_what_is_left_too() {
+    let gone = crate::support::upstream::refusing().await;
+    let clock = keyward::clock::Clock::manual(super::START);
+    let builder = crate::support::gateway::Gateway::builder().upstream("api", &format!("http://{gone}"));
+    let gateway = builder.clock(&clock).yaml("limits: { account: { per_minute: 3 } }").start().await;
+    let response = gateway.client().await.get("/").await;
+    response.refused(Code::UpstreamUnreachable);
+    assert_eq!(rows(&response, "ratelimit", ["r", "t"]), [row("minute", 2, 60)]);
 }
