@@ -85,6 +85,7 @@ impl Issuer {
             email: new.email,
             status: AccountStatus::Active,
             scopes: new.scopes,
+            plan: None,
             created_at: now,
         })
     }
