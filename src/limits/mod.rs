@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use self::account::{Account, Asked, InFlight, Report, Verdict};
 pub use self::counter::Standing;
-pub use self::fields::{fields, seconds};
+pub use self::fields::{Fields, Told, fields, seconds};
 pub use self::table::{DayCount, Table};
 use crate::clock::{Tick, Timestamp};
 
