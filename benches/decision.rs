@@ -48,6 +48,7 @@ fn account(of: usize) -> Account {
         email: String::new(),
         status: AccountStatus::Active,
         scopes: Some(ScopeSet::parse("orders:read orders:write").unwrap_or_default()),
+        plan: None,
         created_at: Timestamp(0),
     }
 }
@@ -85,6 +86,7 @@ impl Store for Fixed {
     fn accounts<'a>(&'a self, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Account>> { unused() }
     fn set_account_status<'a>(&'a self, _: &'a str, _: AccountStatus, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
     fn set_account_scopes<'a>(&'a self, _: &'a str, _: Option<&'a ScopeSet>, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
+    fn set_account_plan<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
     fn create_key<'a>(&'a self, _: &'a ApiKey, _: &'a Origin) -> Answer<'a, Seq> { unused() }
     fn key<'a>(&'a self, _: &'a str) -> Answer<'a, Key> { unused() }
     fn keys<'a>(&'a self, _: Option<&'a str>, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Key>> { unused() }

@@ -17,8 +17,8 @@ pub struct Exceeded {
     pub never: bool,
     /// Whole seconds until it would pass.
     pub retry_after: u32,
-    /// What the fields `RateLimit-Policy` and `RateLimit` say.
-    pub fields: [String; 2],
+    /// What `RateLimit-Policy`, `RateLimit` and the three `X-RateLimit-*` say; an empty one is not told.
+    pub fields: [String; 5],
 }
 
 /// Over which time a limit counts.

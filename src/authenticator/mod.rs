@@ -12,6 +12,7 @@
 //! a look-up that began earlier brings. Contact to the store is kept by reading its change feed; without it, what was
 //! good serves until `stale_while_unavailable` is over. Nothing here knows of HTTP, SQL or routes.
 
+mod allowances;
 mod cache;
 mod contact;
 mod entry;
@@ -37,6 +38,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use allowances::Plans;
 pub use contact::Health;
 pub use entry::{Denied, Entry, Refused, Valid, Verdict};
 pub use front::Front;
@@ -49,7 +51,6 @@ use crate::auth::jwt::Ring;
 use crate::auth::jwt::access_token::Parties;
 use crate::clock::Clock;
 use crate::config;
-use crate::limits::Rates;
 use crate::store::{Change, ChangeSink, KeyForm, SharedStore};
 use feed::Feed;
 use loader::{Ask, Loader};
@@ -71,19 +72,15 @@ pub struct Rules {
     pub catalogue: Catalogue,
     /// Who issues access tokens and for whom; `None` = there are none.
     pub parties: Option<Parties>,
-    /// How much each account without a plan may.
-    pub rates: Arc<Rates>,
+    /// How much accounts may.
+    pub plans: Plans,
 }
 
 impl Rules {
     /// What a configuration says of them.
     #[must_use]
     pub fn of(config: &config::Config) -> Self {
-        Self {
-            catalogue: config.catalogue(),
-            parties: config.parties(),
-            rates: Arc::clone(&config.limits.account),
-        }
+        Self { catalogue: config.catalogue(), parties: config.parties(), plans: Plans::from(&config.limits) }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::Rules;
+use super::allowances::Allowances;
 use super::cache::Caches;
 use super::contact::Contact;
 use super::entry::View;
@@ -17,7 +18,8 @@ use crate::auth::jwt::access_token::Parties;
 use crate::auth::jwt::{Keyring, Ring};
 use crate::clock::{Clock, Tick, Timestamp};
 use crate::config;
-use crate::limits::{self, Rates};
+use crate::limits;
+use crate::store::Account;
 
 /// See the module.
 #[derive(Debug)]
@@ -29,8 +31,8 @@ pub(super) struct Shared {
     pub(super) catalogue: ArcSwap<Catalogue>,
     /// Who issues access tokens and for whom; `None` = nobody does.
     pub(super) parties: ArcSwapOption<Parties>,
-    /// How much each account without a plan may.
-    pub(super) rates: ArcSwap<Rates>,
+    /// How much each account may.
+    allowances: Allowances,
     /// What accounts have used of it.
     pub(super) accounts: limits::Table,
     /// The keys that they are signed with.
@@ -49,7 +51,7 @@ impl Shared {
             caches: ArcSwap::from_pointee(Caches::new(terms)),
             catalogue: ArcSwap::from_pointee(rules.catalogue),
             parties: ArcSwapOption::from_pointee(rules.parties),
-            rates: ArcSwap::new(rules.rates),
+            allowances: Allowances::new(rules.plans),
             accounts: limits::Table::default(),
             ring: Arc::default(),
             forms: Forms::default(),
@@ -61,8 +63,8 @@ impl Shared {
     pub(super) fn reload(&self, terms: &config::Cache, rules: Rules) {
         let same_terms = self.caches.load().terms == *terms;
         let same_parties = self.parties.load().as_deref() == rules.parties.as_ref();
-        let same_rates = **self.rates.load() == *rules.rates;
-        if same_terms && same_parties && same_rates && **self.catalogue.load() == rules.catalogue {
+        let same_plans = self.allowances.are(&rules.plans);
+        if same_terms && same_parties && same_plans && **self.catalogue.load() == rules.catalogue {
             return;
         }
         if !same_terms {
@@ -71,7 +73,9 @@ impl Shared {
         }
         self.catalogue.store(rules.catalogue.into());
         self.parties.store(rules.parties.map(Arc::new));
-        self.rates.store(rules.rates);
+        if !same_plans {
+            self.allowances.set(rules.plans);
+        }
         // Last: a look-up that reads the new epoch must read the new rules after it.
         self.marks.end_all();
     }
@@ -86,10 +90,10 @@ impl Shared {
         }
     }
 
-    /// Where the requests of this account's credentials are counted.
-    pub(super) fn meter(&self, account: &str) -> Meter {
-        let account = self.accounts.account(limits::number(account), Vec::new);
-        Meter { account, rates: self.rates.load_full() }
+    /// Where the requests of this account's credentials are counted, and by which limits.
+    pub(super) fn meter(&self, account: &Account) -> Meter {
+        let rates = self.allowances.of(account.plan.as_deref());
+        Meter { account: self.accounts.account(limits::number(&account.id), Vec::new), rates }
     }
 
     /// What a request at `now` and `wall` sees. Contact is read before the marks that entries are held against.

@@ -27,6 +27,8 @@ pub enum Accounts {
     Enable(Named),
     /// Set what the keys of an account may have
     SetScopes(SetScopes),
+    /// Set the plan that says how many requests an account may make
+    SetPlan(SetPlan),
     /// Give an account the password that stands on standard input; its sessions end
     SetPassword(Named),
     /// Print a link under which an account gets a new password, once and within an hour
@@ -88,6 +90,30 @@ struct Choice {
     default: bool,
 }
 
+/// A plan for one account.
+#[derive(Debug, Args)]
+#[command(override_usage = "keyward accounts set-plan [OPTIONS] <ID-OR-EMAIL> <PLAN|--none>")]
+pub struct SetPlan {
+    /// The id or the email of the account
+    #[arg(value_name = "ID-OR-EMAIL")]
+    account: String,
+    #[command(flatten)]
+    choice: PlanChoice,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// One of the two.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct PlanChoice {
+    /// A plan of the configuration, by its name under `limits.plans`
+    plan: Option<String>,
+    /// None: what accounts without a plan may
+    #[arg(long)]
+    none: bool,
+}
+
 /// Does what `command` says.
 ///
 /// # Errors
@@ -143,6 +169,9 @@ async fn carry_out(
         }
         Accounts::SetScopes(set) => {
             (issuer.set_account_scopes(&set.account, &chosen(&set.choice), origin).await?, set.output)
+        }
+        Accounts::SetPlan(set) => {
+            (issuer.set_plan(&set.account, set.choice.plan.as_deref(), origin).await?, set.output)
         }
     };
     one(backend, &account, output)

@@ -117,11 +117,19 @@ impl From<IssueError> for Failure {
     }
 }
 
-/// The command that makes the same request right.
+/// What makes the same request right.
 fn remedy(problem: &Problem) -> Option<String> {
-    let Problem::ScopesNotGrantable { denied, grantable } = problem else { return None };
-    let scopes: Vec<_> = grantable.iter().chain(denied.iter()).map(Scope::as_str).collect();
-    Some(format!("give it them first: keyward accounts set-scopes ACCOUNT {}", scopes.join(",")))
+    match problem {
+        Problem::ScopesNotGrantable { denied, grantable } => {
+            let scopes: Vec<_> = grantable.iter().chain(denied.iter()).map(Scope::as_str).collect();
+            Some(format!("give it them first: keyward accounts set-scopes ACCOUNT {}", scopes.join(",")))
+        }
+        Problem::UnknownPlan { .. } => Some(
+            "plans are named under `limits.plans` in the configuration; `--none` takes a plan away"
+                .to_owned(),
+        ),
+        _ => None,
+    }
 }
 
 /// The first problem on the line, the others under it.

@@ -22,12 +22,13 @@ pub(super) fn accounts(accounts: &[AccountView]) -> String {
                 account.id.clone(),
                 account.email.clone(),
                 account.status.to_owned(),
+                plan(account),
                 listed(&account.scopes, "none"),
                 account.created_at.clone(),
             ]
         })
         .collect();
-    table::rows(["ID", "EMAIL", "STATUS", "SCOPES", "CREATED"], &rows, terminal_width())
+    table::rows(["ID", "EMAIL", "STATUS", "PLAN", "SCOPES", "CREATED"], &rows, terminal_width())
 }
 
 pub(super) fn account(account: &AccountView) -> String {
@@ -35,9 +36,14 @@ pub(super) fn account(account: &AccountView) -> String {
         ("id", account.id.clone()),
         ("email", account.email.clone()),
         ("status", account.status.to_owned()),
+        ("plan", plan(account)),
         ("scopes", listed(&account.scopes, "none")),
         ("created", account.created_at.clone()),
     ])
+}
+
+fn plan(account: &AccountView) -> String {
+    account.plan.clone().unwrap_or_else(|| "none".to_owned())
 }
 
 /// Keys, each with its account's address.

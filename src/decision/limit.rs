@@ -8,7 +8,7 @@ use crate::auth::refusal::Refusal;
 use crate::authenticator::{Front, Valid};
 use crate::clock::{Tick, Timestamp};
 use crate::config::LimitMode;
-use crate::limits::{self, Asked, InFlight, Moment, Policy, Report, Span, Standing, Verdict};
+use crate::limits::{self, Asked, InFlight, Moment, Policy, Report, Span, Standing, Told, Verdict};
 use crate::telemetry::limit_counts::LimitOutcome;
 
 /// A request that was judged by limits.
@@ -20,6 +20,8 @@ pub struct Counted {
     pub held: Option<InFlight>,
     /// Why it may not pass; then it was not counted.
     pub refusal: Option<Refusal>,
+    /// By which fields its client is told.
+    told: Told,
 }
 
 impl Decision {
@@ -36,7 +38,7 @@ impl Decision {
         let account = &entry.meter().account;
         let (verdict, held) = account.admit(&asked, Moment { tick, wall }, front.accounts().changed());
         let (Verdict::Passes(report) | Verdict::Refused(report)) = verdict;
-        Some(Counted { refusal: self.judged(route, &report).err(), report, held })
+        Some(Counted { refusal: self.judged(route, &report).err(), report, held, told: self.told })
     }
 
     /// How a request on `route` would stand to its limits, without counting it; `None` where nothing is limited.
@@ -54,7 +56,9 @@ impl Decision {
         let cost = self.rules.get(route).map_or(1, |rule| rule.cost);
         let passes = report.rows().all(|(_, standing)| standing.passes());
         match self.mode {
-            LimitMode::Enforce if !passes => Err(Refusal::Exceeded(Arc::new(exceeded(report, cost)))),
+            LimitMode::Enforce if !passes => {
+                Err(Refusal::Exceeded(Arc::new(exceeded(report, cost, self.told))))
+            }
             LimitMode::Enforce | LimitMode::Shadow => Ok(()),
         }
     }
@@ -71,6 +75,12 @@ impl Decision {
 }
 
 impl Counted {
+    /// What its client is told of where it stands.
+    #[must_use]
+    pub fn fields(&self) -> limits::Fields {
+        limits::fields(&self.report, self.told)
+    }
+
     /// What each limit decided: where one refuses, the others decided nothing.
     pub fn outcomes(&self) -> impl Iterator<Item = (Policy, LimitOutcome)> + '_ {
         let passed = self.report.rows().all(|(_, standing)| standing.passes());
@@ -83,7 +93,7 @@ impl Counted {
 }
 
 /// What is told of limits that a request is over: of the one that it has to wait for longest, and until when.
-fn exceeded(report: &Report, cost: u32) -> Exceeded {
+fn exceeded(report: &Report, cost: u32, told: Told) -> Exceeded {
     let refused = report.rows().filter_map(|(policy, standing)| Some((policy, standing, standing.wait?)));
     let longest = refused.max_by_key(|(_, _, wait)| *wait);
     let (policy, Standing { quota, most, .. }, wait) =
@@ -99,6 +109,6 @@ fn exceeded(report: &Report, cost: u32) -> Exceeded {
         never: u64::from(cost) > most,
         cost,
         retry_after: u32::try_from(limits::seconds(wait)).unwrap_or(u32::MAX).max(1),
-        fields: limits::fields(report),
+        fields: limits::fields(report, told),
     }
 }

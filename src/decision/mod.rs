@@ -21,7 +21,7 @@ use crate::auth::token::{self, HashedToken, Kind, Prefix};
 use crate::authenticator::{Front, Question, Valid};
 use crate::clock::{Tick, Timestamp};
 use crate::config::{Auth, Config, LimitMode, Route};
-use crate::limits::Rates;
+use crate::limits::{Rates, Told};
 use crate::message::target::{Path, Quirks};
 use crate::routes::{Found, Table};
 
@@ -35,6 +35,7 @@ pub struct Decision {
     headers: Vec<HeaderName>,
     issues_tokens: bool,
     mode: LimitMode,
+    told: Told,
 }
 
 #[derive(Debug)]
@@ -99,6 +100,7 @@ impl Decision {
             headers: config.credentials.headers.clone(),
             issues_tokens: config.identity.is_some(),
             mode: config.limits.mode,
+            told: if config.limits.legacy_fields { Told::LegacyToo } else { Told::Draft },
         }
     }
 

@@ -1,4 +1,6 @@
-//! Accounts: made, listed, disabled, enabled, given scopes.
+//! Accounts: made, listed, disabled, enabled, given scopes and plans.
+
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -85,6 +87,7 @@ impl Issuer {
             email: new.email,
             status: AccountStatus::Active,
             scopes: new.scopes,
+            plan: None,
             created_at: now,
         })
     }
@@ -137,6 +140,26 @@ impl Issuer {
         let seq = self.store.set_account_scopes(&account.id, scopes.as_ref(), now, origin).await?;
         self.tell(seq, Subject::Account, &account.id, false);
         Ok(Account { scopes, ..account })
+    }
+
+    /// Sets the plan that says how much an account may, `None` for none. Setting what it is already leaves no trace.
+    ///
+    /// # Errors
+    /// [`IssueError::Invalid`] for a plan that the configuration does not have, [`IssueError::NotFound`], or the store's.
+    pub async fn set_plan(
+        &self,
+        id_or_email: &str,
+        plan: Option<&str>,
+        origin: &Origin,
+    ) -> Result<Account, IssueError> {
+        if let Some(unknown) = plan.filter(|plan| !self.plans.iter().any(|known| **known == **plan)) {
+            let known = Arc::clone(&self.plans);
+            return Err(IssueError::Invalid(vec![Problem::UnknownPlan { plan: unknown.to_owned(), known }]));
+        }
+        let account = self.store.account(id_or_email).await?;
+        let seq = self.store.set_account_plan(&account.id, plan, self.clock.now(), origin).await?;
+        self.tell(seq, Subject::Account, &account.id, false);
+        Ok(Account { plan: plan.map(str::to_owned), ..account })
     }
 
     /// An account as APIs show it, the defaults in place of no choice.

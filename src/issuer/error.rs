@@ -1,5 +1,6 @@
 //! What a use case refuses, one clear sentence each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::auth::random::RandomFailed;
@@ -105,6 +106,14 @@ pub enum Problem {
         /// What it can have.
         grantable: ScopeSet,
     },
+    /// Not in the configuration.
+    #[error("{}", unknown_plan(plan, known))]
+    UnknownPlan {
+        /// As asked for.
+        plan: String,
+        /// Those there are.
+        known: Arc<[Arc<str>]>,
+    },
     /// Already over.
     #[error("the expiry {0} is in the past")]
     ExpiryInThePast(Timestamp),
@@ -206,6 +215,7 @@ impl Problem {
             | Self::PasswordCommon
             | Self::PasswordIsEmail => "password",
             Self::UnknownScopes { .. } | Self::ScopesNotGrantable { .. } => "scopes",
+            Self::UnknownPlan { .. } => "plan",
             Self::ExpiryInThePast(_) | Self::LifeTooShort | Self::LifeTooLong(_) | Self::NotATime(_) => {
                 "expires_at"
             }
@@ -248,6 +258,15 @@ fn unknown_scopes(unknown: &[String], known: &ScopeSet) -> String {
         format!("there are {}", text::list(known))
     };
     format!("unknown scope{many} {unknown}; {known}")
+}
+
+fn unknown_plan(plan: &str, known: &[Arc<str>]) -> String {
+    let plan = text::quoted(plan);
+    match known {
+        [] => format!("there is no plan {plan}; the configuration has none"),
+        [only] => format!("there is no plan {plan}; there is {only}"),
+        many => format!("there is no plan {plan}; there are {}", many.join(", ")),
+    }
 }
 
 fn grantable_scopes(grantable: &ScopeSet) -> String {

@@ -59,6 +59,8 @@ pub struct Issuer {
     random: Arc<dyn Random>,
     catalogue: Arc<Catalogue>,
     keys: Arc<config::Keys>,
+    /// The names of the plans that there are.
+    plans: Arc<[Arc<str>]>,
     identity: Option<Arc<config::Identity>>,
     door: Arc<Door>,
     changes: Arc<dyn ChangeSink>,
@@ -78,7 +80,8 @@ impl Issuer {
         let identity = config.identity.clone().map(Arc::new);
         let door = Arc::new(Door::new(identity.as_deref(), &clock));
         let keys = Arc::new(config.keys.clone());
-        Self { store, clock, random, catalogue, keys, identity, door, changes }
+        let plans = config.limits.plans.keys().cloned().collect();
+        Self { store, clock, random, catalogue, keys, plans, identity, door, changes }
     }
 
     /// The same under the rules of another configuration. What is remembered of failed logins is kept; so is the bound
@@ -88,6 +91,7 @@ impl Issuer {
         Self {
             catalogue: Arc::new(config.catalogue()),
             keys: Arc::new(config.keys.clone()),
+            plans: config.limits.plans.keys().cloned().collect(),
             identity: config.identity.clone().map(Arc::new),
             ..self.clone()
         }

@@ -65,6 +65,7 @@ async fn desk() -> Desk {
         random: Arc::new(System::default()),
         catalogue: Arc::new(Catalogue::new(set("orders:read orders:write"), set("orders:read"))),
         keys: Arc::new(keys),
+        plans: ["free", "pro"].map(Arc::from).into(),
         identity: Some(Arc::new(identity())),
         door: Arc::new(Door::new(None, &clock)),
         changes: Arc::<Told>::clone(&told),
@@ -182,6 +183,25 @@ async fn a_key_has_no_scope_that_its_account_cannot_have() {
     assert!(desk.issuer.account_view(&account).scopes.is_empty());
     let refused = problems(desk.key(&asked("CI", &["orders:read"])).await);
     assert_eq!(refused[0].to_string(), "this account cannot have orders:read; it can have none");
+}
+
+#[tokio::test]
+async fn a_plan_is_one_of_those_that_there_are() {
+    let desk = desk().await;
+    let account = desk.account("a@example.com").await;
+    let set = async |plan| desk.issuer.set_plan("a@example.com", plan, &desk.origin).await;
+    assert_eq!(
+        set(Some("pro")).await.unwrap(),
+        crate::store::Account { plan: Some("pro".to_owned()), ..account.clone() }
+    );
+    let told = desk.last_told();
+    assert_eq!((told.subject, &*told.id, told.created), (Subject::Account, &*account.id, false));
+    let Err(refused) = set(Some("gold")).await else { panic!("there is no such plan") };
+    assert_eq!(refused.to_string(), "there is no plan \"gold\"; there are free, pro");
+    assert_eq!(desk.issuer.account(&account.id).await.unwrap().plan.as_deref(), Some("pro"));
+    assert_eq!(desk.issuer.account_view(&set(None).await.unwrap()).plan, None);
+    let unknown = desk.issuer.set_plan("b@example.com", Some("pro"), &desk.origin).await;
+    assert!(matches!(unknown, Err(IssueError::NotFound("account"))), "{unknown:?}");
 }
 
 #[tokio::test]

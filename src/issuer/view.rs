@@ -26,6 +26,8 @@ pub struct AccountView {
     pub status: &'static str,
     /// What its keys may have, whether chosen or by default.
     pub scopes: Vec<String>,
+    /// The plan that says how much it may.
+    pub plan: Option<String>,
     pub created_at: String,
 }
 
@@ -36,6 +38,7 @@ impl AccountView {
             email: account.email.clone(),
             status: account.status.as_str(),
             scopes: listed(grantable),
+            plan: account.plan.clone(),
             created_at: account.created_at.rfc3339(),
         }
     }

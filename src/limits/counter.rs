@@ -129,7 +129,8 @@ impl Counters {
         let taken = self.in_flight.saturating_add(u32::from(passes && cost > 0));
         Some(Standing {
             quota: u64::from(quota),
-            most: u64::from(quota),
+            // Whatever it counts as over time, at once it is one.
+            most: u64::MAX,
             left: u64::from(quota.saturating_sub(taken)),
             reset: Duration::ZERO,
             // Nobody can tell when one of them ends.

@@ -1,32 +1,65 @@
-//! The fields that tell a client where it stands (draft-ietf-httpapi-ratelimit-headers-10). How many there may be at once
-//! is no policy of the draft, which counts over time: it is told in refusals alone.
+//! The fields that tell a client where it stands (draft-ietf-httpapi-ratelimit-headers-10), and those that were in use before
+//! it. How many there may be at once is no policy of the draft, which counts over time: it is told in refusals alone.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Report, Span};
+use super::{Report, Span, Standing};
 
 const MINUTE: u64 = 60;
 const DAY: u64 = 86_400;
 
-/// What `RateLimit-Policy` and `RateLimit` say; nothing where nothing counts over time.
+/// What `RateLimit-Policy`, `RateLimit`, `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` say; empty where
+/// there is nothing to say.
+pub type Fields = [String; 5];
+
+/// Which fields there are to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Those of the draft.
+    Draft,
+    /// `X-RateLimit-*` as well.
+    LegacyToo,
+}
+
+/// What a client is told; nothing where nothing counts over time.
 #[must_use]
-pub fn fields(report: &Report) -> [String; 2] {
-    let mut fields = [String::new(), String::new()];
+pub fn fields(report: &Report, told: Told) -> Fields {
+    let mut fields = Fields::default();
+    let [policies, state, legacy @ ..] = &mut fields;
     for (policy, standing) in report.rows() {
         let window = match policy.span() {
             Span::Minute => MINUTE,
             Span::Day => DAY,
             Span::Now => continue,
         };
-        let [policies, state] = &mut fields;
         let part = if policies.is_empty() { "" } else { ", " };
         let (name, reset) = (policy.as_str(), seconds(standing.reset));
         // Writing into a string never fails.
         let _ = write!(policies, "{part}\"{name}\";q={};w={window}", standing.quota);
         let _ = write!(state, "{part}\"{name}\";r={};t={reset}", standing.left);
     }
+    if told == Told::LegacyToo
+        && let Some(Standing { quota, left, reset, .. }) = nearest(report)
+    {
+        *legacy = [quota, left, seconds(reset)].map(|number| number.to_string());
+    }
     fields
+}
+
+/// The older fields have room for one limit: the one of which the smallest part is left, and of equals the one that has to be
+/// waited for longest.
+fn nearest(report: &Report) -> Option<Standing> {
+    let over_time = report.rows().filter(|(policy, _)| policy.span() != Span::Now);
+    let standings = over_time.map(|(_, standing)| standing);
+    standings.min_by(|one, other| parts_left(one, other).then(other.reset.cmp(&one.reset)))
+}
+
+/// Compares what is left as parts of the quotas, without dividing.
+fn parts_left(one: &Standing, other: &Standing) -> Ordering {
+    let scaled = |part: &Standing, by: &Standing| u128::from(part.left) * u128::from(by.quota);
+    scaled(one, other).cmp(&scaled(other, one))
 }
 
 /// Whole seconds, rounded up.

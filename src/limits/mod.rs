@@ -14,7 +14,7 @@ mod tests;
 
 pub use self::account::{Account, Asked, InFlight, Report, Verdict};
 pub use self::counter::Standing;
-pub use self::fields::{fields, seconds};
+pub use self::fields::{Fields, Told, fields, seconds};
 pub use self::subject::Subject;
 pub use self::table::{DayCount, Table};
 use crate::clock::{Tick, Timestamp};

@@ -23,7 +23,6 @@ use crate::auth::refusal::{Code, Refusal};
 use crate::authenticator::Valid;
 use crate::clock::{Tick, Timestamp};
 use crate::decision::Counted;
-use crate::limits;
 use crate::message::Admission;
 use crate::server::carrier::{BodyKind, Carrier};
 use crate::server::deadline::Timer;
@@ -173,7 +172,7 @@ impl Ticket {
     /// Tells its client where it stands.
     pub fn tell_limits(&self, fields: &mut HeaderMap) {
         if let Some(counted) = &self.counted {
-            rate_limit::tell(fields, &limits::fields(&counted.report));
+            rate_limit::tell(fields, &counted.fields());
         }
     }
 

@@ -94,6 +94,16 @@ pub trait Store: Send + Sync + 'static {
         origin: &'a Origin,
     ) -> Answer<'a, Seq>;
 
+    /// Sets the plan that says how much an account may; `None` = none. Where it is that already, there is no audit row; the
+    /// answer is then the sequence number of the newest row.
+    fn set_account_plan<'a>(
+        &'a self,
+        id: &'a str,
+        plan: Option<&'a str>,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq>;
+
     /// Keeps a key. [`StoreError::NotFound`] when its account is gone.
     fn create_key<'a>(&'a self, key: &'a ApiKey, origin: &'a Origin) -> Answer<'a, Seq>;
 

@@ -49,11 +49,13 @@ pub struct Account {
     pub status: AccountStatus,
     /// What its keys may have; `None` = the catalogue's defaults.
     pub scopes: Option<ScopeSet>,
+    /// The plan that says how much it may, by its name in the configuration; `None` = what accounts without one may.
+    pub plan: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
-/// An account to be made.
+/// An account to be made, without a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAccount {
     /// UUIDv7.

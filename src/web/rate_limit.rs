@@ -2,13 +2,18 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const STANDING: HeaderName = HeaderName::from_static("ratelimit");
+/// In the order of their values in [`Fields`](crate::limits::Fields).
+static NAMES: [HeaderName; 5] = [
+    HeaderName::from_static("ratelimit-policy"),
+    HeaderName::from_static("ratelimit"),
+    HeaderName::from_static("x-ratelimit-limit"),
+    HeaderName::from_static("x-ratelimit-remaining"),
+    HeaderName::from_static("x-ratelimit-reset"),
+];
 
-/// Sets `RateLimit-Policy` and `RateLimit`, in the place of whatever the upstream said; where nothing counts over time there
-/// is nothing to say.
-pub fn tell(fields: &mut HeaderMap, [policies, standing]: &[String; 2]) {
-    for (name, value) in [(POLICY, policies), (STANDING, standing)] {
+/// Sets those that have something to say, in the place of whatever the upstream said.
+pub fn tell(fields: &mut HeaderMap, values: &[String; 5]) {
+    for (name, value) in NAMES.iter().zip(values) {
         if let Ok(value) = HeaderValue::from_str(value)
             && !value.is_empty()
         {

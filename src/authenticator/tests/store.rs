@@ -108,6 +108,7 @@ impl Script {
             email: format!("{id}@example.com"),
             status: AccountStatus::Active,
             scopes: scopes.map(|text| ScopeSet::parse(text).unwrap()),
+            plan: None,
             created_at: Timestamp(0),
         };
         state.accounts.insert(id.to_owned(), account);
@@ -291,6 +292,15 @@ impl Store for Script {
         &'a self,
         _: &'a str,
         _: Option<&'a ScopeSet>,
+        _: Timestamp,
+        _: &'a Origin,
+    ) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn set_account_plan<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<&'a str>,
         _: Timestamp,
         _: &'a Origin,
     ) -> Answer<'a, Seq> {

@@ -2,7 +2,7 @@
 
 use sqlx::SqliteConnection;
 
-use super::audit::Entry;
+use super::audit::{self, Entry};
 use super::connections::Connections;
 use super::passwords::end_sessions;
 use super::rows::{self, account_columns, by_email};
@@ -26,6 +26,10 @@ const LIST: &str =
 const SET_STATUS: &str = "UPDATE accounts SET status = $2 WHERE id = $1";
 
 const SET_SCOPES: &str = "UPDATE accounts SET scopes = $2 WHERE id = $1";
+
+const SET_PLAN: &str = "UPDATE accounts SET plan = $2 WHERE id = $1 AND plan IS NOT $2";
+
+const IS_THERE: &str = "SELECT EXISTS (SELECT 1 FROM accounts WHERE id = $1)";
 
 const TAKEN: StoreError = StoreError::Conflict("there is an account with this email already");
 
@@ -143,6 +147,33 @@ pub(super) async fn set_scopes(
 ) -> Result<Seq, StoreError> {
     let entry = entry("account.scopes_set", id, at, origin, in_words(scopes));
     update(store, SET_SCOPES, scopes.map(ScopeSet::as_str), entry).await
+}
+
+pub(super) async fn set_plan(
+    store: &Connections,
+    id: &str,
+    plan: Option<&str>,
+    at: Timestamp,
+    origin: &Origin,
+) -> Result<Seq, StoreError> {
+    let mut change = store.begin().await?;
+    let updated = sqlx::query(SET_PLAN).bind(id).bind(plan).execute(&mut *change).await?;
+    let outcome = match updated.rows_affected() {
+        0 => unchanged(&mut change, id).await,
+        _ => {
+            let detail = plan.map_or_else(|| "plan: none".to_owned(), |plan| format!("plan: {plan:?}"));
+            entry("account.plan_set", id, at, origin, detail).append(&mut change).await
+        }
+    };
+    change.end(outcome).await
+}
+
+/// It is what it was to become, if it is there.
+async fn unchanged(conn: &mut SqliteConnection, id: &str) -> Result<Seq, StoreError> {
+    match sqlx::query_scalar::<_, bool>(IS_THERE).bind(id).fetch_one(&mut *conn).await? {
+        false => Err(StoreError::NotFound("account")),
+        true => audit::latest_in(conn).await,
+    }
 }
 
 /// Sets one column of one account and writes it down.

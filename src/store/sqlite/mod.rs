@@ -159,6 +159,16 @@ impl Store for SqliteStore {
         self.within(accounts::set_scopes(&self.connections, id, scopes, at, origin))
     }
 
+    fn set_account_plan<'a>(
+        &'a self,
+        id: &'a str,
+        plan: Option<&'a str>,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq> {
+        self.within(accounts::set_plan(&self.connections, id, plan, at, origin))
+    }
+
     fn create_key<'a>(&'a self, key: &'a ApiKey, origin: &'a Origin) -> Answer<'a, Seq> {
         self.within(keys::create(&self.connections, key, origin))
     }

@@ -16,7 +16,8 @@ use crate::store::{
 /// The columns that [`account`] reads, of a table called `a`.
 macro_rules! account_columns {
     () => {
-        "a.id AS a_id, a.email AS a_email, a.status AS a_status, a.scopes AS a_scopes, a.created_at AS a_created_at"
+        "a.id AS a_id, a.email AS a_email, a.status AS a_status, a.scopes AS a_scopes, a.plan AS a_plan, \
+         a.created_at AS a_created_at"
     };
 }
 
@@ -58,6 +59,7 @@ pub(super) fn account(row: &SqliteRow) -> Result<Account, StoreError> {
         email: row.try_get("a_email")?,
         status: account_status(&status)?,
         scopes: scopes.map(|text| scope_set(&text, "accounts.scopes")).transpose()?,
+        plan: row.try_get("a_plan")?,
         created_at: Timestamp(row.try_get("a_created_at")?),
     })
 }

@@ -7,6 +7,9 @@ use sfv::{BareItem, Item, List, ListEntry, Parser};
 
 use super::Scene;
 use crate::support::raw::Response;
+use crate::support::upstream::{Answer, Upstream};
+
+const LEGACY: [&str; 3] = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
 
 /// A row of one of the fields: the policy's name and two of its parameters.
 fn rows(response: &Response, field: &str, parameters: [&str; 2]) -> Vec<(String, i64, i64)> {
@@ -152,4 +155,56 @@ async fn what_was_counted_and_came_to_nothing_tells_what_is_left_too() {
     let response = gateway.client().await.get("/").await;
     response.refused(Code::UpstreamUnreachable);
     assert_eq!(rows(&response, "ratelimit", ["r", "t"]), [row("minute", 2, 60)]);
+}
+
+/// A gateway with these limits before an upstream that has fields of its own.
+async fn legacy_scene(limits: &str) -> Scene {
+    let theirs = LEGACY.iter().fold(Answer::new(200), |answer, name| answer.header(name, "7"));
+    Scene::before(Upstream::always(theirs.body("ok")).await, limits).await
+}
+
+/// The three older fields, each there once.
+fn legacy(response: &Response) -> [&str; 3] {
+    LEGACY.map(|name| match response.all(name)[..] {
+        [value] => value,
+        _ => panic!("{name}: {response:?}"),
+    })
+}
+
+#[tokio::test]
+async fn where_it_is_wanted_the_older_fields_tell_the_limit_that_is_nearest_to_its_end() {
+    let scene =
+        legacy_scene("{ x_ratelimit: true, account: { per_minute: 5, per_day: 6, in_flight: 2 } }").await;
+    let mut client = scene.gateway.client().await;
+    // Four of five are less than five of six; of one that counts at once nothing is told.
+    assert_eq!(legacy(&client.get("/").await), ["5", "4", "60"]);
+    assert_eq!(legacy(&client.get("/narrow").await), ["2", "1", "60"]);
+    scene.pass(Duration::from_millis(59_500));
+    assert_eq!(legacy(&client.get("/narrow").await), ["2", "0", "1"]);
+    scene.pass(Duration::from_millis(500));
+    for left in ["2", "1", "0"] {
+        assert_eq!(legacy(&client.get("/").await), ["6", left, "57540"]);
+    }
+    let refused = client.get("/").await;
+    refused.refused(Code::QuotaExceeded);
+    assert_eq!(legacy(&refused), ["6", "0", "57540"]);
+}
+
+#[tokio::test]
+async fn of_limits_with_equal_parts_left_the_older_fields_tell_the_one_that_ends_later() {
+    let scene = legacy_scene("{ x_ratelimit: true, account: { per_minute: 4, per_day: 8 } }").await;
+    let mut client = scene.gateway.client().await;
+    assert_eq!(client.get("/").await.status, 200);
+    scene.pass(Duration::from_secs(60));
+    for expected in [["8", "6", "57540"], ["4", "2", "60"], ["4", "1", "60"]] {
+        assert_eq!(legacy(&client.get("/").await), expected);
+    }
+}
+
+#[tokio::test]
+async fn an_upstreams_older_fields_pass_where_there_are_none_of_ours() {
+    for limits in ["{ account: { per_minute: 4 } }", "{ x_ratelimit: true, account: { in_flight: 4 } }"] {
+        let scene = legacy_scene(limits).await;
+        assert_eq!(legacy(&scene.gateway.client().await.get("/").await), ["7", "7", "7"], "{limits}");
+    }
 }

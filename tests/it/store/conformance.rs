@@ -31,6 +31,9 @@ const CASES: &[(&str, Case)] = &[
     ("a key is found by its digest, with its account", |h| Box::pin(keys_are_found(h))),
     ("a digest is kept once", |h| Box::pin(digests_are_unique(h))),
     ("an account's status and scopes are seen with its keys", |h| Box::pin(accounts_change(h))),
+    ("an account's plan is seen with its keys, and setting it again writes nothing", |h| {
+        Box::pin(accounts_get_plans(h))
+    }),
     ("revoking again keeps the first time and writes nothing", |h| Box::pin(revoking_is_idempotent(h))),
     ("the audit log and the change feed tell every change", |h| Box::pin(audit_agrees_with_changes(h))),
     ("the feed brings what another handle did", |h| Box::pin(feed_sees_other_handles(h))),
@@ -64,6 +67,7 @@ async fn accounts_are_found(house: &dyn House) {
         email: new.email.clone(),
         status: AccountStatus::Active,
         scopes: new.scopes.clone(),
+        plan: None,
         created_at: new.created_at,
     };
     for name in [&*new.id, "Jürgen@Example.com", "JÜRGEN@example.COM", "Ju\u{308}rgen@example.com"] {
@@ -104,6 +108,8 @@ async fn unknown_things(house: &dyn House) {
     let disabled = AccountStatus::Disabled;
     assert_not_found("account", store.set_account_status("nobody", disabled, at(1), &origin).await);
     assert_not_found("account", store.set_account_scopes("nobody", None, at(1), &origin).await);
+    assert_not_found("account", store.set_account_plan("nobody", Some("pro"), at(1), &origin).await);
+    assert_not_found("account", store.set_account_plan("nobody", None, at(1), &origin).await);
     assert_not_found("account", store.create_key(&key("k", "nobody"), &origin).await);
     assert_not_found("key", store.key("k").await);
     assert_not_found("key", store.revoke_key("k", at(1), &origin).await);
@@ -187,6 +193,29 @@ async fn accounts_change(house: &dyn House) {
     }
     let again = store.set_account_scopes(&id, None, at(6), &origin).await.unwrap();
     assert_eq!(again, Seq(8));
+}
+
+async fn accounts_get_plans(house: &dyn House) {
+    let store = house.open().await;
+    let id = create_account(&*store, 1).await;
+    create_key(&*store, "k", &id).await;
+    let origin = origin();
+    for (seq, plan, words) in
+        [(3, Some("pro"), "plan: \"pro\""), (4, Some("free"), "\"free\""), (5, None, "plan: none")]
+    {
+        for _again in 0..2 {
+            assert_eq!(store.set_account_plan(&id, plan, at(seq), &origin).await.unwrap(), Seq(seq));
+        }
+        let found = store.find_key(digest("k")).await.unwrap();
+        assert_eq!((found.as_of, found.key.unwrap().1.plan.as_deref()), (Seq(seq), plan));
+        let row = store.audit(Seq(seq - 1), 1).await.unwrap().remove(0);
+        assert_eq!((&*row.action, row.subject, &*row.id), ("account.plan_set", Subject::Account, &*id));
+        assert!(row.detail.contains(words), "{row:?}");
+    }
+    // Of another account nothing changes.
+    let other = create_account(&*store, 2).await;
+    store.set_account_plan(&id, Some("pro"), at(7), &origin).await.unwrap();
+    assert_eq!(store.account(&other).await.unwrap().plan, None);
 }
 
 async fn revoking_is_idempotent(house: &dyn House) {

@@ -36,6 +36,9 @@ async fn sessions_are_found(house: &dyn House) {
     assert_eq!(store.session("s").await.unwrap(), new.session);
     store.set_account_status(&account, AccountStatus::Active, at(4), &origin()).await.unwrap();
     assert_eq!(store.find_session("s").await.unwrap().as_of, Seq(3));
+    store.set_account_plan(&account, Some("pro"), at(5), &origin()).await.unwrap();
+    let found = store.find_session("s").await.unwrap();
+    assert_eq!((found.as_of, found.session.unwrap().1.plan.as_deref()), (Seq(4), Some("pro")));
 }
 
 async fn unknown_sessions(house: &dyn House) {
