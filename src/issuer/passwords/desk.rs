@@ -229,8 +229,10 @@ mod tests {
         let desk = Desk::new(1, clock.clone());
         assert_eq!(desk.run(Whose::Stranger, rank).await.unwrap().0, IDLE);
         desk.raised.store(2, Ordering::Relaxed);
+        // What runs the tests may have a rank already.
+        let low = (rank().1.parse::<i32>().unwrap() + NICE).min(19).to_string();
         for _ in 0..2 {
-            assert_eq!(desk.run(Whose::Stranger, rank).await.unwrap(), ("0".to_owned(), NICE.to_string()));
+            assert_eq!(desk.run(Whose::Stranger, rank).await.unwrap(), ("0".to_owned(), low.clone()));
         }
         assert_eq!(desk.run(Whose::Stranger, rank).await.unwrap().0, IDLE);
         desk.run(Whose::Stranger, move || clock.advance(STARVED)).await.unwrap();
