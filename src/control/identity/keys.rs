@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::caller::{Gift, Owner};
 use super::{Asked, render};
@@ -179,7 +180,8 @@ impl Page {
         let mut page = Self { after: None, limit: PAGE };
         for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             match &*name {
-                "cursor" => page.after = Some(value.into_owned()),
+                // Each is the id of a key; after another text there would seem to be nothing.
+                "cursor" if Uuid::parse_str(&value).is_ok() => page.after = Some(value.into_owned()),
                 "limit" => page.limit = limit(&value)?,
                 _ => return Err(Refusal::BadRequest(PARAMETERS)),
             }

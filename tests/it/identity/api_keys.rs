@@ -155,7 +155,9 @@ async fn a_list_comes_in_pages_that_miss_and_repeat_nothing() {
         }
     }
     assert_eq!(seen, made);
-    for wrong in ["limit=0", "limit=201", "limit=x", "limit=-1", "page=2"] {
+    for wrong in
+        ["limit=0", "limit=201", "limit=x", "limit=-1", "page=2", "cursor=zzz", "cursor=%ff", "cursor="]
+    {
         let detail = scene
             .ask("GET", &format!("/user/api-keys?{wrong}"), &token, None)
             .await

@@ -39,7 +39,7 @@ async fn a_plan_holds_from_the_next_request_on_and_what_was_counted_stays_counte
     set_plan(&issuer, account, None).await;
     for client in &mut clients {
         let detail = client.get("/").await.refused(Code::RateLimited);
-        assert!(detail.contains("the limit minute is 2"), "{detail}");
+        assert!(detail.contains("may make 2 a minute"), "{detail}");
     }
     assert_eq!(scene.upstream.requests().len(), 4);
 }
