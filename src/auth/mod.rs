@@ -3,6 +3,7 @@
 //! Nothing here knows of sockets, stores or configuration files.
 
 pub mod algorithm;
+mod ambiguity;
 pub mod catalogue;
 pub mod credential;
 pub mod exceeded;
