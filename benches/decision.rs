@@ -23,7 +23,7 @@ use keyward::auth::token::{HashedToken, Kind, PlainToken, Prefix, is_well_formed
 use keyward::authenticator::{Authenticator, Front, Health, Question, Rules};
 use keyward::clock::{Clock, Timestamp};
 use keyward::config::{self, Cache};
-use keyward::decision::Decision;
+use keyward::decision::{Decision, Visit};
 use keyward::message::target;
 use keyward::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
@@ -152,8 +152,8 @@ fn compiled() -> Option<(Decision, Rules)> {
 fn decide(decision: &Decision, headers: &HeaderMap, front: &Front, clock: &Clock) -> Option<bool> {
     let path = target::canonical(black_box("/v7/orders/4711")).ok()?;
     let route = decision.route("api.example.com", &Method::GET, &path).ok()?;
-    let time = (clock.tick(), clock.now());
-    let entry = decision.authenticate(route, headers, Ok(None), front, time).now_or_never()?.ok()??;
+    let visit = Visit { client: Ipv4Addr::LOCALHOST.into(), tick: clock.tick(), wall: clock.now() };
+    let entry = decision.authenticate(route, headers, Ok(None), front, visit).now_or_never()?.ok()??;
     Some(decision.authorize(route, entry.principal(), Ipv4Addr::LOCALHOST.into()).is_ok())
 }
 
@@ -317,8 +317,8 @@ fn headers(value: HeaderValue) -> HeaderMap {
 }
 
 async fn first_seen(decision: &Decision, headers: &HeaderMap, front: &Front, clock: &Clock) -> bool {
-    let time = (clock.tick(), clock.now());
-    decision.authenticate(0, headers, Ok(None), front, time).await.is_ok()
+    let visit = Visit { client: Ipv4Addr::LOCALHOST.into(), tick: clock.tick(), wall: clock.now() };
+    decision.authenticate(0, headers, Ok(None), front, visit).await.is_ok()
 }
 
 fn terms(count: usize) -> Cache {

@@ -346,6 +346,7 @@ impl Core {
         self.metrics.on_scrape(move |metrics| {
             let stats = authenticator.stats();
             metrics.set_store_up(stats.store_up);
+            metrics.set_failure_decisions(stats.failures);
             metrics.set_feed_age(stats.feed_age.unwrap_or_else(|| clock.tick().since(started)));
             metrics.set_cache_entries(Cached::Positive, stats.positive_entries);
             metrics.set_cache_entries(Cached::Negative, stats.negative_entries);

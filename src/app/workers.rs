@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
 use tokio::time::error::Elapsed;
 use tokio_util::sync::CancellationToken;
@@ -55,9 +55,12 @@ impl Handle {
     ) -> std::io::Result<Self> {
         let (commands, received) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_io()
+                .enable_time()
+                .build_local(LocalOptions::default());
             match runtime {
-                Ok(runtime) => LocalSet::new().block_on(&runtime, run(make(), sockets, received)),
+                Ok(runtime) => runtime.block_on(run(make(), sockets, received)),
                 Err(error) => tracing::error!(%error, "a worker has no runtime"),
             }
         })?;

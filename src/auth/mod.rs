@@ -12,5 +12,8 @@ pub mod principal;
 pub mod random;
 pub mod refusal;
 pub mod scope;
+mod subscriber;
 pub mod token;
 pub mod unicode;
+
+pub use subscriber::subscriber;

@@ -249,6 +249,11 @@ pub enum Refusal {
         /// At least one.
         retry_after: u32,
     },
+    /// Too many credentials from its address were unknown, so this one is not looked up; the seconds until one is.
+    TooManyUnknown {
+        /// At least one.
+        retry_after: u32,
+    },
     /// It is over a limit.
     Exceeded(Arc<Exceeded>),
 }
@@ -309,7 +314,7 @@ impl Refusal {
             Self::NotFound(_) => Code::NotFound,
             Self::Conflict(_) => Code::Conflict,
             Self::IdempotencyMismatch => Code::IdempotencyMismatch,
-            Self::TooManyFailures { .. } => Code::TooManyFailures,
+            Self::TooManyFailures { .. } | Self::TooManyUnknown { .. } => Code::TooManyFailures,
             Self::Exceeded(exceeded) => match exceeded.over {
                 Over::Minute | Over::Once => Code::RateLimited,
                 Over::Day => Code::QuotaExceeded,
@@ -406,6 +411,10 @@ impl Refusal {
             Self::TooManyFailures { retry_after } => {
                 format!("Too many attempts failed. Try again in {retry_after} s.").into()
             }
+            Self::TooManyUnknown { retry_after } => format!(
+                "Too many unknown credentials came from your address, so this one was not checked; it may be valid. Try again in {retry_after} s."
+            )
+            .into(),
             Self::Exceeded(exceeded) => exceeded.detail(),
         }
     }
@@ -443,7 +452,9 @@ impl Refusal {
             | Self::Overloaded
             | Self::TooManyConnections
             | Self::Draining => Some(1),
-            Self::TooManyFailures { retry_after } => Some(*retry_after),
+            Self::TooManyFailures { retry_after } | Self::TooManyUnknown { retry_after } => {
+                Some(*retry_after)
+            }
             Self::Exceeded(exceeded) => Some(exceeded.retry_after),
             _ => None,
         }

@@ -115,6 +115,18 @@ impl Front {
         &self.shared.accounts
     }
 
+    /// How often addresses sent what is not valid.
+    #[must_use]
+    pub fn failures(&self) -> &limits::Failures {
+        &self.shared.failures
+    }
+
+    /// Whether `digest` was found to be good lately, though not lately enough to serve without asking again.
+    #[must_use]
+    pub fn was_good(&self, digest: &HashedToken) -> bool {
+        self.shared.caches.load().valid(digest).is_some()
+    }
+
     /// Validates once more what a validation was about, as a request would.
     pub async fn again(&self, entry: &Valid) -> Verdict {
         let clock = &self.shared.clock;

@@ -35,6 +35,8 @@ pub(super) struct Shared {
     allowances: Allowances,
     /// What accounts have used of it.
     pub(super) accounts: limits::Table,
+    /// How often addresses sent what is not valid.
+    pub(super) failures: limits::Failures,
     /// The keys that they are signed with.
     pub(super) ring: Arc<Ring>,
     /// What imported keys look like.
@@ -53,6 +55,7 @@ impl Shared {
             parties: ArcSwapOption::from_pointee(rules.parties),
             allowances: Allowances::new(rules.plans),
             accounts: limits::Table::default(),
+            failures: limits::Failures::default(),
             ring: Arc::default(),
             forms: Forms::default(),
             totals: Totals::default(),
@@ -107,6 +110,7 @@ impl Shared {
         let (positive_entries, negative_entries) = self.caches.load().entries();
         Stats {
             lookups: self.totals.snapshot(),
+            failures: self.failures.counts(),
             positive_entries,
             negative_entries,
             feed_age: self.contact.age(self.clock.tick()),

@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::limits::FailureCounts;
+
 /// Which cache was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layer {
@@ -76,6 +78,8 @@ impl Lookups {
 pub struct Stats {
     /// Look-ups in caches so far.
     pub lookups: Lookups,
+    /// What was decided on credentials that nothing was known of.
+    pub failures: FailureCounts,
     /// Entries of what is good, about.
     pub positive_entries: u64,
     /// Entries of refusals, about.

@@ -19,7 +19,7 @@ use crate::auth::scope::Scope;
 use crate::authenticator::{Authenticator, Front, Health, Rules, Valid};
 use crate::clock::{Clock, Tick, Timestamp};
 use crate::config::{Auth, Config, LimitMode};
-use crate::decision::{Offered, Presented, Verifier};
+use crate::decision::{Offered, Presented, Verifier, Visit};
 use crate::limits::Span;
 use crate::message::{self, target};
 use crate::proxy::plan::Plan;
@@ -224,7 +224,8 @@ async fn judge(
     let offered = upgrade.as_ref().map_or(Ok(None), |upgrade| upgrade.credential());
     story.tell("credential", presented(plan, parts, offered, front));
     let now = (clock.tick(), clock.now());
-    let validated = plan.decision.authenticate(index, &parts.headers, offered, front, now).await;
+    let visit = Visit { client, tick: now.0, wall: now.1 };
+    let validated = plan.decision.authenticate(index, &parts.headers, offered, front, visit).await;
     if let Err(refusal) = &validated {
         story.whose = plan.decision.whose(refusal, &parts.headers, offered, front);
     }

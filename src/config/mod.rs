@@ -43,7 +43,7 @@ use crate::auth::jwt::access_token::Parties;
 use crate::auth::refusal::Ambiguity;
 use crate::auth::scope::{Scope, ScopeSet};
 use crate::auth::token::Prefix;
-use crate::limits::Rates;
+use crate::limits::{FailureLimit, Rates};
 
 pub use example::full_example;
 pub use identity::{Identity, Passwords, PublicUrl, Reach, Refresh};
@@ -320,6 +320,8 @@ pub struct Limits {
     pub account: Arc<Rates>,
     /// Of each with one, by its name.
     pub plans: BTreeMap<Arc<str>, Arc<Rates>>,
+    /// Of each address whose credentials are not valid; `None` = as many as it likes.
+    pub failures: Option<FailureLimit>,
     /// Whether answers carry `X-RateLimit-*` as well.
     pub legacy_fields: bool,
 }

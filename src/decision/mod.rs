@@ -8,6 +8,7 @@ mod limit;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Method};
@@ -18,10 +19,10 @@ use crate::auth::principal::{Identity, Method as Proof, Principal};
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::{self, HashedToken, Kind, Prefix};
-use crate::authenticator::{Front, Question, Valid};
+use crate::authenticator::{Denied, Front, Question, Refused, Valid, Verdict};
 use crate::clock::{Tick, Timestamp};
 use crate::config::{Auth, Config, LimitMode, Route};
-use crate::limits::{Rates, Told};
+use crate::limits::{self, FailureLimit, Rates, Told};
 use crate::message::target::{Path, Quirks};
 use crate::routes::{Found, Table};
 
@@ -36,6 +37,18 @@ pub struct Decision {
     issues_tokens: bool,
     mode: LimitMode,
     told: Told,
+    failures: Option<FailureLimit>,
+}
+
+/// Where a request comes from, and when it came by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Visit {
+    /// Its client.
+    pub client: IpAddr,
+    /// By the monotonic clock.
+    pub tick: Tick,
+    /// By the wall's.
+    pub wall: Timestamp,
 }
 
 #[derive(Debug)]
@@ -101,6 +114,7 @@ impl Decision {
             issues_tokens: config.identity.is_some(),
             mode: config.limits.mode,
             told: if config.limits.legacy_fields { Told::LegacyToo } else { Told::Draft },
+            failures: config.limits.failures,
         }
     }
 
@@ -156,7 +170,7 @@ impl Decision {
         headers: &HeaderMap,
         offered: Offered<'_>,
         front: &Front,
-        (now, wall): (Tick, Timestamp),
+        visit: Visit,
     ) -> Result<Option<Arc<Valid>>, Refusal> {
         let optional = match self.rules.get(route).map(|rule| &rule.auth) {
             Some(Auth::Public) => return Ok(None),
@@ -166,7 +180,7 @@ impl Decision {
         match self.presented(headers, offered).map_err(Refusal::InvalidRequest)? {
             Presented::Nothing(_) if optional => Ok(None),
             Presented::Nothing(scheme) => Err(Refusal::MissingCredentials { scheme }),
-            Presented::One(word) => self.validate(&word, front, (now, wall)).await.map(Some),
+            Presented::One(word) => self.validate(&word, front, visit).await.map(Some),
         }
     }
 
@@ -193,28 +207,42 @@ impl Decision {
     ///
     /// # Errors
     /// When it does not hold.
-    pub async fn validate(
-        &self,
-        word: &str,
-        front: &Front,
-        (now, wall): (Tick, Timestamp),
-    ) -> Result<Arc<Valid>, Refusal> {
+    pub async fn validate(&self, word: &str, front: &Front, visit: Visit) -> Result<Arc<Valid>, Refusal> {
         let verifier = self.verifier(word, front).ok_or(Refusal::InvalidCredentials)?;
         let digest = HashedToken::of(word.as_bytes());
-        let verdict = match front.cached(&digest, now, wall) {
+        let verdict = match front.cached(&digest, visit.tick, visit.wall) {
             Some(verdict) => verdict,
             None => {
                 let question = match verifier {
                     Verifier::Key | Verifier::ImportedKey => Ok(Question::key(digest)),
-                    Verifier::AccessToken => front.question(digest, word, wall),
+                    Verifier::AccessToken => front.question(digest, word, visit.wall),
                 };
                 match question {
-                    Ok(question) => Box::pin(front.load(question)).await,
+                    Ok(question) => Box::pin(self.look_up(question, digest, front, visit)).await?,
                     Err(denied) => Err(denied),
                 }
             }
         };
         verdict.map_err(|denied| denied.told(verifier.proves()))
+    }
+
+    /// Looks a credential up, unless its address has sent too many in vain. One that was good lately is looked up all the
+    /// same: nobody is shut out because of who shares his address.
+    async fn look_up(
+        &self,
+        question: Question,
+        digest: HashedToken,
+        front: &Front,
+        Visit { client, tick, .. }: Visit,
+    ) -> Result<Verdict, Refusal> {
+        let limit = self.failures.filter(|_| !front.was_good(&digest));
+        let Some(limit) = limit else { return Ok(front.load(question).await) };
+        front.failures().may_look_up(client, limit, tick).map_err(failed_too_often)?;
+        let verdict = front.load(question).await;
+        if matches!(verdict, Err(Denied::Refused(Refused::Unknown | Refused::Forged))) {
+            front.failures().failed(client, digest.short(), limit, tick);
+        }
+        Ok(verdict)
     }
 
     /// As what a credential is to be looked up; `None` when its form alone says that it cannot be valid: junk costs no
@@ -278,6 +306,10 @@ impl Decision {
         }
         Ok(())
     }
+}
+
+fn failed_too_often(wait: Duration) -> Refusal {
+    Refusal::TooManyUnknown { retry_after: limits::seconds(wait).try_into().unwrap_or(u32::MAX) }
 }
 
 fn demands_more(guard: &Auth, rule: &Auth) -> bool {

@@ -8,11 +8,12 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::passwords::Whose;
+use crate::auth::subscriber;
 use crate::clock::Tick;
 
 /// How failures in a cell bring waits.
@@ -47,9 +48,6 @@ const CELLS: usize = 65_536;
 const PLACES: usize = 65_536;
 /// Cells looked at for one that can go.
 const SAMPLE: usize = 16;
-
-/// Bits of an IPv6 address that one subscriber has at least; the rest he changes at will.
-const SUBSCRIBER_BITS: u32 = 64;
 
 /// Counts failures; clones count together.
 #[derive(Clone, Default)]
@@ -265,16 +263,6 @@ fn wait(failures: u32, rule: Rule) -> Duration {
     match failures.checked_sub(rule.free) {
         None | Some(0) => Duration::ZERO,
         Some(over) => FIRST.saturating_mul(1 << (over - 1).min(20)).min(rule.longest),
-    }
-}
-
-/// The address, of IPv6 the network that one subscriber has.
-pub(super) fn subscriber(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> SUBSCRIBER_BITS << SUBSCRIBER_BITS))
-        }
     }
 }
 

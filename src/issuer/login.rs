@@ -7,10 +7,11 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
-use super::delays::{Attempt, From, LATELY, Place, subscriber};
+use super::delays::{Attempt, From, LATELY, Place};
 use super::passwords::{Verdict, Whose};
 use super::{IssueError, Issuer};
 use crate::auth::scope::ScopeSet;
+use crate::auth::subscriber;
 use crate::auth::token::{HashedToken, Kind, PlainToken};
 use crate::auth::unicode;
 use crate::clock::Timestamp;

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
-use super::delays::subscriber;
 use super::door::Derived;
 use super::login::Pair;
 use super::view::SessionView;
 use super::{IssueError, Issuer};
+use crate::auth::subscriber;
 use crate::auth::token::{HashedToken, Kind, PlainToken, is_well_formed};
 use crate::store::{Ending, Origin, Page, PrivateKey, Refresh, RefreshRefusal, Refreshed, Session, Subject};
 

@@ -6,6 +6,7 @@
 
 mod account;
 mod counter;
+mod failures;
 mod fields;
 mod subject;
 mod table;
@@ -14,6 +15,7 @@ mod tests;
 
 pub use self::account::{Account, Asked, InFlight, Report, Verdict};
 pub use self::counter::Standing;
+pub use self::failures::{FailureCounts, FailureLimit, Failures};
 pub use self::fields::{Fields, Told, fields, seconds};
 pub use self::subject::Subject;
 pub use self::table::{DayCount, Table};

@@ -8,6 +8,7 @@ use crate::clock::{Tick, Timestamp};
 
 mod account;
 mod day;
+mod failures;
 mod pace;
 mod table;
 mod window;

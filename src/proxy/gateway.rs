@@ -108,7 +108,9 @@ async fn try_handle(
     if let Some(endpoint) = identity::endpoint(plan.config.identity.as_ref(), &admission) {
         ticket.comes_in_by(Door::Identity);
         let asker = Asker { worker, state };
-        return identity::answer(endpoint, asker, parts, &admission, body, ticket).await.map(Passed::Inside);
+        // Boxed, lest every request keep room for it.
+        let answer = Box::pin(identity::answer(endpoint, asker, parts, &admission, body, ticket));
+        return answer.await.map(Passed::Inside);
     }
     let route = plan.decision.route(admission.host.name(), &parts.method, &admission.path)?;
     ticket.route = Some(route);
@@ -118,7 +120,7 @@ async fn try_handle(
     };
     let offered = upgrade.as_ref().map_or(Ok(None), |upgrade| upgrade.credential());
     let validated =
-        plan.decision.authenticate(route, &parts.headers, offered, &worker.front, ticket.arrived()).await;
+        plan.decision.authenticate(route, &parts.headers, offered, &worker.front, ticket.visit()).await;
     if let Err(refusal) = &validated {
         ticket.whose = plan.decision.whose(refusal, &parts.headers, offered, &worker.front);
     }
@@ -246,9 +248,7 @@ fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) 
     ticket.sends(head.status.as_u16());
     let mut headers = head.headers;
     ticket.tell_limits(&mut headers);
-    if let Ok(id) = HeaderValue::from_bytes(ticket.request_id.as_bytes()) {
-        headers.insert("x-request-id", id);
-    }
+    ticket.request_id.tell(&mut headers);
     expiry::tell(&mut headers, &ticket);
     let body = match exchange.take_whole() {
         Some(bytes) => {
@@ -271,9 +271,7 @@ fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) 
 /// An answer of one of Keyward's own endpoints.
 fn hand_out(reply: Reply, parts: &Parts, mut ticket: Box<Ticket>) -> Response<Body> {
     let (mut head, bytes) = reply.response.into_parts();
-    if let Ok(id) = HeaderValue::from_bytes(ticket.request_id.as_bytes()) {
-        head.headers.insert("x-request-id", id);
-    }
+    ticket.request_id.tell(&mut head.headers);
     expiry::tell(&mut head.headers, &ticket);
     ticket.gives(head.status.as_u16(), reply.code, reply.caller);
     announce_end(&mut head.headers, ticket.must_close(parts));

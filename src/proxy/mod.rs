@@ -12,6 +12,7 @@ pub mod request_body;
 pub mod state;
 pub mod ticket;
 pub mod tunnel;
+mod unheeded;
 pub mod unread;
 pub mod upgrade;
 pub mod upstream;

@@ -22,7 +22,7 @@ use crate::auth::principal::Identity;
 use crate::auth::refusal::{Code, Refusal};
 use crate::authenticator::Valid;
 use crate::clock::{Tick, Timestamp};
-use crate::decision::Counted;
+use crate::decision::{Counted, Visit};
 use crate::message::Admission;
 use crate::server::carrier::{BodyKind, Carrier};
 use crate::server::deadline::Timer;
@@ -94,6 +94,7 @@ impl Ticket {
         let time = worker.clock.now();
         let peer = carrier.peer().ip();
         let trust = state.plan.trusted.trust(peer);
+        worker.unheeded.look(peer, trust, &parts.headers);
         let sent = if trust == Trust::Trusted { RequestId::sent(&parts.headers) } else { None };
         let placed = worker.shared.in_flight.try_enter(state.plan.config.max.in_flight);
         Box::new(Self {
@@ -149,6 +150,12 @@ impl Ticket {
     #[must_use]
     pub const fn arrived(&self) -> (Tick, Timestamp) {
         (self.started, self.time)
+    }
+
+    /// Where it came from, and when.
+    #[must_use]
+    pub const fn visit(&self) -> Visit {
+        Visit { client: self.client, tick: self.started, wall: self.time }
     }
 
     /// It has a body, whose bytes are counted there.

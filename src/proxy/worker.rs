@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::plan::Plan;
 use super::state::State;
+use super::unheeded::{Unheeded, Warned};
 use super::watch::Watches;
 use crate::auth::jwt::Ring;
 use crate::authenticator::Front;
@@ -56,6 +57,8 @@ pub struct Shared {
     pub tunnels: Gauge,
     /// The most tunnels that this process has descriptors for.
     pub tunnels_most: usize,
+    /// When they warned of a proxy that is not trusted.
+    pub warned: Warned,
 }
 
 impl Shared {
@@ -68,6 +71,7 @@ impl Shared {
             turned_away: Gauge::default(),
             tunnels: Gauge::default(),
             tunnels_most,
+            warned: Warned::default(),
         }
     }
 }
@@ -90,6 +94,8 @@ pub struct Worker {
     pub request_ids: RequestIds,
     /// What all workers share.
     pub shared: Arc<Shared>,
+    /// Proxies that are not trusted.
+    pub unheeded: Unheeded,
     /// Credentials of what lasts.
     pub watches: Watches,
     /// Where tunnels put what they read before it is written.
@@ -130,6 +136,7 @@ impl Worker {
             log,
             request_ids,
             shared,
+            unheeded: Unheeded::default(),
             watches: Watches::default(),
             scratch: RefCell::new(vec![0; SCRATCH].into()),
             metrics,
@@ -156,6 +163,7 @@ impl Worker {
         self.deadlines.tick();
         self.front.flush();
         self.watches.tick(self);
+        self.unheeded.tick(&self.shared.warned, &self.metrics, self.clock.tick());
         self.log.flush();
         let state = self.state();
         state.metrics.flush();

@@ -8,6 +8,9 @@ use prometheus::local::LocalIntCounter;
 use super::metrics::Metrics;
 use crate::limits::Policy;
 
+/// The name of the limit of failures by address.
+pub(super) const FAILURES: &str = "failures";
+
 /// What a limit decided on one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitOutcome {
@@ -25,10 +28,11 @@ impl LimitOutcome {
     /// The labels of every series there can be.
     pub(super) fn of_all_policies() -> impl Iterator<Item = (&'static str, &'static str)> {
         let outcomes = |policy: Policy| Self::ALL.map(|outcome| (policy.as_str(), outcome.as_str()));
-        Policy::ALL.into_iter().flat_map(outcomes)
+        let failures = Self::ALL.map(|outcome| (FAILURES, outcome.as_str()));
+        Policy::ALL.into_iter().flat_map(outcomes).chain(failures)
     }
 
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
             Self::Refused => "refused",

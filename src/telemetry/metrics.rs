@@ -19,8 +19,9 @@ pub use handles::{Connections, Dropped, OpenConnection};
 pub use labels::{Cached, Lookup, Reload};
 
 use super::Door;
-use super::limit_counts::LimitOutcome;
+use super::limit_counts::{FAILURES, LimitOutcome};
 use crate::clock::Timestamp;
+use crate::limits::FailureCounts;
 
 /// Seconds of a whole request or an upstream's answer.
 const REQUEST_BUCKETS: &[f64] =
@@ -55,6 +56,7 @@ pub struct Metrics {
     tunnels: IntGaugeVec,
     reloads: IntCounterVec,
     config_loaded: Gauge,
+    forwarded_for_ignored: IntCounter,
     log_dropped: IntCounter,
     hooks: Mutex<Vec<Hook>>,
 }
@@ -78,6 +80,7 @@ impl Metrics {
         let feed =
             "Time since the last confirmed read of the change feed; before the first, since the start.";
         let loaded = "When the configuration in force was loaded.";
+        let ignored = "Requests of peers in private networks whose X-Forwarded-For was not read: not in trusted_proxies.";
         let lost = "Lines of the logs that could not be written.";
         let metrics = Self {
             decisions: add.counters(outcomes.0, outcomes.1, &["door", "route", "outcome"])?,
@@ -105,6 +108,7 @@ impl Metrics {
             )?,
             reloads: add.counters("keyward_reloads_total", "Reloads by how they ended.", &["result"])?,
             config_loaded: add.gauge("keyward_config_loaded_timestamp_seconds", loaded)?,
+            forwarded_for_ignored: add.counter("keyward_forwarded_for_ignored_total", ignored)?,
             log_dropped: add.counter("keyward_log_dropped_total", lost)?,
             hooks: Mutex::default(),
             registry,
@@ -166,6 +170,18 @@ impl Metrics {
         counter.inc_by(total.saturating_sub(counter.get()));
     }
 
+    /// What was decided on credentials that nothing was known of, since the start. The limit counts it itself.
+    pub fn set_failure_decisions(&self, counts: FailureCounts) {
+        for (outcome, total) in [
+            (LimitOutcome::Allowed, counts.allowed),
+            (LimitOutcome::Refused, counts.refused),
+            (LimitOutcome::Shadowed, counts.shadowed),
+        ] {
+            let counter = self.limit_decisions(FAILURES, outcome.as_str());
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
+    }
+
     /// Whether the store answers.
     pub fn set_store_up(&self, up: bool) {
         self.store_up.set(i64::from(up));
@@ -192,6 +208,11 @@ impl Metrics {
             Reload::Refused => "refused",
         };
         self.reloads.with_label_values(&[result]).inc();
+    }
+
+    /// So many requests came from peers that look like a proxy, and are not trusted.
+    pub fn forwarded_for_ignored(&self, requests: u64) {
+        self.forwarded_for_ignored.inc_by(requests);
     }
 
     /// The connections of one listener.

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Builder;
 
 use crate::auth::random::{Random, RandomFailed};
@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 
 /// The field in which it travels, in both directions.
 pub const FIELD: &str = "x-request-id";
+const NAME: HeaderName = HeaderName::from_static(FIELD);
 
 /// The longest id that is taken from a peer.
 const SENT_MAX: usize = 128;
@@ -44,6 +45,13 @@ impl RequestId {
         match &self.0 {
             Form::Made(text) => text,
             Form::Sent(text) => text.as_bytes(),
+        }
+    }
+
+    /// Tells it with an answer.
+    pub fn tell(&self, fields: &mut HeaderMap) {
+        if let Ok(id) = HeaderValue::from_bytes(self.as_bytes()) {
+            fields.insert(NAME, id);
         }
     }
 

@@ -20,6 +20,7 @@ from verdict import HARMED, PASS, Verdict
 
 LIMIT = 6  # seconds, of every phase; twice that for a whole request. The slow come within half of it: a crowd, not a storm
 SLACK = 2  # seconds that a limit may fire late, here where others run
+STEPS = 500  # in which the slow come
 LINGER = 5  # seconds that a client which was told may take to go
 RATE = 200  # requests of good clients a second
 QUIET = 3  # seconds
@@ -121,11 +122,12 @@ def attack(kinds, count, slow, watch):
     """Opens `count` in half the limit, and waits until they are gone or should be. Gives the most that were open at once,
     and how many seconds after the last of them the proxy had let go of all but a few."""
     open_most, freed = 0, None
-    pace = max(1, count // 50)
+    # Evenly: many who are sent a quarter of a megabyte at the same moment are a load, and not slow.
+    pace = max(1, count // STEPS)
     for number in range(count):
         slow.open(kinds[number % len(kinds)])
         if number % pace == pace - 1:
-            slow.turn(LIMIT / 2 / 50)
+            slow.turn(LIMIT / 2 / STEPS)
             watch.look()
     complete = time.monotonic()
     limit = max(kind.limit for kind in kinds) * LIMIT

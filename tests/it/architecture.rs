@@ -10,7 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // L0
     ("clock", &[]),
     ("auth", &["clock"]),
-    ("limits", &["clock"]),
+    ("limits", &["auth", "clock"]),
     // L1
     ("message", &["auth", "clock"]),
     // Which paths are Keyward's own.

@@ -8,7 +8,7 @@ use crate::config::kind::text::Name;
 use crate::config::kind::words::{Switch, Words};
 use crate::config::section::Section;
 use crate::config::{LimitMode, Limits};
-use crate::limits::{Overrides, Rates};
+use crate::limits::{FailureLimit, Overrides, Rates};
 
 const MODES: Words<LimitMode> = Words(&[("enforce", LimitMode::Enforce), ("shadow", LimitMode::Shadow)]);
 /// More than a request a microsecond, all day.
@@ -16,6 +16,10 @@ const MANY: Count = Count { least: 0, most: 1_000_000_000 };
 const DAILY: Count = Count { least: 0, most: 1_000_000_000_000 };
 const BURST: Count = Count { least: 1, most: 1_000_000 };
 const AT_ONCE: Count = Count { least: 0, most: 10_000_000 };
+
+/// A key with a typing error fails now and then, somebody who tries them does all the time.
+const FAILURES: u64 = 300;
+const FAILURES_MOST: Count = Count { least: 0, most: 1_000_000 };
 
 /// `limits`.
 pub(super) fn limits(s: &mut Section<'_>) -> Limits {
@@ -26,9 +30,18 @@ pub(super) fn limits(s: &mut Section<'_>) -> Limits {
     let plans = s.map("plans", &Name, "pro", comment, overrides);
     let plans = plans.into_iter().map(|(name, own)| (name.value, Arc::new(own.over(&account))));
     let plans: BTreeMap<Arc<str>, Arc<Rates>> = plans.collect();
+    let comment = "Of each client address: how often it may send a credential that turns out to be unknown.";
+    let failures = s.section("failures", comment, failures);
     let comment = "Whether answers carry X-RateLimit-Limit, -Remaining and -Reset as well.";
     let legacy_fields = s.value("x_ratelimit", &Switch, false, comment).value;
-    Limits { mode, account: Arc::new(account), plans, legacy_fields }
+    let refuses = mode == LimitMode::Enforce;
+    let failures = (failures > 0).then_some(FailureLimit { per_minute: failures, refuses });
+    Limits { mode, account: Arc::new(account), plans, failures, legacy_fields }
+}
+
+fn failures(s: &mut Section<'_>) -> u64 {
+    let comment = "Unknown credentials a minute; over that only known ones pass. 0 = no limit.";
+    s.value("per_minute", &FAILURES_MOST, FAILURES, comment).value
 }
 
 /// What a section says of how much.

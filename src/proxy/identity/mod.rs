@@ -102,7 +102,7 @@ async fn caller(asker: Asker<'_>, parts: &Parts, ticket: &mut Ticket) -> Result<
     match decision.presented(&parts.headers, Ok(None)).map_err(Refusal::InvalidRequest)? {
         Presented::Nothing(_) => Ok(None),
         Presented::One(word) => {
-            let valid = decision.validate(&word, &asker.worker.front, ticket.arrived()).await?;
+            let valid = decision.validate(&word, &asker.worker.front, ticket.visit()).await?;
             let principal = valid.principal().clone();
             ticket.entry = Some(valid);
             Ok(Some(principal))

@@ -37,7 +37,7 @@ pub(super) async fn answer(
         (Presented::Nothing(_), Some(word)) => word.into(),
         (Presented::Nothing(scheme), None) => return Err(Refusal::MissingCredentials { scheme }),
     };
-    let valid = decision.validate(&word, &asker.worker.front, ticket.arrived()).await?;
+    let valid = decision.validate(&word, &asker.worker.front, ticket.visit()).await?;
     // For the log it is all the same where it stood.
     let caller = (!is_own).then(|| caller(&valid));
     if is_own {

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -75,9 +75,7 @@ pub fn open(answer: Answer<RequestBody>, kind: Kind, mut ticket: Box<Ticket>) ->
         return response;
     };
     let mut headers = head.headers;
-    if let Ok(id) = HeaderValue::from_bytes(ticket.request_id.as_bytes()) {
-        headers.insert("x-request-id", id);
-    }
+    ticket.request_id.tell(&mut headers);
     expiry::tell(&mut headers, &ticket);
     let carrier = ticket.carrier.clone();
     let status = match carrier.protocol() {

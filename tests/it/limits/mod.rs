@@ -1,6 +1,7 @@
 //! What accounts may, over the wire: exactly counted, told to who asks, and the same over all workers and credentials.
 
 mod counting;
+mod failures;
 mod plans;
 mod telling;
 

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""What a flood of unknown keys costs those who only use the gateway: the p99 of their requests, quiet and beside it.
+
+    cargo build --release --bin keyward
+    bash tests/setup
+    target/real-venv/bin/python benches/junk.py --keyward target/release/keyward
+
+Good clients ask two hundred times a second, half of them on new connections, while thousands of keys a second come that
+nobody made but whose checksums are right, so that only a look-up can tell: from one address, and from a hundred thousand
+(behind a trusted proxy). Prints each round and the medians, and exits 1 when the p99 is more than twice what it is without,
+a good request failed, one address had more looked up than it may, or what is good was pushed out of the cache.
+"""
+
+import argparse
+import itertools
+import secrets
+import socket
+import statistics
+import string
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+import zlib
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests" / "hostile"))
+
+from proxies import start  # noqa: E402
+from slow.beside import GoodClients, backend  # noqa: E402
+
+DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+RATE = 200
+MOST = 2.0
+SENDERS = 4
+PIECE = 20  # requests in one write
+ADDRESSES = 100_000
+
+
+def junk():
+    """A key like one of Keyward's, which it did not make."""
+    text = "kw_sk_" + "".join(secrets.choice(DIGITS) for _ in range(32))
+    rest, sum_ = zlib.crc32(text.encode()), ""
+    for _ in range(6):
+        rest, digit = divmod(rest, 62)
+        sum_ = DIGITS[digit] + sum_
+    return text + sum_
+
+
+class Flood:
+    """So many keys a second; each comes once."""
+
+    def __init__(self, proxy, rate, addresses):
+        self.proxy, self.period = proxy, SENDERS * PIECE / rate
+        self.addresses, self.over, self.sent, self.answers = addresses, threading.Event(), 0, {}
+        self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(SENDERS)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def run(self, number):
+        connection = socket.create_connection((self.proxy.host, self.proxy.port), timeout=30)
+        answers = connection.makefile("rb")
+        due, places = time.monotonic(), itertools.count(number, SENDERS)
+        while not self.over.is_set():
+            requests = "".join(self.request(next(places)) for _ in range(PIECE))
+            connection.sendall(requests.encode())
+            for _ in range(PIECE):
+                status = read(answers)
+                self.answers[status] = self.answers.get(status, 0) + 1
+            due = max(due + self.period, time.monotonic() - 1)
+            self.over.wait(max(0, due - time.monotonic()))
+        connection.close()
+
+    def request(self, place):
+        place %= self.addresses
+        address = f"10.{place >> 16}.{place >> 8 & 255}.{place & 255}"
+        return f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {junk()}\r\nX-Forwarded-For: {address}\r\n\r\n"
+
+
+def read(answers):
+    """The status of one answer, which is read to its end."""
+    status, length = int(answers.readline().split()[1]), 0
+    for line in iter(answers.readline, b"\r\n"):
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    answers.read(length)
+    return status
+
+
+def metrics(proxy):
+    with urllib.request.urlopen(f"http://{proxy.host}:{proxy.admin_port}/metrics", timeout=10) as answer:
+        lines = [line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in lines}
+
+
+LOOKED_UP = 'keyward_limit_decisions_total{outcome="allowed",policy="failures"}'
+REFUSED = 'keyward_limit_decisions_total{outcome="refused",policy="failures"}'
+CACHED = 'keyward_cache_entries{cache="positive"}'
+
+
+def round_of(proxy, rate, addresses, seconds):
+    with GoodClients(proxy, RATE) as good:
+        time.sleep(0.5 + seconds)
+        began, before = time.monotonic(), metrics(proxy)
+        with Flood(proxy, rate, addresses) as flood:
+            time.sleep(seconds)
+            ended = time.monotonic()
+        after = metrics(proxy)
+        good.stop()
+    counts = [int(after[name] - before[name]) for name in (LOOKED_UP, REFUSED)]
+    return good.between(good.began + 0.5, began), good.between(began, ended), flood.answers, counts, after[CACHED]
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--keyward", required=True, type=Path)
+    words.add_argument("--rate", type=int, default=3000, help="unknown keys a second [3000]")
+    words.add_argument("--rounds", type=int, default=3, help="of each kind [3]")
+    words.add_argument("--seconds", type=float, default=4, help="of each half of a round [4]")
+    given = words.parse_args()
+    failed = []
+    with backend(1024) as (_, port), tempfile.TemporaryDirectory(prefix="keyward-junk-") as folder:
+        extra = "trusted_proxies: [127.0.0.1]\n"
+        with start("keyward", folder, port, given.keyward, extra=extra, cores=None, other_port=port) as proxy:
+            for name, addresses in [("one address", 1), (f"{ADDRESSES:,} addresses", ADDRESSES)]:
+                quiet, busy = [], []
+                for _ in range(given.rounds):
+                    alone, beside, answers, (looked_up, refused), cached = round_of(proxy, given.rate, addresses, given.seconds)
+                    wrong = alone.wrong + beside.wrong
+                    quiet.append(alone.p99 * 1e3)
+                    busy.append(beside.p99 * 1e3)
+                    print(
+                        f"{name}: p99 {quiet[-1]:.2f} ms quiet, {busy[-1]:.2f} ms beside {sum(answers.values())} unknown keys: "
+                        f"{looked_up} looked up, {refused} not; answers {answers}"
+                    )
+                    if wrong:
+                        failed.append(f"{len(wrong)} good requests failed: {wrong[:3]}")
+                    if set(answers) - {401, 429}:
+                        failed.append(f"junk was answered {answers}")
+                    if not cached:
+                        failed.append("what is good is cached no more")
+                    # A minute's worth at once, what comes back meanwhile, and what was under way when it was used up.
+                    if addresses == 1 and looked_up > 300 + 5 * given.seconds + SENDERS * PIECE:
+                        failed.append(f"{looked_up} were looked up for one address")
+                ratio = statistics.median(busy) / statistics.median(quiet)
+                print(
+                    f"{name}: p99 {statistics.median(quiet):.2f} ms quiet, {statistics.median(busy):.2f} ms beside: "
+                    f"{ratio:.2f} times, {MOST} allowed\n"
+                )
+                if ratio > MOST:
+                    failed.append(f"{name}: {ratio:.2f} times")
+    sys.exit("\n".join(failed) or 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+//! Credentials that are unknown, by the address that they come from: over the limit nothing is looked up, and whoever is
+//! known passes.
+
+use std::time::Duration;
+
+use keyward::auth::random::System;
+use keyward::auth::refusal::Code;
+use keyward::auth::token::{Kind, PlainToken, Prefix};
+
+use super::{START, Scene};
+use crate::support::http::Client;
+use crate::support::keys::{access_token, session};
+use crate::support::raw::Response;
+use crate::support::within;
+
+const THREE: &str = "{ failures: { per_minute: 3 } }";
+
+/// A key that nobody made; only a look-up can tell.
+fn unknown() -> String {
+    let key = PlainToken::generate(&Prefix::default(), Kind::ApiKey, &System::default()).unwrap();
+    key.expose().to_owned()
+}
+
+async fn asked_with(client: Client, key: &str) -> Response {
+    client.with_key(key).get("/").await
+}
+
+impl Scene {
+    async fn try_unknown(&self, many: usize) {
+        for _ in 0..many {
+            asked_with(self.gateway.anonymous(), &unknown()).await.refused(Code::InvalidCredentials);
+        }
+    }
+
+    async fn counted(&self, outcome: &str) -> u64 {
+        let metrics = Client::new(self.gateway.admin()).get("/metrics").await;
+        let series = format!("keyward_limit_decisions_total{{outcome=\"{outcome}\",policy=\"failures\"}} ");
+        let text = String::from_utf8(metrics.body).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(&series));
+        line.expect("the series is there").parse().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn after_so_many_unknown_keys_nothing_from_that_address_is_looked_up_and_who_is_known_passes() {
+    let scene = Scene::new(THREE).await;
+    let (known, fresh) = (scene.gateway.key().await.secret, scene.gateway.key().await.secret);
+    assert_eq!(asked_with(scene.gateway.anonymous(), &known).await.status, 200);
+    scene.try_unknown(3).await;
+    for key in [&unknown(), &fresh] {
+        let refused = asked_with(scene.gateway.anonymous(), key).await;
+        assert_eq!(
+            refused.refused(Code::TooManyFailures),
+            "Too many unknown credentials came from your address, so this one was not checked; it may be valid. Try again in 20 s."
+        );
+        assert_eq!((refused.status, refused.header("retry-after")), (429, Some("20")));
+        assert_eq!(refused.header("www-authenticate"), None, "another credential does not help");
+    }
+    assert_eq!(asked_with(scene.gateway.anonymous(), &known).await.status, 200);
+    assert_eq!((scene.counted("allowed").await, scene.counted("refused").await), (4, 2));
+
+    scene.pass(Duration::from_secs(20));
+    assert_eq!(asked_with(scene.gateway.anonymous(), &fresh).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_form_alone_refuses_costs_no_look_up_and_is_told_as_ever() {
+    let scene = Scene::new(THREE).await;
+    let mut wrong = unknown();
+    wrong.replace_range(wrong.len() - 1.., if wrong.ends_with('0') { "1" } else { "0" });
+    for _ in 0..10 {
+        for key in [wrong.as_str(), "junk", "a.b.c"] {
+            asked_with(scene.gateway.anonymous(), key).await.refused(Code::InvalidCredentials);
+        }
+    }
+    assert_eq!(scene.counted("allowed").await, 0);
+}
+
+#[tokio::test]
+async fn a_client_that_repeats_one_wrong_key_stops_none_of_its_neighbours() {
+    let scene = Scene::new(THREE).await;
+    let wrong = unknown();
+    for _ in 0..20 {
+        asked_with(scene.gateway.anonymous(), &wrong).await.refused(Code::InvalidCredentials);
+        // Longer than a refusal is remembered, shorter than a failure: it is looked up each time.
+        scene.pass(Duration::from_secs(6));
+    }
+    assert_eq!(scene.counted("allowed").await, 20);
+    assert_eq!(asked_with(scene.gateway.anonymous(), &scene.gateway.key().await.secret).await.status, 200);
+}
+
+/// What was real once was somebody's: revoked keys of an office's old programs shut nobody out.
+#[tokio::test]
+async fn what_was_revoked_or_has_expired_is_no_failure() {
+    let scene = Scene::new(THREE).await;
+    let issuer = scene.gateway.issuer();
+    for _ in 0..6 {
+        let key = scene.gateway.key().await;
+        issuer.revoke_key(&key.id, &crate::support::keys::origin()).await.unwrap();
+        asked_with(scene.gateway.anonymous(), &key.secret).await.refused(Code::RevokedCredentials);
+    }
+    assert_eq!(asked_with(scene.gateway.anonymous(), &scene.gateway.key().await.secret).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_key_that_was_good_lately_is_looked_up_again_whatever_its_address_sends() {
+    let scene = Scene::new(&format!("{THREE}\ncache: {{ ttl: 10s }}")).await;
+    let known = scene.gateway.key().await.secret;
+    assert_eq!(asked_with(scene.gateway.anonymous(), &known).await.status, 200);
+    scene.pass(Duration::from_secs(11));
+    scene.try_unknown(3).await;
+    asked_with(scene.gateway.anonymous(), &unknown()).await.refused(Code::TooManyFailures);
+    let before = scene.counted("allowed").await;
+    assert_eq!(asked_with(scene.gateway.anonymous(), &known).await.status, 200);
+    assert_eq!(scene.counted("allowed").await, before, "it is not one of those that are judged");
+}
+
+#[tokio::test]
+async fn forged_tokens_and_what_is_only_to_be_validated_fail_like_any_other() {
+    let scene = Scene::new(&format!("{THREE}\nidentity: {{ public_url: https://auth.test }}")).await;
+    let session = session(&scene.gateway, START).await;
+    let token = access_token(&scene.gateway, &session, "", START);
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    for change in ["A", "B", "C"].into_iter().filter(|change| !signature.starts_with(change)).take(2) {
+        let forged = format!("{signed}.{change}{}", &signature[1..]);
+        asked_with(scene.gateway.anonymous(), &forged).await.refused(Code::InvalidCredentials);
+    }
+    let validate = async |word: &str| {
+        let mut client = scene.gateway.anonymous().with_host("auth.test");
+        let asking =
+            client.request("POST", "/user/token/validate").header("Content-Type", "application/json");
+        asking.body(format!("{{\"token\":\"{word}\"}}")).send().await
+    };
+    validate(&unknown()).await.refused(Code::InvalidCredentials);
+    for word in [&unknown(), &token] {
+        validate(word).await.refused(Code::TooManyFailures);
+    }
+}
+
+#[tokio::test]
+async fn shadow_mode_counts_and_refuses_nothing_and_none_is_no_limit() {
+    let scene = Scene::new("{ mode: shadow, failures: { per_minute: 3 } }").await;
+    scene.try_unknown(5).await;
+    assert_eq!((scene.counted("allowed").await, scene.counted("shadowed").await), (3, 2));
+    let scene = Scene::new("{ failures: { per_minute: 0 } }").await;
+    scene.try_unknown(400).await;
+    let scene = Scene::new("{}").await;
+    scene.try_unknown(300).await;
+    asked_with(scene.gateway.anonymous(), &unknown()).await.refused(Code::TooManyFailures);
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_client_fails_for_itself() {
+    let scene = Scene::new(&format!("{THREE}\ntrusted_proxies: [127.0.0.1]")).await;
+    let known = scene.gateway.key().await.secret;
+    assert_eq!(asked_with(scene.gateway.anonymous(), &known).await.status, 200);
+    let from = async |address: &str, key: &str| {
+        let mut client = scene.gateway.anonymous().with_key(key);
+        client.request("GET", "/").header("X-Forwarded-For", address).send().await
+    };
+    for _ in 0..3 {
+        from("198.51.100.1", &unknown()).await.refused(Code::InvalidCredentials);
+    }
+    from("198.51.100.1", &unknown()).await.refused(Code::TooManyFailures);
+    assert_eq!(from("198.51.100.1", &known).await.status, 200);
+    // Junk from many: the cache of what is good is none of its business.
+    for number in 0..300 {
+        from(&format!("203.0.{}.{}", number / 100, number % 100), &unknown())
+            .await
+            .refused(Code::InvalidCredentials);
+    }
+    assert_eq!(from("198.51.100.2", &scene.gateway.key().await.secret).await.status, 200);
+    assert_eq!(from("198.51.100.1", &known).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_trusted_is_told_of() {
+    let scene = Scene::new("{}").await;
+    let mut client = scene.gateway.client().await;
+    let ignored = async || {
+        let metrics = Client::new(scene.gateway.admin()).get("/metrics").await;
+        let text = String::from_utf8(metrics.body).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("keyward_forwarded_for_ignored_total "));
+        line.expect("the series is there").parse::<u64>().unwrap()
+    };
+    assert_eq!(client.get("/").await.status, 200);
+    for _ in 0..3 {
+        client.request("GET", "/").header("X-Forwarded-For", "198.51.100.1").send().await;
+    }
+    within("its requests are counted", async {
+        while ignored().await != 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    let trusting = Scene::new("{}\ntrusted_proxies: [127.0.0.1]").await;
+    let mut client = trusting.gateway.client().await;
+    client.request("GET", "/").header("X-Forwarded-For", "198.51.100.1").send().await;
+    client.get("/").await;
+    let metrics = Client::new(trusting.gateway.admin()).get("/metrics").await;
+    assert!(String::from_utf8(metrics.body).unwrap().contains("\nkeyward_forwarded_for_ignored_total 0\n"));
+}
