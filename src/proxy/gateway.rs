@@ -217,6 +217,7 @@ async fn send(
         },
         connect: timeouts.connect,
     };
+    step_back().await;
     ticket.asked();
     let mut sending = pin!(upstream.send(outgoing));
     let outcome = poll_fn(|cx| match sending.as_mut().poll(cx) {
@@ -240,6 +241,20 @@ async fn send(
             Err(failure.refusal())
         }
     }
+}
+
+/// Lets those that have come at the same time be judged first. Sent one right after the other, they wake their upstream
+/// once: between two of them there is no time for it to fall asleep, and a wake-up costs more than a decision.
+async fn step_back() {
+    let mut stepped = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut stepped, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// The upstream's answer, as it comes.
