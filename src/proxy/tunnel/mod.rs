@@ -76,6 +76,7 @@ pub fn open(answer: Answer<RequestBody>, kind: Kind, mut ticket: Box<Ticket>) ->
     };
     let mut headers = head.headers;
     ticket.request_id.tell(&mut headers);
+    ticket.tell_limits(&mut headers);
     expiry::tell(&mut headers, &ticket);
     let carrier = ticket.carrier.clone();
     let status = match carrier.protocol() {

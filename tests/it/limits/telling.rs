@@ -8,6 +8,7 @@ use sfv::{BareItem, Item, List, ListEntry, Parser};
 use super::Scene;
 use crate::support::raw::Response;
 use crate::support::upstream::{Answer, Upstream};
+use crate::support::websocket::{asking, opening};
 
 const LEGACY: [&str; 3] = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
 
@@ -54,6 +55,17 @@ async fn every_answer_tells_what_is_left_and_until_when() {
     let [policies, standing] = told(&on_route);
     assert_eq!(policies[2..], [row("route_minute", 2, 60)]);
     assert_eq!(standing, [row("minute", 0, 42), row("day", 97, 57_582), row("route_minute", 1, 60)]);
+}
+
+#[tokio::test]
+async fn a_websocket_that_opens_is_told_too() {
+    let upstream = Upstream::always(opening().header("RateLimit", "\"theirs\";r=1;t=1").then_close()).await;
+    let scene = Scene::before(upstream, "{ account: { per_minute: 3 } }").await;
+    let mut raw = scene.gateway.raw().await;
+    raw.send(scene.gateway.head("GET /").await + &asking() + "\r\n").await;
+    let head = raw.head().await.unwrap();
+    assert_eq!(head.status, 101);
+    assert_eq!(told(&head), [vec![row("minute", 3, 60)], vec![row("minute", 2, 60)]]);
 }
 
 #[tokio::test]
