@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::bytes::all;
 use super::token::Prefix;
 
 /// The longest `Authorization` value that is read, in bytes.
@@ -136,8 +137,7 @@ fn visible(value: &[u8]) -> Result<&str, Malformed> {
     if value.len() > CREDENTIAL_MAX {
         return Err(Malformed::TooLong);
     }
-    let legal = |byte: &u8| matches!(byte, b' '..=b'~');
-    if !value.iter().all(legal) {
+    if !all(value, |byte| matches!(byte, b' '..=b'~')) {
         return Err(Malformed::NotVisibleAscii);
     }
     std::str::from_utf8(value).map_err(|_| Malformed::NotVisibleAscii)
@@ -191,7 +191,7 @@ fn is_jwt(word: &str) -> bool {
         return false;
     };
     let base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    word.bytes().all(base64url)
+    all(word.as_bytes(), base64url)
         && URL_SAFE_NO_PAD
             .decode(head)
             .is_ok_and(|json| json.trim_ascii().starts_with(b"{") && json.trim_ascii().ends_with(b"}"))

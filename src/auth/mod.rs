@@ -4,6 +4,7 @@
 
 pub mod algorithm;
 mod ambiguity;
+mod bytes;
 pub mod catalogue;
 pub mod credential;
 pub mod exceeded;

@@ -8,6 +8,7 @@ use std::fmt;
 use aws_lc_rs::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
+use super::bytes::all;
 use super::random::{Random, RandomFailed};
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -206,7 +207,7 @@ pub fn is_well_formed(prefix: &Prefix, kind: Kind, word: &str) -> bool {
     };
     let bytes = word.as_bytes();
     secret.len() == SECRET_LEN + CHECKSUM_LEN
-        && secret.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && all(secret.as_bytes(), |byte| byte.is_ascii_alphanumeric())
         && bytes.split_last_chunk::<CHECKSUM_LEN>().is_some_and(|(body, sum)| checksum(body) == *sum)
 }
 
