@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::gateway::Asker;
 use super::request_body::RequestBody;
 use super::ticket::Ticket;
-use crate::auth::principal::{ACCOUNT, Principal};
+use crate::auth::principal::{ACCOUNT, Principal, Wanted};
 use crate::auth::refusal::Refusal;
 use crate::config::Identity;
 use crate::decision::Presented;
@@ -51,7 +51,10 @@ pub async fn answer(
         return Err(Refusal::MethodNotAllowed { allow: allowed.join(", ").into() });
     }
     // Who may not ask is told so whatever the body is, and before it has come.
-    let early = if endpoint.is_for_accounts() { Some(account(asker, parts, ticket).await?) } else { None };
+    let early = match endpoint.is_for_accounts() {
+        true => Some(account(endpoint, asker, parts, ticket).await?),
+        false => None,
+    };
     let body = body::collect(body, admission.framing, asker).await?;
     match endpoint {
         Endpoint::Validate => return validate::answer(asker, parts, &body, ticket).await,
@@ -80,20 +83,29 @@ pub async fn answer(
 ///
 /// # Errors
 /// When its credential is none that does, from where it comes.
-async fn account(asker: Asker<'_>, parts: &Parts, ticket: &mut Ticket) -> Result<Principal, Refusal> {
+async fn account(
+    endpoint: Endpoint<'_>,
+    asker: Asker<'_>,
+    parts: &Parts,
+    ticket: &mut Ticket,
+) -> Result<Principal, Refusal> {
+    let wanted = if endpoint == Endpoint::Logout { Wanted::Login } else { Wanted::Account };
     let caller = caller(asker, parts, ticket).await;
     if let Err(refusal) = &caller {
         ticket.whose =
             asker.state.plan.decision.whose(refusal, &parts.headers, Ok(None), &asker.worker.front);
     }
-    let principal = caller?.ok_or(Refusal::MissingCredentials { scheme: None })?;
+    let principal = caller?.ok_or(Refusal::NobodyAsks(wanted))?;
     if !principal.allows(ticket.client) {
-        return Err(Refusal::AddressNotAllowed);
+        return Err(Refusal::AddressNotAllowed { client: ticket.client });
     }
-    if !principal.acts_for_its_account() {
-        return Err(Refusal::InsufficientScope { required: ACCOUNT.into() });
+    match wanted {
+        Wanted::Login if !principal.is_logged_in() => Err(Refusal::NoSession { of: principal.method }),
+        Wanted::Account if !principal.acts_for_its_account() => {
+            Err(Refusal::InsufficientScope { required: ACCOUNT.into() })
+        }
+        Wanted::Login | Wanted::Account => Ok(principal),
     }
-    Ok(principal)
 }
 
 /// Whom the request's credential speaks for.

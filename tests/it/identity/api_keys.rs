@@ -28,8 +28,12 @@ async fn a_key_works_right_after_it_is_made_and_never_after_it_is_revoked() {
             assert_eq!(scene.route(key).await, 401);
         }
         let path = format!("/user/api-keys/{id}");
-        scene.ask("PATCH", &path, &token, Some(json!({"name": "y"}))).await.refused(Code::Conflict);
-        scene.post(&format!("{path}/rotate"), &token, json!({})).await.refused(Code::Conflict);
+        let patched = scene.ask("PATCH", &path, &token, Some(json!({"name": "y"}))).await;
+        let rotated = scene.post(&format!("{path}/rotate"), &token, json!({})).await;
+        for response in [patched, rotated] {
+            let detail = response.refused(Code::Conflict);
+            assert_eq!(detail, "The key is revoked or expired. Make a new one.");
+        }
     }
 }
 
