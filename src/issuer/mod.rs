@@ -26,7 +26,7 @@ use uuid::Builder;
 
 pub use accounts::{NewAccount, ScopesChoice, check_email};
 pub use error::{IssueError, LineProblem, Problem};
-pub use keys::{Expiry, KeyStatus, MadeKey, NewKey};
+pub use keys::{Expiry, KEYS_MAX, KeyStatus, MadeKey, NewKey};
 pub use login::{Browser, Pair, Visitor};
 pub use reset::{MadeLink, check_password};
 pub use rotation::{Changes, MadeOnce, OVERLAP, Request, Rotation};

@@ -11,7 +11,7 @@ use super::visitor::Visitor;
 use super::{Trouble, see};
 use crate::clock::Timestamp;
 use crate::control::identity::{Asked, sentence};
-use crate::issuer::{Expiry, IssueError, KeyStatus, MadeOnce, NewKey, OVERLAP, Request};
+use crate::issuer::{Expiry, IssueError, KEYS_MAX, KeyStatus, MadeOnce, NewKey, OVERLAP, Request, Rotation};
 use crate::store::Key;
 
 const PAGE: u32 = 50;
@@ -161,6 +161,7 @@ pub(super) async fn show(
         scopes: key.scopes.iter().map(|scope| described(asked, scope.as_str(), &[])).collect(),
         addresses: key.allowed_addresses.iter().map(ToString::to_string).collect(),
         once: issuer.nonce()?,
+        replaced_by: key.replaced_by,
     };
     Ok(pages::answer(StatusCode::OK, &page))
 }
@@ -176,7 +177,8 @@ pub(super) async fn rotate(
     let key = issuer.key_of(&visitor.account.id, id).await?;
     // What cannot be read is not to end a key at once.
     let overlap = form.value("overlap").parse().map_or(OVERLAP, Duration::from_secs);
-    let made = issuer.rotate_key(&key.id, overlap, once(asked, &form), &visitor.origin(asked)).await?;
+    let terms = Rotation { overlap, latest: None, most: Some(KEYS_MAX) };
+    let made = issuer.rotate_key(&key.id, terms, once(asked, &form), &visitor.origin(asked)).await?;
     let old = issuer.key(&key.id).await?;
     let old = match KeyStatus::of(&old, asked.now) {
         KeyStatus::Active => format!("The key before it works until {}.", time(old.expires_at)),
@@ -217,6 +219,7 @@ mod tests {
             expires_at: Timestamp(i64::MAX),
             last_used_at,
             revoked_at: None,
+            replaced_by: None,
         };
         let used = |last_used_at| shown(&key(last_used_at), at).used;
         assert_eq!(used(Some(at)), r#"<time datetime="2026-11-01T00:00:00Z">2026-11-01 00:00 UTC</time>"#);

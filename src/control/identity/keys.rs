@@ -12,7 +12,7 @@ use super::{Asked, render};
 use crate::auth::refusal::Refusal;
 use crate::clock::Timestamp;
 use crate::issuer::{
-    Changes, Expiry, KeyView, List, MadeKeyView, MadeOnce, NewKey, OVERLAP, Request, Rotation,
+    Changes, Expiry, KEYS_MAX, KeyView, List, MadeKeyView, MadeOnce, NewKey, OVERLAP, Request, Rotation,
 };
 use crate::store::Key;
 use crate::web::members::{Members, Need};
@@ -45,7 +45,8 @@ pub(super) async fn rotate(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>
     let issuer = &asked.terms.issuer;
     let key = issuer.key_of(owner.account, id).await?;
     owner.may_give(asked, &Gift::like(&key))?;
-    let terms = Rotation { overlap: overlap.map_or(OVERLAP, Duration::from_secs), latest: owner.latest() };
+    let overlap = overlap.map_or(OVERLAP, Duration::from_secs);
+    let terms = Rotation { overlap, latest: owner.latest(), most: Some(KEYS_MAX) };
     let made = issuer.rotate_key(&key.id, terms, once(asked)?, &owner.origin(asked)).await?;
     told(asked, &made)
 }

@@ -338,3 +338,22 @@ async fn an_overlap_that_cannot_be_read_is_the_usual_one() {
         assert_eq!(old.expires_at, usual, "{fields:?}");
     }
 }
+
+#[tokio::test]
+async fn a_key_that_was_replaced_leads_to_its_successor_and_is_not_replaced_again() {
+    let scene = Scene::new().await;
+    let mut ann = scene.logged_in(ANN).await;
+    let key = scene.key(&scene.ann, &[]).await;
+    let (page, rotate) = (format!("keys/{}", key.id), format!("keys/{}/rotate", key.id));
+    assert!(ann.get(&page).await.text().contains("/rotate\""));
+    assert_eq!(ann.submit(&rotate, &[]).await.status, 200);
+    let again = ann.submit(&rotate, &[]).await;
+    assert_eq!(again.status, 409);
+    let words = "This key was replaced already. Rotate the key that replaced it, or make a new one.";
+    assert!(again.text().contains(words), "{}", again.text());
+    let successor = scene.gateway.issuer().key(&key.id).await.unwrap().replaced_by.unwrap();
+    let shown = ann.get(&page).await;
+    assert!(shown.text().contains(&format!("href=\"/console/keys/{successor}\"")), "{}", shown.text());
+    assert!(!shown.text().contains("/rotate\"") && shown.text().contains("/revoke\""), "{}", shown.text());
+    assert!(ann.get(&format!("keys/{successor}")).await.text().contains("/rotate\""));
+}
