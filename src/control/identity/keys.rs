@@ -39,7 +39,7 @@ pub(super) async fn create(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal>
 /// `POST …/rotate`: replaces a key, which lives on for a while.
 pub(super) async fn rotate(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>, Refusal> {
     let owner = Owner::of(asked)?;
-    let mut members = Members::read(&asked.call.headers, &asked.call.body)?;
+    let mut members = Members::read_any(&asked.call.headers, &asked.call.body)?;
     let overlap = members.number("overlap_seconds", Need::Optional);
     members.done()?;
     let issuer = &asked.terms.issuer;
@@ -54,7 +54,7 @@ pub(super) async fn rotate(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>
 /// `PATCH`: changes what is named.
 pub(super) async fn change(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>, Refusal> {
     let owner = Owner::of(asked)?;
-    let mut members = Members::read(&asked.call.headers, &asked.call.body)?;
+    let mut members = Members::read_any(&asked.call.headers, &asked.call.body)?;
     let changes = Changes {
         name: members.text("name", Need::Optional),
         scopes: members.texts("scopes", Need::Optional),
