@@ -2,6 +2,7 @@
 //! for, their body. What they ask for is done on the control plane, but for validation, which is the workers' own work.
 
 mod body;
+mod led_home;
 mod limits;
 mod validate;
 
@@ -27,7 +28,7 @@ use crate::web::errand::{Call, Reply};
 pub fn endpoint<'a>(identity: Option<&Identity>, admission: &'a Admission<'_>) -> Option<Endpoint<'a>> {
     let identity = identity?;
     let host = admission.host.name();
-    if !identity.hosts.iter().any(|known| **known == *host) {
+    if !identity.hosts.iter().chain(&identity.other_names).any(|known| **known == *host) {
         return None;
     }
     let endpoint = Endpoint::of(admission.path.as_str())?;
@@ -49,6 +50,9 @@ pub async fn answer(
     let allowed = endpoint.methods();
     if !allowed.iter().any(|method| *method == parts.method.as_str()) {
         return Err(Refusal::MethodNotAllowed { allow: allowed.join(", ").into() });
+    }
+    if let Some(place) = led_home::place(endpoint, asker.state.plan.config.identity.as_ref(), admission) {
+        return Ok(led_home::answer(&place));
     }
     // Who may not ask is told so whatever the body is, and before it has come.
     let early = match endpoint.is_for_accounts() {

@@ -34,7 +34,7 @@ pub(super) fn check(s: &Section<'_>, candidates: &[Candidate], identity: &Identi
 
 fn is_unreachable(route: &Route, identity: &Identity) -> bool {
     let is_ours = |host: &HostPattern| match host {
-        HostPattern::Exact(name) => identity.hosts.contains(name),
+        HostPattern::Exact(name) => identity.hosts.contains(name) || identity.other_names.contains(name),
         HostPattern::Wildcard(_) => false,
     };
     !route.hosts.is_empty() && route.hosts.iter().all(is_ours) && is_reserved(&route.path, identity)
