@@ -150,6 +150,14 @@ async fn an_account_makes_a_thousand_keys_and_no_more_however_many_are_asked_for
     // One that lives on beside its successor is one more; one that ends makes room.
     let rotate = format!("/user/api-keys/{}/rotate", made[0]);
     scene.post(&rotate, &ann, json!({"overlap_seconds": 1})).await.refused(Code::Conflict);
+    let mut browser = scene.logged_in(ANN).await;
+    for (page, fields) in
+        [("keys", ("name", "x")), (&*format!("keys/{}/rotate", made[0]), ("overlap", "3600"))]
+    {
+        let refused = browser.submit(page, &[fields]).await;
+        assert_eq!(refused.status, 409, "{page}");
+        assert!(refused.text().contains("the most there may be. Revoke one first."), "{}", refused.text());
+    }
     assert_eq!(scene.post(&rotate, &ann, json!({"overlap_seconds": 0})).await.status, 201);
     scene.post("/user/api-keys", &ann, json!({"name": "x"})).await.refused(Code::Conflict);
     // What is dead does not count, nor what is refused.
