@@ -201,6 +201,7 @@ fn key() -> ApiKey {
         expires_at: NOW.after(90 * DAY),
         last_used_at: None,
         revoked_at: None,
+        replaced_by: None,
     };
     ApiKey { key, digest: HashedToken::of(b"key") }
 }

@@ -66,6 +66,7 @@ fn key(index: usize) -> Key {
         expires_at: Timestamp(i64::MAX),
         last_used_at: None,
         revoked_at: None,
+        replaced_by: None,
     }
 }
 

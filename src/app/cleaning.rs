@@ -103,6 +103,7 @@ mod tests {
             expires_at: START.after(days * DAY),
             last_used_at: None,
             revoked_at: None,
+            replaced_by: None,
         };
         ApiKey { key, digest: digest(id) }
     }

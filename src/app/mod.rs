@@ -4,6 +4,7 @@ mod acceptor;
 mod checking;
 mod cleaning;
 pub mod demo;
+mod logins;
 mod running;
 pub mod signals;
 mod signing;

@@ -26,7 +26,7 @@ use crate::proxy::plan::Plan;
 use crate::server::descriptors;
 use crate::store::SharedStore;
 use crate::telemetry::log_sink::AccessLog;
-use crate::telemetry::metrics::{Cached, Lookup, Metrics, Reload};
+use crate::telemetry::metrics::{Cached, LoginOutcome, Lookup, Metrics, Reload};
 use crate::web::problem::Problems;
 
 /// What every part of the composition needs of the others.
@@ -342,8 +342,11 @@ impl Core {
     /// Puts the validation cache's numbers into every scrape.
     pub(super) fn show_cache(self: &Arc<Self>) {
         let (authenticator, clock) = (Arc::clone(&self.authenticator), self.clock.clone());
-        let started = clock.tick();
+        let (started, logins) = (clock.tick(), self.issuer.load().logins());
         self.metrics.on_scrape(move |metrics| {
+            for outcome in LoginOutcome::ALL {
+                metrics.set_logins(outcome, logins.total(outcome));
+            }
             let stats = authenticator.stats();
             metrics.set_store_up(stats.store_up);
             metrics.set_failure_decisions(stats.failures);

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::running::{Core, Running, terms, too_few_descriptors};
 use super::watch::InForce;
 use super::workers::{Handle, Socket};
-use super::{Options, checking, cleaning, signing};
+use super::{Options, checking, cleaning, logins, signing};
 use crate::auth::random::{self, RandomFailed};
 use crate::authenticator::{Authenticator, Health, Rules};
 use crate::config::{self, Config, Reach};
@@ -138,6 +138,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     let identity = Arc::new(Identity { terms, clock, ring, sealer: OnceCell::new() });
     running.keep(identity::serve(errands, identity, running.stop_control()));
     running.keep(cleaning::run(running.core()));
+    running.keep(logins::run(running.core().issuer.load().logins(), running.stop_control()));
     running.keep(signing::run(running.core()));
     running.keep(checking::run(file, running.core().draining.clone()));
     running.keep(running.core().watch());

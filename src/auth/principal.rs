@@ -49,6 +49,31 @@ impl Method {
     }
 }
 
+/// Which credentials act for their account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The access token of a login alone.
+    Login,
+    /// That, or a credential with the scope for it.
+    Account,
+}
+
+impl Wanted {
+    /// What to do where there is none, for the client.
+    #[must_use]
+    pub const fn detail(self) -> &'static str {
+        match self {
+            Self::Login => {
+                "Send the access token of the login that is to end: Authorization: Bearer ACCESS_TOKEN"
+            }
+            Self::Account => {
+                "Log in by POST /user/login and send the access token, or send an API key with the scope keyward:account: \
+                 Authorization: Bearer ACCESS_TOKEN"
+            }
+        }
+    }
+}
+
 /// Who a principal is, in words. One allocation, because every request reads all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {

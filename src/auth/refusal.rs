@@ -1,12 +1,14 @@
 //! Every reason for which Keyward answers a request itself, once: code, status, title, challenge and what to do.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use super::ambiguity::Ambiguity;
 use super::credential::Malformed;
 use super::exceeded::{Exceeded, Over};
-use super::principal::Method;
+use super::principal::{Method, Wanted};
+use super::token::Kind;
 use crate::clock::Timestamp;
 
 /// The stable name of a refusal: the `code` of a problem body, the `outcome` of a metric.
@@ -160,10 +162,14 @@ pub enum Refusal {
         /// A scheme that is not read here.
         scheme: Option<&'static str>,
     },
+    /// No credential, where only one that acts for its account will do.
+    NobodyAsks(Wanted),
     /// The credential cannot be read.
     InvalidRequest(Malformed),
     /// Unknown, or its checksum is wrong.
     InvalidCredentials,
+    /// A secret made here that belongs elsewhere, as its form alone tells.
+    WrongKind(Kind),
     /// The key, or the session of the token, was revoked.
     Revoked {
         /// What kind of credential it was.
@@ -186,8 +192,16 @@ pub enum Refusal {
         /// All scopes the route requires, parted by spaces.
         required: Arc<str>,
     },
+    /// The credential belongs to no session, and one is to end.
+    NoSession {
+        /// What kind of credential it was.
+        of: Method,
+    },
     /// The key may not be used from the client's address.
-    AddressNotAllowed,
+    AddressNotAllowed {
+        /// That address, as it is seen here.
+        client: IpAddr,
+    },
     /// No route matches.
     NoRoute,
     /// Routes match the path, none the method.
@@ -238,8 +252,8 @@ pub enum Refusal {
     InvalidGrant,
     /// No such thing, or another's.
     NotFound(&'static str),
-    /// It contradicts what is there; the text says how.
-    Conflict(&'static str),
+    /// It contradicts what is there; the text says how, in whole sentences.
+    Conflict(Arc<str>),
     /// The same `Idempotency-Key` came with another body.
     IdempotencyMismatch,
     /// What is asked for cannot be looked up or kept at the moment.
@@ -281,13 +295,13 @@ impl Refusal {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::MissingCredentials { .. } => Code::MissingCredentials,
+            Self::MissingCredentials { .. } | Self::NobodyAsks(_) => Code::MissingCredentials,
             Self::InvalidRequest(_) => Code::InvalidRequest,
-            Self::InvalidCredentials => Code::InvalidCredentials,
+            Self::InvalidCredentials | Self::WrongKind(_) => Code::InvalidCredentials,
             Self::Revoked { .. } | Self::AccountDisabled { .. } => Code::RevokedCredentials,
             Self::Expired { .. } => Code::ExpiredCredentials,
-            Self::InsufficientScope { .. } => Code::InsufficientScope,
-            Self::AddressNotAllowed => Code::AddressNotAllowed,
+            Self::InsufficientScope { .. } | Self::NoSession { .. } => Code::InsufficientScope,
+            Self::AddressNotAllowed { .. } => Code::AddressNotAllowed,
             Self::NoRoute => Code::NoRoute,
             Self::MethodNotAllowed { .. } => Code::MethodNotAllowed,
             Self::AmbiguousPath(_) => Code::AmbiguousPath,
@@ -345,10 +359,12 @@ impl Refusal {
                 "The Authorization field uses the scheme {scheme}, which is not accepted here. Send: Authorization: Bearer YOUR_KEY"
             )
             .into(),
+            Self::NobodyAsks(wanted) => wanted.detail().into(),
             Self::InvalidRequest(why) => why.detail().into(),
             Self::InvalidCredentials => {
                 "This credential is not known. Check that it was copied whole, or generate a new API key.".into()
             }
+            Self::WrongKind(kind) => kind.remedy().into(),
             Self::Revoked { of: Method::ApiKey } => "This API key was revoked. Generate a new one.".into(),
             Self::Revoked { of: Method::AccessToken } => {
                 "The session of this access token has ended. Log in again.".into()
@@ -365,17 +381,24 @@ impl Refusal {
                 "This request needs the scope {required}. Use a key that has it, or ask for it."
             )
             .into(),
-            Self::AddressNotAllowed => {
-                "This API key may not be used from your address. Use it from an allowed network, or change its address rules."
-                    .into()
-            }
+            Self::NoSession { of } => format!(
+                "This {} has no session to end. Log out with the access token of the login that is to end.",
+                of.noun()
+            )
+            .into(),
+            Self::AddressNotAllowed { client } => format!(
+                "This API key may not be used from {}. Use it from an allowed network, or change its address rules.",
+                client.to_canonical()
+            )
+            .into(),
             Self::NoRoute => "No route matches this host and path. Check the URL.".into(),
             Self::MethodNotAllowed { allow } => format!("Use one of these methods: {allow}").into(),
             Self::AmbiguousPath(why) => why.detail().into(),
             Self::InvalidHost => {
                 "The Host field is missing, repeated, malformed, or differs from the request target. Send exactly one.".into()
             }
-            Self::BadRequest(why) | Self::Conflict(why) => (*why).into(),
+            Self::BadRequest(why) => (*why).into(),
+            Self::Conflict(why) => why.to_string().into(),
             Self::BodyTooLarge { limit } => format!("The body may have at most {limit} bytes.").into(),
             Self::HeadersTooLarge => "The header fields are too many or too large. Send fewer or shorter ones.".into(),
             Self::TargetTooLong => "The request target is too long. Send data in the body instead.".into(),
@@ -424,9 +447,9 @@ impl Refusal {
     pub fn challenge(&self) -> Option<Cow<'static, str>> {
         let error = match self {
             // Every 401 names a way in (RFC 9110 §15.5.2).
-            Self::MissingCredentials { .. } | Self::InvalidLogin => "",
+            Self::MissingCredentials { .. } | Self::NobodyAsks(_) | Self::InvalidLogin => "",
             Self::InvalidRequest(_) => r#", error="invalid_request""#,
-            Self::InvalidCredentials => r#", error="invalid_token""#,
+            Self::InvalidCredentials | Self::WrongKind(_) => r#", error="invalid_token""#,
             Self::Revoked { .. } => {
                 r#", error="invalid_token", error_description="The credential was revoked""#
             }
@@ -437,6 +460,8 @@ impl Refusal {
             Self::InsufficientScope { required } => {
                 return Some(format!(r#", error="insufficient_scope", scope="{required}""#).into());
             }
+            // No scope would help.
+            Self::NoSession { .. } => r#", error="insufficient_scope""#,
             _ => return None,
         };
         Some(error.into())

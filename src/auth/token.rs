@@ -39,6 +39,18 @@ impl Kind {
             Self::ResetLink => "rl",
         }
     }
+
+    /// What one is and where it belongs, for who sent it where it does not.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::ApiKey => "This is an API key. Send it with a request: Authorization: Bearer YOUR_KEY",
+            Self::RefreshToken => {
+                "This is a refresh token. Exchange it by POST /user/token/refresh, and send the access token of the answer."
+            }
+            Self::ResetLink => "This is the secret of a reset link. Open that link in a browser.",
+        }
+    }
 }
 
 /// Whether a text, which stands where no secret belongs, may hold one all the same, made here or elsewhere: an error is not

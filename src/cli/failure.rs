@@ -111,6 +111,7 @@ impl From<IssueError> for Failure {
             | IssueError::InvalidGrant
             | IssueError::InvalidLink
             | IssueError::Conflict(_)
+            | IssueError::TooManyKeys
             | IssueError::NoRandomness => Self::new(Exit::Refused, error.to_string()),
             IssueError::Store(error) => unreachable_store(&error),
         }

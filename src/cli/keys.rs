@@ -203,7 +203,7 @@ async fn one(backend: &Backend, key: &Key, output: Output) -> Result<String, Fai
         return render::json(&view);
     }
     let account = backend.issuer.account(&key.account_id).await?;
-    Ok(render::key(&view, &account.email))
+    Ok(render::key(&view, &account.email, key.replaced_by.as_deref()))
 }
 
 async fn list(backend: &Backend, which: &ListKeys) -> Result<String, Failure> {

@@ -70,7 +70,8 @@ pub(super) fn keys(keys: &[(KeyView, String)]) -> String {
     table::rows(head, &rows, terminal_width())
 }
 
-pub(super) fn key(key: &KeyView, email: &str) -> String {
+/// A key, with the id of the one that replaced it.
+pub(super) fn key(key: &KeyView, email: &str, replaced_by: Option<&str>) -> String {
     let mut all = vec![
         ("id", key.id.clone()),
         ("name", key.name.clone()),
@@ -84,6 +85,7 @@ pub(super) fn key(key: &KeyView, email: &str) -> String {
         ("last used", last_used(key)),
     ];
     all.extend(key.revoked_at.clone().map(|at| ("revoked", at)));
+    all.extend(replaced_by.map(|id| ("replaced by", id.to_owned())));
     members(&all)
 }
 
@@ -94,7 +96,7 @@ fn last_used(key: &KeyView) -> String {
 
 /// A key just made; the one time that its secret is shown.
 pub(super) fn made_key(view: &KeyView, email: &str, secret: &str) -> String {
-    format!("The key is shown only now; keep it safe:\n\n    {secret}\n\n{}", key(view, email))
+    format!("The key is shown only now; keep it safe:\n\n    {secret}\n\n{}", key(view, email, None))
 }
 
 /// A reset link just made; the one time that it is shown.

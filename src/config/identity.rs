@@ -11,6 +11,9 @@ pub struct Identity {
     pub public_url: PublicUrl,
     /// The hosts whose reserved paths are its endpoints, lower case and without port.
     pub hosts: Vec<Box<str>>,
+    /// Other names of the same machine, where its public URL is on loopback: programs find the endpoints there too, and
+    /// browsers are led to the public URL, which cookies and forms are bound to.
+    pub other_names: Vec<Box<str>>,
     /// Whether there is a console.
     pub console: bool,
     /// Whom access tokens are for.

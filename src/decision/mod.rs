@@ -208,7 +208,7 @@ impl Decision {
     /// # Errors
     /// When it does not hold.
     pub async fn validate(&self, word: &str, front: &Front, visit: Visit) -> Result<Arc<Valid>, Refusal> {
-        let verifier = self.verifier(word, front).ok_or(Refusal::InvalidCredentials)?;
+        let verifier = self.verifier(word, front).ok_or_else(|| self.mistaken(word))?;
         let digest = HashedToken::of(word.as_bytes());
         let verdict = match front.cached(&digest, visit.tick, visit.wall) {
             Some(verdict) => verdict,
@@ -254,6 +254,13 @@ impl Decision {
             Form::Jwt => Some(Verifier::AccessToken).filter(|_| self.issues_tokens),
             Form::Opaque => front.may_be_imported(word).then_some(Verifier::ImportedKey),
         }
+    }
+
+    /// What is told of a credential that its form alone refuses: a secret made here that belongs elsewhere, or junk.
+    fn mistaken(&self, word: &str) -> Refusal {
+        let others = [Kind::RefreshToken, Kind::ResetLink].into_iter();
+        let mut kinds = others.filter(|kind| token::is_well_formed(&self.prefix, *kind, word));
+        kinds.next().map_or(Refusal::InvalidCredentials, Refusal::WrongKind)
     }
 
     /// The one credential of a request.
@@ -302,7 +309,7 @@ impl Decision {
             return Err(Refusal::InsufficientScope { required: Arc::clone(&rule.required) });
         }
         if !principal.allows(client) {
-            return Err(Refusal::AddressNotAllowed);
+            return Err(Refusal::AddressNotAllowed { client });
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! What logins share across configurations: who failed, how many are being checked, the secret of refresh tokens.
+//! What logins share across configurations: who failed, how many are being checked, how they ended, the secret of refresh
+//! tokens.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -7,6 +8,7 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use super::delays::Delays;
+use super::logins::Logins;
 use super::passwords::Hasher;
 use crate::auth::random::{Random, RandomFailed};
 use crate::clock::Clock;
@@ -20,6 +22,7 @@ const CONCURRENT: usize = 1;
 pub(super) struct Door {
     pub(super) delays: Delays,
     pub(super) hasher: Hasher,
+    pub(super) logins: Logins,
     /// What successors of refresh tokens are derived with; read from the store when first needed.
     pub(super) secret: OnceCell<PrivateKey>,
 }
@@ -28,7 +31,7 @@ impl Door {
     pub(super) fn new(identity: Option<&config::Identity>, clock: &Clock) -> Self {
         let concurrent = identity.map_or(CONCURRENT, |identity| identity.passwords.concurrent);
         let hasher = Hasher::new(concurrent, clock.clone());
-        Self { delays: Delays::default(), hasher, secret: OnceCell::new() }
+        Self { delays: Delays::default(), hasher, logins: Logins::default(), secret: OnceCell::new() }
     }
 }
 

@@ -33,6 +33,9 @@ pub enum IssueError {
     /// It contradicts what is there.
     #[error("{0}")]
     Conflict(&'static str),
+    /// The account has as many keys as it may have.
+    #[error("this account has {max} keys, the most there may be; revoke one first", max = super::keys::KEYS_MAX)]
+    TooManyKeys,
     /// A disabled account gets no keys.
     #[error("the account is disabled; enable it before making keys for it")]
     AccountDisabled,

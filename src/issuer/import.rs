@@ -163,6 +163,7 @@ impl Issuer {
             expires_at,
             last_used_at: None,
             revoked_at: None,
+            replaced_by: None,
         };
         let form = KeyForm { prefix: line.prefix.clone(), length: line.length };
         Ok(Ok(ImportedKey { key: ApiKey { key, digest }, form }))

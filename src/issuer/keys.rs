@@ -10,6 +10,9 @@ use crate::auth::token::{Kind, PlainToken};
 use crate::clock::Timestamp;
 use crate::store::{Account, AccountStatus, ApiKey, Key, Origin, Page, Subject};
 
+/// Most living keys of an account, as far as its owner makes them: a program that makes one each time it runs fills no
+/// store. What operators make and import is theirs to bound.
+pub const KEYS_MAX: u32 = 1_000;
 /// The shortest life of a key.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 
@@ -173,6 +176,7 @@ impl Issuer {
             expires_at,
             last_used_at: None,
             revoked_at: None,
+            replaced_by: None,
         })
     }
 

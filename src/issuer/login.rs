@@ -95,6 +95,20 @@ impl Issuer {
     ) -> Result<Pair, IssueError> {
         self.identity()?;
         let found = self.store.login(email).await?;
+        let account = found.as_ref().map(|login| login.account.id.clone());
+        let outcome = self.attempt(email, found, password, visitor, origin).await;
+        self.door.logins.ended(&outcome, account.as_deref());
+        outcome
+    }
+
+    async fn attempt(
+        &self,
+        email: &str,
+        found: Option<Login>,
+        password: Zeroizing<String>,
+        visitor: &Visitor,
+        origin: &Origin,
+    ) -> Result<Pair, IssueError> {
         let attempt = self.admit(email, found.as_ref(), visitor).await?;
         match self.judged(attempt.whose(), found, password, visitor, origin).await {
             Ok(pair) => {

@@ -11,6 +11,7 @@ pub mod error;
 pub mod import;
 pub mod keys;
 pub mod login;
+mod logins;
 pub mod pages;
 pub mod passwords;
 pub mod reset;
@@ -26,8 +27,9 @@ use uuid::Builder;
 
 pub use accounts::{NewAccount, ScopesChoice, check_email};
 pub use error::{IssueError, LineProblem, Problem};
-pub use keys::{Expiry, KeyStatus, MadeKey, NewKey};
+pub use keys::{Expiry, KEYS_MAX, KeyStatus, MadeKey, NewKey};
 pub use login::{Browser, Pair, Visitor};
+pub use logins::{Failures, Logins};
 pub use reset::{MadeLink, check_password};
 pub use rotation::{Changes, MadeOnce, OVERLAP, Request, Rotation};
 pub use view::{AccountView, KeyView, LinkView, List, MadeKeyView, SessionView};
@@ -95,6 +97,12 @@ impl Issuer {
             identity: config.identity.clone().map(Arc::new),
             ..self.clone()
         }
+    }
+
+    /// How logins end, under whatever configuration.
+    #[must_use]
+    pub fn logins(&self) -> Logins {
+        self.door.logins.clone()
     }
 
     /// The section `identity`, without which nobody logs in.

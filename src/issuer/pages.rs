@@ -13,6 +13,8 @@ use crate::store::{Account, AccountStatus, Origin, PrivateKey, Session};
 
 /// The name of the secret in the store that pages are sealed with.
 const SECRET: &str = "console";
+/// Random bytes of a word that nobody can guess.
+const NONCE: usize = 16;
 
 impl Issuer {
     /// A session that is alive, with its account; `None` when there is none, or the account is disabled.
@@ -43,9 +45,15 @@ impl Issuer {
     /// # Errors
     /// When there is no randomness.
     pub fn nonce(&self) -> Result<String, IssueError> {
-        let mut random = [0; 16];
+        let mut random = [0; NONCE];
         self.random.fill(&mut random)?;
         Ok(BASE64.encode(random))
+    }
+
+    /// Whether `text` has the form of a [`nonce`](Self::nonce).
+    #[must_use]
+    pub fn is_nonce(text: &str) -> bool {
+        BASE64.decode(text).is_ok_and(|random| random.len() == NONCE)
     }
 
     /// What pages are sealed with, the same in every server of the store.

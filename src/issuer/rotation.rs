@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::error::{IssueError, Problem};
-use super::keys::{Expiry, MadeKey, NewKey, kept};
+use super::keys::{Expiry, KEYS_MAX, MadeKey, NewKey, kept};
 use super::{Issuer, address, text};
 use crate::auth::token::{HashedToken, Kind, PlainToken};
 use crate::clock::Timestamp;
@@ -45,11 +45,14 @@ pub struct Rotation {
     pub overlap: Duration,
     /// When the new one ends at the latest, whatever the old one's life was.
     pub latest: Option<Timestamp>,
+    /// Most living keys of the account, the new one among them; `None` = any number.
+    pub most: Option<u32>,
 }
 
 impl From<Duration> for Rotation {
+    /// As the operator replaces keys.
     fn from(overlap: Duration) -> Self {
-        Self { overlap, latest: None }
+        Self { overlap, latest: None, most: None }
     }
 }
 
@@ -64,10 +67,10 @@ pub struct Changes {
 }
 
 impl Issuer {
-    /// Makes a key, once for a request that says which it is.
+    /// Makes a key for the owner of its account, once for a request that says which it is.
     ///
     /// # Errors
-    /// As [`create_key`](Self::create_key), and [`IssueError::IdempotencyMismatch`].
+    /// As [`create_key`](Self::create_key), [`IssueError::TooManyKeys`] and [`IssueError::IdempotencyMismatch`].
     pub async fn create_key_once(
         &self,
         asked: &NewKey,
@@ -83,7 +86,7 @@ impl Issuer {
             // What was right when it was first asked for need not be so now; its answer stays.
             Err(error) => return self.answered(once.as_ref()).await?.ok_or(error),
         };
-        self.keep(key, token, None, once, origin).await
+        self.keep((key, token), None, Some(KEYS_MAX), once, origin).await
     }
 
     /// Replaces a key by another of the same name, scopes, addresses and length of life; the old one lives on for the
@@ -91,7 +94,8 @@ impl Issuer {
     ///
     /// # Errors
     /// [`IssueError::Invalid`] for too long an overlap, [`IssueError::NotFound`], [`IssueError::Conflict`] when the
-    /// key is revoked or expired, [`IssueError::AccountDisabled`], [`IssueError::IdempotencyMismatch`], or the store's.
+    /// key is revoked or expired or was replaced before, [`IssueError::TooManyKeys`], [`IssueError::AccountDisabled`],
+    /// [`IssueError::IdempotencyMismatch`], or the store's.
     pub async fn rotate_key(
         &self,
         id: &str,
@@ -99,7 +103,7 @@ impl Issuer {
         request: Option<Request<'_>>,
         origin: &Origin,
     ) -> Result<MadeOnce, IssueError> {
-        let Rotation { overlap, latest } = rotation.into();
+        let Rotation { overlap, latest, most } = rotation.into();
         if overlap > OVERLAP_MAX {
             return Err(IssueError::Invalid(vec![Problem::OverlapTooLong]));
         }
@@ -121,10 +125,11 @@ impl Issuer {
             expires_at: latest.map_or(ends, |latest| ends.min(latest)),
             last_used_at: None,
             revoked_at: None,
+            replaced_by: None,
             ..old.clone()
         };
         let rotated = Rotated { id: old.id, expires_at: now.after(overlap) };
-        self.keep(key, token, Some(rotated), once, origin).await
+        self.keep((key, token), Some(rotated), most, once, origin).await
     }
 
     /// Changes what is named of a key that is good.
@@ -170,13 +175,13 @@ impl Issuer {
 
     async fn keep(
         &self,
-        key: Key,
-        token: PlainToken,
+        (key, token): (Key, PlainToken),
         rotates: Option<Rotated>,
+        most: Option<u32>,
         once: Option<Once>,
         origin: &Origin,
     ) -> Result<MadeOnce, IssueError> {
-        let new = store::NewKey { key: ApiKey { key, digest: token.hashed() }, rotates, once };
+        let new = store::NewKey { key: ApiKey { key, digest: token.hashed() }, rotates, once, most };
         match self.store.make_key(&new, origin).await? {
             Kept::New(seq) => {
                 if let Some(rotated) = &new.rotates {
@@ -187,6 +192,7 @@ impl Issuer {
             }
             Kept::Before(id) => Ok(MadeOnce::Before(self.store.key(&id).await?)),
             Kept::Mismatch => Err(IssueError::IdempotencyMismatch),
+            Kept::TooMany => Err(IssueError::TooManyKeys),
         }
     }
 

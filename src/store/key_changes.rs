@@ -17,6 +17,8 @@ pub struct NewKey {
     pub rotates: Option<Rotated>,
     /// The request that it answers.
     pub once: Option<Once>,
+    /// Most living keys of its account, this one among them; `None` = any number.
+    pub most: Option<u32>,
 }
 
 /// A key that another replaces.
@@ -50,6 +52,8 @@ pub enum Kept {
     Before(String),
     /// The request was answered before, and asked for something else.
     Mismatch,
+    /// It is not, because the account has as many as it may have.
+    TooMany,
 }
 
 /// A key that was made elsewhere.

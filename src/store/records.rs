@@ -95,6 +95,8 @@ pub struct Key {
     pub last_used_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// The key that replaced it, by id.
+    pub replaced_by: Option<String>,
 }
 
 /// A key to be kept.

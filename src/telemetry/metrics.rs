@@ -16,7 +16,7 @@ use prometheus::{
 
 use self::register::Register;
 pub use handles::{Connections, Dropped, OpenConnection};
-pub use labels::{Cached, Lookup, Reload};
+pub use labels::{Cached, LoginOutcome, Lookup, Reload};
 
 use super::Door;
 use super::limit_counts::{FAILURES, LimitOutcome};
@@ -55,6 +55,7 @@ pub struct Metrics {
     connections: IntGaugeVec,
     tunnels: IntGaugeVec,
     reloads: IntCounterVec,
+    logins: IntCounterVec,
     config_loaded: Gauge,
     forwarded_for_ignored: IntCounter,
     log_dropped: IntCounter,
@@ -107,6 +108,7 @@ impl Metrics {
                 &["route"],
             )?,
             reloads: add.counters("keyward_reloads_total", "Reloads by how they ended.", &["result"])?,
+            logins: add.counters("keyward_logins_total", "Logins by how they ended.", &["outcome"])?,
             config_loaded: add.gauge("keyward_config_loaded_timestamp_seconds", loaded)?,
             forwarded_for_ignored: add.counter("keyward_forwarded_for_ignored_total", ignored)?,
             log_dropped: add.counter("keyward_log_dropped_total", lost)?,
@@ -129,6 +131,9 @@ impl Metrics {
         }
         for (policy, outcome) in LimitOutcome::of_all_policies() {
             self.limit_decisions(policy, outcome).inc_by(0);
+        }
+        for outcome in LoginOutcome::ALL {
+            self.set_logins(outcome, 0);
         }
         for result in ["loaded", "refused"] {
             self.reloads.with_label_values(&[result]).inc_by(0);
@@ -180,6 +185,12 @@ impl Metrics {
             let counter = self.limit_decisions(FAILURES, outcome.as_str());
             counter.inc_by(total.saturating_sub(counter.get()));
         }
+    }
+
+    /// Logins that ended so since the start. The issuer counts them itself.
+    pub fn set_logins(&self, outcome: LoginOutcome, total: u64) {
+        let counter = self.logins.with_label_values(&[outcome.as_str()]);
+        counter.inc_by(total.saturating_sub(counter.get()));
     }
 
     /// Whether the store answers.
@@ -287,6 +298,7 @@ mod tests {
             r#"keyward_connections{listener="public"} 1"#,
             r#"keyward_tunnels{route="orders"} 1"#,
             r#"keyward_reloads_total{result="refused"} 0"#,
+            r#"keyward_logins_total{outcome="delayed"} 0"#,
             "keyward_config_loaded_timestamp_seconds 0",
             "keyward_log_dropped_total 0",
             concat!(r#"keyward_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),

@@ -54,6 +54,17 @@ impl Members {
         Ok(Self { left, faults: Vec::new(), known: Vec::new() })
     }
 
+    /// As [`read`](Self::read), for an endpoint that has to be told nothing: no body is an object without members.
+    ///
+    /// # Errors
+    /// As there, for a body that there is.
+    pub fn read_any(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
+        if body.is_empty() {
+            return Ok(Self { left: Map::new(), faults: Vec::new(), known: Vec::new() });
+        }
+        Self::read(headers, body)
+    }
+
     /// A member that is text.
     pub fn text(&mut self, name: &'static str, need: Need) -> Option<String> {
         match self.take(name, need)? {

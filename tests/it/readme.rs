@@ -201,6 +201,18 @@ fn its_routes_are_a_configuration() {
 }
 
 #[test]
+fn its_scope_of_the_account_can_be_given() {
+    let block = section("Logging in, tokens and the console");
+    let yaml = block.split("```yaml\n").nth(2).unwrap().split("```").next().unwrap();
+    let can_be_given = |yaml: &str| {
+        let loaded = keyward::config::parse(yaml, "README.md", Path::new(""), &|_| None);
+        let config = loaded.unwrap_or_else(|problems| panic!("{problems}")).config;
+        config.catalogue().read(&[keyward::auth::principal::ACCOUNT.to_owned()]).is_ok()
+    };
+    assert_eq!((can_be_given(yaml), can_be_given("admin: {}")), (true, false));
+}
+
+#[test]
 fn what_it_points_to_is_there() {
     let text = readme();
     let anchors: BTreeSet<String> = text

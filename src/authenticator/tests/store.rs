@@ -129,6 +129,7 @@ impl Script {
             expires_at,
             last_used_at: None,
             revoked_at: None,
+            replaced_by: None,
         };
         state.keys.insert(digest, key);
         state.digests.insert(id.to_owned(), digest);

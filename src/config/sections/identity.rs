@@ -53,7 +53,11 @@ pub(super) fn identity(s: &mut Section<'_>) -> Option<Identity> {
         "Where clients reach it: issuer, links, metadata; never taken from Host.",
     );
     let public_url = s.required("public_url", &Origin, https, where_to);
-    let hosts = s.scalars("hosts", &HostName, "Hosts with its endpoints; none = the host of public_url.");
+    let hosts = s.scalars(
+        "hosts",
+        &HostName,
+        "Hosts with its endpoints; none = the host of public_url, on loopback by all its names.",
+    );
     let console = s.value("console", &Switch, true, "Whether there is a console for people.").value;
     let audience = audience(s, public_url.as_ref());
     let signing = signing(s);
@@ -70,6 +74,7 @@ pub(super) fn identity(s: &mut Section<'_>) -> Option<Identity> {
         in_clear(s, &public_url);
     }
     Some(Identity {
+        other_names: if hosts.is_empty() { other_names(&public_url.value) } else { Vec::new() },
         hosts: hosts_or(hosts, &public_url.value),
         audience: audience.unwrap_or_else(|| public_url.value.as_str().into()),
         public_url: public_url.value,
@@ -89,6 +94,17 @@ fn hosts_or(hosts: Vec<Placed<Box<str>>>, url: &PublicUrl) -> Vec<Box<str>> {
         return vec![url.host().into()];
     }
     hosts.into_iter().map(|host| host.value).collect()
+}
+
+/// What people write for this machine alone.
+const LOOPBACK: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
+
+/// The other names of a loopback host that people write.
+fn other_names(url: &PublicUrl) -> Vec<Box<str>> {
+    if url.reach() != Reach::Loopback || !LOOPBACK.contains(&url.host()) {
+        return Vec::new();
+    }
+    LOOPBACK.into_iter().filter(|name| *name != url.host()).map(Box::from).collect()
 }
 
 /// Whom access tokens are for; `None` = the public URL.

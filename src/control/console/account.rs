@@ -11,7 +11,7 @@ use super::pages::{self, time, time_from, typed};
 use super::visitor::Visitor;
 use super::{Trouble, see, status, told_when};
 use crate::auth::refusal::Refusal;
-use crate::control::identity::{Asked, sentence};
+use crate::control::identity::{Asked, capital, sentence};
 use crate::issuer::{Browser, IssueError, Pair};
 use crate::store::{Origin, Session};
 
@@ -82,12 +82,6 @@ fn let_in(
 fn put_off(error: IssueError, page: &impl askama::Template) -> Response<Bytes> {
     let refusal = Refusal::from(error);
     told_when(&refusal, pages::answer(status(&refusal), page))
-}
-
-fn capital(told: &str) -> String {
-    let mut letters = told.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    format!("{first}{}.", letters.as_str())
 }
 
 fn stranger(asked: Asked<'_>) -> Origin {

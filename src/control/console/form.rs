@@ -7,6 +7,8 @@ use crate::auth::refusal::Refusal;
 use crate::config::PublicUrl;
 use crate::web::errand::Call;
 
+const SENT_BY: &str = "sec-fetch-site";
+
 /// The fields of a form.
 pub(super) struct Form(Vec<(String, String)>);
 
@@ -16,6 +18,12 @@ impl Form {
         let mut origins = call.headers.get_all(ORIGIN).iter();
         let ours = |origin: &http::HeaderValue| origin.as_bytes() == site.as_str().as_bytes();
         if !origins.next().is_some_and(ours) || origins.next().is_some() {
+            return Err(Trouble::Forged);
+        }
+        // Newer browsers also tell which site made them send it (https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header);
+        // none = nobody but whoever sits there.
+        let elsewhere = |site: &http::HeaderValue| !matches!(site.as_bytes(), b"same-origin" | b"none");
+        if call.headers.get_all(SENT_BY).iter().any(elsewhere) {
             return Err(Trouble::Forged);
         }
         let content_type = call.headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
@@ -28,6 +36,14 @@ impl Form {
     /// The first value of a field; empty without one.
     pub(super) fn value(&self, name: &str) -> &str {
         self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
+    }
+
+    /// The whole number in a field; `None` where it is absent or empty. `choose` is told of anything else.
+    pub(super) fn number(&self, name: &str, choose: &'static str) -> Result<Option<u64>, Trouble> {
+        match self.value(name) {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| Trouble::Unreadable(choose)),
+        }
     }
 
     /// All values of a field.

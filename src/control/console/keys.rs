@@ -11,7 +11,9 @@ use super::visitor::Visitor;
 use super::{Trouble, see};
 use crate::clock::Timestamp;
 use crate::control::identity::{Asked, sentence};
-use crate::issuer::{Expiry, IssueError, KeyStatus, MadeOnce, NewKey, OVERLAP, Request};
+use crate::issuer::{
+    Expiry, IssueError, Issuer, KEYS_MAX, KeyStatus, MadeOnce, NewKey, OVERLAP, Request, Rotation,
+};
 use crate::store::Key;
 
 const PAGE: u32 = 50;
@@ -100,7 +102,7 @@ fn in_words(seconds: u64) -> String {
 pub(super) async fn create(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<Response<Bytes>, Trouble> {
     let form = visitor.reads(asked)?;
     let lines = form.value("addresses").lines().map(str::trim).filter(|line| !line.is_empty());
-    let life = form.value("expires").parse().ok();
+    let life = form.number("expires", "Choose from the list when the key is to expire.")?;
     let new = NewKey {
         account: visitor.account.id.clone(),
         name: form.value("name").to_owned(),
@@ -109,7 +111,7 @@ pub(super) async fn create(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<Re
         allowed_addresses: lines.map(str::to_owned).collect(),
     };
     let issuer = &asked.terms.issuer;
-    match issuer.create_key_once(&new, once(asked, &form), &visitor.origin(asked)).await {
+    match issuer.create_key_once(&new, once(asked, &form)?, &visitor.origin(asked)).await {
         Ok(made) => Ok(tell(visitor, made, None)),
         Err(IssueError::Invalid(problems)) => {
             let mut page = page(visitor, asked, None).await?;
@@ -124,9 +126,12 @@ pub(super) async fn create(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<Re
 }
 
 /// A form that is sent twice makes one key.
-fn once<'a>(asked: Asked<'a>, form: &'a Form) -> Option<Request<'a>> {
-    let key = form.value("once");
-    (!key.is_empty()).then_some(Request { key, body: &asked.call.body })
+fn once<'a>(asked: Asked<'a>, form: &'a Form) -> Result<Option<Request<'a>>, Trouble> {
+    match form.value("once") {
+        "" => Ok(None),
+        key if Issuer::is_nonce(key) => Ok(Some(Request { key, body: &asked.call.body })),
+        _ => Err(Trouble::Unreadable("Open the page again and send the form from there.")),
+    }
 }
 
 fn tell(visitor: &Visitor<'_>, made: MadeOnce, old: Option<String>) -> Response<Bytes> {
@@ -161,6 +166,7 @@ pub(super) async fn show(
         scopes: key.scopes.iter().map(|scope| described(asked, scope.as_str(), &[])).collect(),
         addresses: key.allowed_addresses.iter().map(ToString::to_string).collect(),
         once: issuer.nonce()?,
+        replaced_by: key.replaced_by,
     };
     Ok(pages::answer(StatusCode::OK, &page))
 }
@@ -175,8 +181,10 @@ pub(super) async fn rotate(
     let issuer = &asked.terms.issuer;
     let key = issuer.key_of(&visitor.account.id, id).await?;
     // What cannot be read is not to end a key at once.
-    let overlap = form.value("overlap").parse().map_or(OVERLAP, Duration::from_secs);
-    let made = issuer.rotate_key(&key.id, overlap, once(asked, &form), &visitor.origin(asked)).await?;
+    let overlap = form.number("overlap", "Choose from the list how long the old key is to work on.")?;
+    let overlap = overlap.map_or(OVERLAP, Duration::from_secs);
+    let terms = Rotation { overlap, latest: None, most: Some(KEYS_MAX) };
+    let made = issuer.rotate_key(&key.id, terms, once(asked, &form)?, &visitor.origin(asked)).await?;
     let old = issuer.key(&key.id).await?;
     let old = match KeyStatus::of(&old, asked.now) {
         KeyStatus::Active => format!("The key before it works until {}.", time(old.expires_at)),
@@ -217,6 +225,7 @@ mod tests {
             expires_at: Timestamp(i64::MAX),
             last_used_at,
             revoked_at: None,
+            replaced_by: None,
         };
         let used = |last_used_at| shown(&key(last_used_at), at).used;
         assert_eq!(used(Some(at)), r#"<time datetime="2026-11-01T00:00:00Z">2026-11-01 00:00 UTC</time>"#);

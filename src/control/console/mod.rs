@@ -9,6 +9,8 @@ mod keys;
 mod pages;
 mod visitor;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -28,6 +30,8 @@ enum Trouble {
     LoggedOut,
     /// The form was not sent by a page of this site, or not in this session.
     Forged,
+    /// A field holds what its page does not offer; the text says what to do.
+    Unreadable(&'static str),
     /// As a program would be told.
     Refused(Refusal),
 }
@@ -55,6 +59,7 @@ pub(super) async fn answer(asked: Asked<'_>, sealer: &Sealer, page: &str) -> Rep
         Ok(response) => (response, None),
         Err(Trouble::LoggedOut) => (to_login(asked), None),
         Err(Trouble::Forged) => (forged(asked), Some(Code::BadRequest)),
+        Err(Trouble::Unreadable(choose)) => (unreadable(asked, choose), Some(Code::UnacceptableBody)),
         Err(Trouble::Refused(refusal)) => (refused(asked, &refusal), Some(refusal.code())),
     };
     Reply { response, code, caller }
@@ -120,12 +125,38 @@ fn forged(asked: Asked<'_>) -> Response<Bytes> {
     pages::answer(StatusCode::FORBIDDEN, &message)
 }
 
+fn unreadable(asked: Asked<'_>, choose: &str) -> Response<Bytes> {
+    let detail = format!("{choose} Nothing was done.");
+    let message = pages::Message {
+        title: "This form cannot be read",
+        detail: &detail,
+        request_id: asked.call.request_id.as_str(),
+    };
+    pages::answer(StatusCode::UNPROCESSABLE_ENTITY, &message)
+}
+
 fn refused(asked: Asked<'_>, refusal: &Refusal) -> Response<Bytes> {
-    let code = refusal.code();
-    let detail = refusal.detail();
-    let message =
-        pages::Message { title: code.title(), detail: &detail, request_id: asked.call.request_id.as_str() };
+    let (title, detail) = in_words(refusal);
+    let message = pages::Message { title, detail: &detail, request_id: asked.call.request_id.as_str() };
     told_when(refusal, pages::answer(status(refusal), &message))
+}
+
+/// The title and the text of a page: those that programs are told, unless only a program can do anything about them.
+fn in_words(refusal: &Refusal) -> (&'static str, Cow<'static, str>) {
+    match refusal {
+        Refusal::UnsupportedMediaType => (
+            "This is not a form of the console",
+            "It was sent as something else than its pages send. Nothing was done. Open the page and send the form from there."
+                .into(),
+        ),
+        Refusal::IdempotencyMismatch => (
+            "This form was sent before",
+            "This form was sent before with other content. Nothing more was done. Open the page again and send the form \
+             from there."
+                .into(),
+        ),
+        _ => (refusal.code().title(), refusal.detail()),
+    }
 }
 
 fn status(refusal: &Refusal) -> StatusCode {

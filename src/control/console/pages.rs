@@ -94,6 +94,8 @@ pub(super) struct OneKey {
     pub scopes: Vec<Scope>,
     pub addresses: Vec<String>,
     pub once: String,
+    /// The id of the key in its place.
+    pub replaced_by: Option<String>,
 }
 
 #[derive(Template)]

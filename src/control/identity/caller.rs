@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::Asked;
-use crate::auth::principal::{ACCOUNT, Principal};
+use crate::auth::principal::{ACCOUNT, Principal, Wanted};
 use crate::auth::refusal::{BodyFault, MemberFault, Refusal};
 use crate::auth::scope::Scope;
 use crate::clock::Timestamp;
@@ -41,14 +41,15 @@ impl Gift {
 impl<'a> Owner<'a> {
     /// The caller, when the credential is a login's own or holds the scope for it: no credential can make a stronger one.
     pub(super) fn of(asked: Asked<'a>) -> Result<Self, Refusal> {
-        let owner = Self::whoever(asked)?;
+        let owner = Self::whoever(asked, Wanted::Account)?;
         if owner.principal.acts_for_its_account() { Ok(owner) } else { Err(refused()) }
     }
 
     /// The caller, when the credential is a login's own.
     pub(super) fn logged_in(asked: Asked<'a>) -> Result<Self, Refusal> {
-        let owner = Self::whoever(asked)?;
-        if owner.principal.is_logged_in() { Ok(owner) } else { Err(refused()) }
+        let owner = Self::whoever(asked, Wanted::Login)?;
+        let of = owner.principal.method;
+        if owner.principal.is_logged_in() { Ok(owner) } else { Err(Refusal::NoSession { of }) }
     }
 
     /// Whether it may make a key like this: who logged in may give all that the account has, any other credential nothing
@@ -79,11 +80,11 @@ impl<'a> Owner<'a> {
         own.is_empty() || !networks.is_empty() && networks.iter().filter_map(|text| network(text)).all(inside)
     }
 
-    fn whoever(asked: Asked<'a>) -> Result<Self, Refusal> {
+    fn whoever(asked: Asked<'a>, wanted: Wanted) -> Result<Self, Refusal> {
         let caller = asked.call.caller.as_ref().map_err(Clone::clone)?;
-        let principal = caller.as_ref().ok_or(Refusal::MissingCredentials { scheme: None })?;
+        let principal = caller.as_ref().ok_or(Refusal::NobodyAsks(wanted))?;
         if !principal.allows(asked.call.client) {
-            return Err(Refusal::AddressNotAllowed);
+            return Err(Refusal::AddressNotAllowed { client: asked.call.client });
         }
         Ok(Self { account: principal.identity.account(), principal })
     }

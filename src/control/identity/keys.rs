@@ -12,7 +12,7 @@ use super::{Asked, render};
 use crate::auth::refusal::Refusal;
 use crate::clock::Timestamp;
 use crate::issuer::{
-    Changes, Expiry, KeyView, List, MadeKeyView, MadeOnce, NewKey, OVERLAP, Request, Rotation,
+    Changes, Expiry, KEYS_MAX, KeyView, List, MadeKeyView, MadeOnce, NewKey, OVERLAP, Request, Rotation,
 };
 use crate::store::Key;
 use crate::web::members::{Members, Need};
@@ -39,13 +39,14 @@ pub(super) async fn create(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal>
 /// `POST …/rotate`: replaces a key, which lives on for a while.
 pub(super) async fn rotate(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>, Refusal> {
     let owner = Owner::of(asked)?;
-    let mut members = Members::read(&asked.call.headers, &asked.call.body)?;
+    let mut members = Members::read_any(&asked.call.headers, &asked.call.body)?;
     let overlap = members.number("overlap_seconds", Need::Optional);
     members.done()?;
     let issuer = &asked.terms.issuer;
     let key = issuer.key_of(owner.account, id).await?;
     owner.may_give(asked, &Gift::like(&key))?;
-    let terms = Rotation { overlap: overlap.map_or(OVERLAP, Duration::from_secs), latest: owner.latest() };
+    let overlap = overlap.map_or(OVERLAP, Duration::from_secs);
+    let terms = Rotation { overlap, latest: owner.latest(), most: Some(KEYS_MAX) };
     let made = issuer.rotate_key(&key.id, terms, once(asked)?, &owner.origin(asked)).await?;
     told(asked, &made)
 }
@@ -53,7 +54,7 @@ pub(super) async fn rotate(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>
 /// `PATCH`: changes what is named.
 pub(super) async fn change(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>, Refusal> {
     let owner = Owner::of(asked)?;
-    let mut members = Members::read(&asked.call.headers, &asked.call.body)?;
+    let mut members = Members::read_any(&asked.call.headers, &asked.call.body)?;
     let changes = Changes {
         name: members.text("name", Need::Optional),
         scopes: members.texts("scopes", Need::Optional),

@@ -41,9 +41,7 @@ pub(super) async fn refresh(asked: Asked<'_>) -> Result<Reply, Refusal> {
 /// `POST /user/logout`
 pub(super) async fn logout(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal> {
     let owner = Owner::logged_in(asked)?;
-    if !asked.call.body.is_empty() {
-        Members::read(&asked.call.headers, &asked.call.body)?.done()?;
-    }
+    Members::read_any(&asked.call.headers, &asked.call.body)?.done()?;
     let session = owner.principal.identity.credential();
     asked.terms.issuer.logout(session, &owner.origin(asked)).await?;
     Ok(render::nothing())

@@ -28,7 +28,7 @@ use crate::issuer::{Browser, Issuer, Visitor};
 use crate::web::endpoint::Endpoint;
 use crate::web::errand::{Call, Errand, Reply};
 use crate::web::problem::Problems;
-pub(super) use refused::sentence;
+pub(super) use refused::{capital, sentence};
 
 /// What endpoints answer by; a reload replaces it whole.
 pub struct Terms {

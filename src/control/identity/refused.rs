@@ -14,7 +14,8 @@ impl From<IssueError> for Refusal {
                 Self::Body(Arc::new(BodyFault::Members(problems.iter().map(member).collect())))
             }
             IssueError::NotFound(what) => Self::NotFound(what),
-            IssueError::Conflict(why) => Self::Conflict(why),
+            IssueError::Conflict(why) => Self::Conflict(sentences(why).into()),
+            IssueError::TooManyKeys => Self::Conflict(sentences(&error.to_string()).into()),
             IssueError::AccountDisabled => Self::AccountDisabled { of: Method::AccessToken },
             IssueError::IdempotencyMismatch => Self::IdempotencyMismatch,
             IssueError::WrongLogin => Self::InvalidLogin,
@@ -49,8 +50,17 @@ fn member(problem: &Problem) -> MemberFault {
 
 /// A problem as a sentence of its own.
 pub(in crate::control) fn sentence(problem: &Problem) -> String {
-    let told = problem.to_string();
-    let mut letters = told.chars();
+    capital(&problem.to_string())
+}
+
+/// What a command tells in one line, as whole sentences.
+fn sentences(line: &str) -> String {
+    line.split("; ").map(capital).collect::<Vec<_>>().join(" ")
+}
+
+/// A line as a sentence of its own.
+pub(in crate::control) fn capital(line: &str) -> String {
+    let mut letters = line.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     format!("{first}{}.", letters.as_str())
 }

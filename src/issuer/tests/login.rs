@@ -69,6 +69,29 @@ async fn who_knows_the_password_gets_a_session_and_its_first_tokens() {
 }
 
 #[tokio::test]
+async fn how_logins_end_is_counted_and_whom_they_aim_at_under_any_configuration() {
+    use crate::telemetry::metrics::LoginOutcome;
+    let desk = desk().await;
+    let (one, two) = (desk.person(EMAIL).await, desk.person("b@example.com").await);
+    let yaml = "identity: { public_url: https://other.example.com }";
+    let loaded = config::parse(yaml, "test", std::path::Path::new("/"), &|_| None).unwrap();
+    let later = desk.issuer.under(&loaded.config);
+    desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+    for _ in 0..2 {
+        desk.login("B@Example.com", "wrong", &visitor("203.0.113.1")).await.unwrap_err();
+    }
+    desk.login("nobody@example.com", "wrong", &visitor("203.0.113.2")).await.unwrap_err();
+    while !matches!(desk.login(EMAIL, "wrong", &visitor("203.0.113.3")).await, Err(IssueError::Wait(_))) {}
+    let logins = later.logins();
+    let failures = logins.take_failures().unwrap();
+    assert_eq!((failures.accounts, failures.delayed), (2, 1));
+    assert_eq!(failures.most, [one.id, two.id]);
+    let totals = LoginOutcome::ALL.map(|outcome| logins.total(outcome));
+    assert_eq!(totals, [1, failures.wrong, 1]);
+    assert!(failures.wrong > 3, "{failures:?}");
+}
+
+#[tokio::test]
 async fn an_account_is_made_with_its_password_in_one_change() {
     let desk = desk().await;
     let asked = NewAccount { email: EMAIL.to_owned(), scopes: ScopesChoice::Defaults };

@@ -2,6 +2,7 @@
 //! for, their body. What they ask for is done on the control plane, but for validation, which is the workers' own work.
 
 mod body;
+mod led_home;
 mod limits;
 mod validate;
 
@@ -14,7 +15,7 @@ use serde_json::Value;
 use super::gateway::Asker;
 use super::request_body::RequestBody;
 use super::ticket::Ticket;
-use crate::auth::principal::{ACCOUNT, Principal};
+use crate::auth::principal::{ACCOUNT, Principal, Wanted};
 use crate::auth::refusal::Refusal;
 use crate::config::Identity;
 use crate::decision::Presented;
@@ -27,7 +28,7 @@ use crate::web::errand::{Call, Reply};
 pub fn endpoint<'a>(identity: Option<&Identity>, admission: &'a Admission<'_>) -> Option<Endpoint<'a>> {
     let identity = identity?;
     let host = admission.host.name();
-    if !identity.hosts.iter().any(|known| **known == *host) {
+    if !identity.hosts.iter().chain(&identity.other_names).any(|known| **known == *host) {
         return None;
     }
     let endpoint = Endpoint::of(admission.path.as_str())?;
@@ -50,8 +51,14 @@ pub async fn answer(
     if !allowed.iter().any(|method| *method == parts.method.as_str()) {
         return Err(Refusal::MethodNotAllowed { allow: allowed.join(", ").into() });
     }
+    if let Some(place) = led_home::place(endpoint, asker.state.plan.config.identity.as_ref(), admission) {
+        return Ok(led_home::answer(&place));
+    }
     // Who may not ask is told so whatever the body is, and before it has come.
-    let early = if endpoint.is_for_accounts() { Some(account(asker, parts, ticket).await?) } else { None };
+    let early = match endpoint.is_for_accounts() {
+        true => Some(account(endpoint, asker, parts, ticket).await?),
+        false => None,
+    };
     let body = body::collect(body, admission.framing, asker).await?;
     match endpoint {
         Endpoint::Validate => return validate::answer(asker, parts, &body, ticket).await,
@@ -80,20 +87,29 @@ pub async fn answer(
 ///
 /// # Errors
 /// When its credential is none that does, from where it comes.
-async fn account(asker: Asker<'_>, parts: &Parts, ticket: &mut Ticket) -> Result<Principal, Refusal> {
+async fn account(
+    endpoint: Endpoint<'_>,
+    asker: Asker<'_>,
+    parts: &Parts,
+    ticket: &mut Ticket,
+) -> Result<Principal, Refusal> {
+    let wanted = if endpoint == Endpoint::Logout { Wanted::Login } else { Wanted::Account };
     let caller = caller(asker, parts, ticket).await;
     if let Err(refusal) = &caller {
         ticket.whose =
             asker.state.plan.decision.whose(refusal, &parts.headers, Ok(None), &asker.worker.front);
     }
-    let principal = caller?.ok_or(Refusal::MissingCredentials { scheme: None })?;
+    let principal = caller?.ok_or(Refusal::NobodyAsks(wanted))?;
     if !principal.allows(ticket.client) {
-        return Err(Refusal::AddressNotAllowed);
+        return Err(Refusal::AddressNotAllowed { client: ticket.client });
     }
-    if !principal.acts_for_its_account() {
-        return Err(Refusal::InsufficientScope { required: ACCOUNT.into() });
+    match wanted {
+        Wanted::Login if !principal.is_logged_in() => Err(Refusal::NoSession { of: principal.method }),
+        Wanted::Account if !principal.acts_for_its_account() => {
+            Err(Refusal::InsufficientScope { required: ACCOUNT.into() })
+        }
+        Wanted::Login | Wanted::Account => Ok(principal),
     }
-    Ok(principal)
 }
 
 /// Whom the request's credential speaks for.

@@ -27,7 +27,7 @@ pub(super) async fn answer(
     body: &[u8],
     ticket: &mut Ticket,
 ) -> Result<Reply, Refusal> {
-    let named = if body.is_empty() { None } else { named(parts, body)? };
+    let named = named(parts, body)?;
     let decision = &asker.state.plan.decision;
     let presented = decision.presented(&parts.headers, Ok(None)).map_err(Refusal::InvalidRequest)?;
     let is_own = matches!(presented, Presented::One(_));
@@ -47,7 +47,7 @@ pub(super) async fn answer(
 }
 
 fn named(parts: &Parts, body: &[u8]) -> Result<Option<String>, Refusal> {
-    let mut members = Members::read(&parts.headers, body)?;
+    let mut members = Members::read_any(&parts.headers, body)?;
     let token = members.text("token", Need::Optional);
     members.done()?;
     Ok(token)

@@ -21,10 +21,18 @@ const NOTE: &str = "INSERT INTO answered_requests (account_id, key, body, made, 
      VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT (account_id, key) DO UPDATE SET body = $3, made = $4, created_at = $5";
 
-const EXPIRE: &str = "UPDATE api_keys SET expires_at = min(expires_at, $2) \
-     WHERE id = $1 AND revoked_at IS NULL AND expires_at > $3";
+const REPLACE: &str = "UPDATE api_keys SET expires_at = min(expires_at, $2), replaced_by = $4 \
+     WHERE id = $1 AND revoked_at IS NULL AND expires_at > $3 AND replaced_by IS NULL";
 
-const IS_THERE: &str = "SELECT count(*) FROM api_keys WHERE id = $1";
+const IS_REPLACED: &str = "SELECT replaced_by IS NOT NULL FROM api_keys WHERE id = $1";
+
+const REPLACED: StoreError =
+    StoreError::Conflict("this key was replaced already; rotate the key that replaced it, or make a new one");
+
+/// Whether there are so many living keys of an account and one more, not counting the one of this id. Looks at no more of
+/// them than matter.
+pub(super) const IS_BEYOND: &str = "SELECT 1 FROM api_keys INDEXED BY api_keys_living \
+     WHERE account_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND id IS NOT $3 LIMIT 1 OFFSET $4";
 
 const IS_KNOWN: &str = "SELECT count(*) FROM api_keys WHERE digest = $1";
 
@@ -58,22 +66,35 @@ pub(super) async fn make(store: &Connections, new: &NewKey, origin: &Origin) -> 
     change.end(outcome).await
 }
 
-async fn make_in(
-    conn: &mut SqliteConnection,
-    NewKey { key, rotates, once }: &NewKey,
-    origin: &Origin,
-) -> Result<Kept, StoreError> {
+async fn make_in(conn: &mut SqliteConnection, new: &NewKey, origin: &Origin) -> Result<Kept, StoreError> {
+    let NewKey { key, rotates, once, .. } = new;
     let at = key.key.created_at;
+    if let Some(once) = once
+        && let Some(before) = answered(conn, once).await?
+    {
+        return Ok(before);
+    }
+    if is_one_too_many(conn, new).await? {
+        return Ok(Kept::TooMany);
+    }
     if let Some(once) = once {
-        if let Some(before) = answered(conn, once).await? {
-            return Ok(before);
-        }
         note(conn, once, &key.key.id, at).await?;
     }
     if let Some(rotated) = rotates {
-        expire(conn, rotated, &key.key.id, at, origin).await?;
+        replace(conn, rotated, &key.key.id, at, origin).await?;
     }
     insert(conn, key, origin).await.map(Kept::New)
+}
+
+/// Whether the account has as many keys as it may. One that ends with this makes room.
+async fn is_one_too_many(
+    conn: &mut SqliteConnection,
+    NewKey { key, rotates, most, .. }: &NewKey,
+) -> Result<bool, StoreError> {
+    let (Some(most), at) = (*most, key.key.created_at) else { return Ok(false) };
+    let ending = rotates.as_ref().filter(|rotated| rotated.expires_at <= at).map(|rotated| &rotated.id);
+    let beyond = sqlx::query(IS_BEYOND).bind(&key.key.account_id).bind(at.millis()).bind(ending);
+    Ok(beyond.bind(most.saturating_sub(1)).fetch_optional(conn).await?.is_some())
 }
 
 async fn answered(conn: &mut SqliteConnection, once: &Once) -> Result<Option<Kept>, StoreError> {
@@ -100,17 +121,16 @@ async fn note(conn: &mut SqliteConnection, once: &Once, made: &str, at: Timestam
     Ok(())
 }
 
-async fn expire(
+async fn replace(
     conn: &mut SqliteConnection,
     Rotated { id, expires_at }: &Rotated,
     successor: &str,
     at: Timestamp,
     origin: &Origin,
 ) -> Result<(), StoreError> {
-    let expired =
-        sqlx::query(EXPIRE).bind(id).bind(expires_at.millis()).bind(at.millis()).execute(&mut *conn).await?;
-    if expired.rows_affected() == 0 {
-        return Err(not_good(conn, id).await?);
+    let replaced = sqlx::query(REPLACE).bind(id).bind(expires_at.millis()).bind(at.millis()).bind(successor);
+    if replaced.execute(&mut *conn).await?.rows_affected() == 0 {
+        return Err(not_to_be_replaced(conn, id).await?);
     }
     let detail = format!("successor: {successor}; expires: {expires_at} at the latest");
     entry("api_key.rotated", id, at, origin, detail).append(conn).await?;
@@ -119,10 +139,23 @@ async fn expire(
 
 /// Why a key could not be changed.
 async fn not_good(conn: &mut SqliteConnection, id: &str) -> Result<StoreError, StoreError> {
-    Ok(match sqlx::query_scalar::<_, i64>(IS_THERE).bind(id).fetch_one(conn).await? {
-        0 => StoreError::NotFound("key"),
-        _ => StoreError::Conflict("the key is revoked or expired; make a new one"),
+    Ok(match is_replaced(conn, id).await? {
+        None => StoreError::NotFound("key"),
+        Some(_) => StoreError::Conflict("the key is revoked or expired; make a new one"),
     })
+}
+
+/// Why a key could not be replaced: where it was before, its successor is told of, whatever else it is.
+async fn not_to_be_replaced(conn: &mut SqliteConnection, id: &str) -> Result<StoreError, StoreError> {
+    match is_replaced(conn, id).await? {
+        Some(true) => Ok(REPLACED),
+        _ => not_good(conn, id).await,
+    }
+}
+
+/// Whether a key has a successor; `None` when it is not there.
+async fn is_replaced(conn: &mut SqliteConnection, id: &str) -> Result<Option<bool>, StoreError> {
+    Ok(sqlx::query_scalar(IS_REPLACED).bind(id).fetch_optional(conn).await?)
 }
 
 pub(super) async fn import(

@@ -400,6 +400,11 @@ mod tests {
         let store = fresh(&place).await;
         for (statement, values, search) in [
             (key_changes::NOTE_USE, 2, "SEARCH api_keys USING INDEX sqlite_autoindex_api_keys_1 (id=?)"),
+            (
+                key_changes::IS_BEYOND,
+                4,
+                "SEARCH api_keys USING COVERING INDEX api_keys_living (account_id=? AND expires_at>?)",
+            ),
             (refresh::FIND, 1, "SEARCH t USING PRIMARY KEY (digest=?)"),
             (sessions::DEAD, 2, "SEARCH sessions USING INDEX sessions_by_death (dead_at<?)"),
             (

@@ -53,6 +53,30 @@ impl Lookup {
     }
 }
 
+/// How a login ended: a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginOutcome {
+    /// It gave a session.
+    Ok,
+    /// Address and password do not belong together.
+    Wrong,
+    /// It came too soon after others that failed; no password was looked at.
+    Delayed,
+}
+
+impl LoginOutcome {
+    /// Every outcome, in this order.
+    pub const ALL: [Self; 3] = [Self::Ok, Self::Wrong, Self::Delayed];
+
+    pub(in crate::telemetry) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Wrong => "wrong",
+            Self::Delayed => "delayed",
+        }
+    }
+}
+
 /// How a reload ended: a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reload {

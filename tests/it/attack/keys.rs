@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use keyward::auth::refusal::Code;
 use keyward::clock::{Clock, Timestamp};
 use keyward::issuer::{Expiry, NewKey};
 
@@ -131,5 +132,17 @@ async fn a_keys_addresses_are_the_clients_and_nobody_elses() {
         assert_eq!(verdict(&behind, &four.secret, &field).await, want, "{told}");
         let folded = format!("X_Forwarded_For: {told}\r\n");
         assert_eq!(verdict(&behind, &four.secret, &folded).await, "403 address_not_allowed", "{told}");
+    }
+    // Whoever is refused is told which address is seen.
+    for (told, seen) in [
+        ("", "127.0.0.1"),
+        ("203.0.113.9, 198.51.100.1", "198.51.100.1"),
+        ("::ffff:198.51.100.1", "198.51.100.1"),
+        ("2001:DB8:0::7", "2001:db8::7"),
+    ] {
+        let mut client = behind.gateway.anonymous().with_key(&four.secret).with_host("a.test");
+        let refused = client.request("GET", "/admin").header("X-Forwarded-For", told).send().await;
+        let detail = refused.refused(Code::AddressNotAllowed);
+        assert!(detail.starts_with(&format!("This API key may not be used from {seen}. ")), "{detail}");
     }
 }

@@ -127,7 +127,15 @@ fn a_rotated_key_is_printed_once_and_the_old_one_ends_after_the_overlap() {
     let third = home.run(&["keys", "rotate", next, "--overlap", "0s", "--quiet"]).exited(0);
     assert!(third.starts_with("kw_sk_") && third.lines().count() == 1, "{third}");
     assert_eq!(home.run(&["keys", "show", next, "--json"]).json()["status"], "expired");
-    refused(home.run(&["keys", "rotate", next]), "the key is revoked or expired");
+    for replaced in [&*id, next] {
+        refused(home.run(&["keys", "rotate", replaced]), "this key was replaced already; rotate the key");
+    }
+    let shown = home.run(&["keys", "show", &id]).exited(0);
+    assert!(shown.lines().any(|line| line.starts_with("replaced by") && line.ends_with(next)), "{shown}");
+    assert!(old.get("replaced_by").is_none(), "{old}");
+    let (revoked, _) = home.key(EMAIL, &[]);
+    home.run(&["keys", "revoke", &revoked]).exited(0);
+    refused(home.run(&["keys", "rotate", &revoked]), "the key is revoked or expired");
     refused(home.run(&["keys", "rotate", &id, "--overlap", "31d"]), "the longest overlap is 30d");
     refused(home.run(&["keys", "rotate", "nothing"]), "there is no such key");
 }

@@ -364,6 +364,12 @@ fn routes_that_only_reserved_paths_could_reach() {
     ] {
         assert!(read(&with(true, path, "auth.test")).is_ok(), "{path}");
     }
+    // Where the public URL is on loopback, the other names of this machine are Keyward's too, unless hosts are named.
+    for (more, read_well) in [("", false), (", hosts: [127.0.0.1]", true)] {
+        let text = with(true, "path: /user/login", "localhost, \"[::1]\"");
+        let text = text.replace("https://auth.test", &format!("http://127.0.0.1:8080{more}"));
+        assert_eq!(read(&text).is_ok(), read_well, "{text}");
+    }
 }
 
 #[test]

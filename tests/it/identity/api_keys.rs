@@ -1,9 +1,11 @@
 //! Keys over the wire: made once, replaced with an overlap, listed in pages, good at once and dead at once.
 
 use keyward::auth::refusal::Code;
+use keyward::auth::token::HashedToken;
 use serde_json::{Value, json};
 
 use super::{ANN, BEN, Scene};
+use crate::support::keys::origin;
 use crate::support::raw::Response;
 
 impl Scene {
@@ -11,6 +13,11 @@ impl Scene {
         let mut client = self.api().with_key(token);
         let request = client.request("POST", path).header("Content-Type", "application/json");
         request.header("Idempotency-Key", key).body(body.to_string()).send().await
+    }
+
+    /// All that the store tells of every key.
+    async fn all_keys(&self) -> String {
+        format!("{:?}", self.gateway.issuer().keys(None, None, 999).await.unwrap().items)
     }
 }
 
@@ -28,8 +35,12 @@ async fn a_key_works_right_after_it_is_made_and_never_after_it_is_revoked() {
             assert_eq!(scene.route(key).await, 401);
         }
         let path = format!("/user/api-keys/{id}");
-        scene.ask("PATCH", &path, &token, Some(json!({"name": "y"}))).await.refused(Code::Conflict);
-        scene.post(&format!("{path}/rotate"), &token, json!({})).await.refused(Code::Conflict);
+        let patched = scene.ask("PATCH", &path, &token, Some(json!({"name": "y"}))).await;
+        let rotated = scene.post(&format!("{path}/rotate"), &token, json!({})).await;
+        for response in [patched, rotated] {
+            let detail = response.refused(Code::Conflict);
+            assert_eq!(detail, "The key is revoked or expired. Make a new one.");
+        }
     }
 }
 
@@ -53,6 +64,113 @@ async fn a_replaced_key_lives_on_for_the_overlap_alone() {
         assert_eq!(scene.route(&old.secret).await, 401, "{overlap}");
         assert_eq!(scene.route(new["key"].as_str().unwrap()).await, 200);
     }
+}
+
+#[tokio::test]
+async fn a_key_is_replaced_once() {
+    let scene = Scene::new().await;
+    let token = scene.login(ANN).await.access;
+    for (overlap, lives_on) in [(3600, 200), (0, 401)] {
+        let old = scene.key(&scene.ann, &[]).await;
+        let path = format!("/user/api-keys/{}/rotate", old.id);
+        let body = json!({"overlap_seconds": overlap});
+        let request = format!("once {overlap}");
+        let next = scene.once(&path, &token, &request, &body).await;
+        assert_eq!(next.status, 201);
+        let before = scene.all_keys().await;
+        for again in [json!({}), body.clone()] {
+            let detail = scene.post(&path, &token, again).await.refused(Code::Conflict);
+            let expected =
+                "This key was replaced already. Rotate the key that replaced it, or make a new one.";
+            assert_eq!(detail, expected);
+        }
+        // The same request still gets its first answer.
+        let again = scene.once(&path, &token, &request, &body).await;
+        assert_eq!((again.status, &again.json()["id"]), (200, &next.json()["id"]));
+        assert_eq!((scene.all_keys().await, scene.route(&old.secret).await), (before, lives_on));
+        let successor = format!("/user/api-keys/{}/rotate", next.json()["id"].as_str().unwrap());
+        let third = scene.post(&successor, &token, json!({})).await.json();
+        assert_eq!(third["expires_at"], next.json()["expires_at"], "it lives as long as the first");
+    }
+}
+
+#[tokio::test]
+async fn of_many_who_replace_a_key_one_does() {
+    let scene = std::sync::Arc::new(Scene::new().await);
+    let token = scene.login(ANN).await.access;
+    let path = format!("/user/api-keys/{}/rotate", scene.key(&scene.ann, &[]).await.id);
+    let asking = (0..20).map(|_| {
+        let (scene, token, path) = (scene.clone(), token.clone(), path.clone());
+        tokio::spawn(async move { scene.post(&path, &token, json!({})).await.status })
+    });
+    let mut statuses = Vec::new();
+    for asked in asking.collect::<Vec<_>>() {
+        statuses.push(asked.await.unwrap());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [vec![201], vec![409; 19]].concat());
+    assert_eq!(scene.gateway.issuer().keys(Some(&scene.ann), None, 9).await.unwrap().items.len(), 2);
+}
+
+/// Lines of an import: so many keys of an account.
+fn lines(keys: u32, account: &str) -> String {
+    let line = |number: u32| {
+        let digest = HashedToken::of(format!("key {number} of {account}").as_bytes()).hex();
+        json!({
+            "digest": digest, "prefix": "acme-", "last4": "wxyz", "name": "x", "account": account, "scopes": [],
+            "expires_at": "2027-02-15T08:00:00Z",
+        })
+    };
+    (0..keys).map(|number| format!("{}\n", line(number))).collect()
+}
+
+#[tokio::test]
+async fn an_account_makes_a_thousand_keys_and_no_more_however_many_are_asked_for_at_once() {
+    let scene = std::sync::Arc::new(Scene::new().await);
+    let (ann, ben) = (scene.login(ANN).await.access, scene.login(BEN).await.access);
+    let issuer = scene.gateway.issuer();
+    issuer.import_keys(&lines(995, ANN), &origin()).await.unwrap();
+    let asking = (0..20).map(|_| {
+        let (scene, ann) = (scene.clone(), ann.clone());
+        tokio::spawn(async move { scene.post("/user/api-keys", &ann, json!({"name": "x"})).await })
+    });
+    let mut made = Vec::new();
+    for asked in asking.collect::<Vec<_>>() {
+        let response = asked.await.unwrap();
+        match response.status {
+            201 => made.push(response.json()["id"].as_str().unwrap().to_owned()),
+            _ => {
+                let detail = response.refused(Code::Conflict);
+                assert_eq!(detail, "This account has 1000 keys, the most there may be. Revoke one first.");
+            }
+        }
+    }
+    assert_eq!(made.len(), 5);
+    assert_eq!(scene.post("/user/api-keys", &ben, json!({"name": "x"})).await.status, 201, "another account");
+    // One that lives on beside its successor is one more; one that ends makes room.
+    let rotate = format!("/user/api-keys/{}/rotate", made[0]);
+    scene.post(&rotate, &ann, json!({"overlap_seconds": 1})).await.refused(Code::Conflict);
+    let mut browser = scene.logged_in(ANN).await;
+    for (page, fields) in
+        [("keys", ("name", "x")), (&*format!("keys/{}/rotate", made[0]), ("overlap", "3600"))]
+    {
+        let refused = browser.submit(page, &[fields]).await;
+        assert_eq!(refused.status, 409, "{page}");
+        assert!(refused.text().contains("the most there may be. Revoke one first."), "{}", refused.text());
+    }
+    assert_eq!(scene.post(&rotate, &ann, json!({"overlap_seconds": 0})).await.status, 201);
+    scene.post("/user/api-keys", &ann, json!({"name": "x"})).await.refused(Code::Conflict);
+    // What is dead does not count, nor what is refused.
+    scene.ask("DELETE", &format!("/user/api-keys/{}", made[1]), &ann, None).await;
+    assert_eq!(scene.once("/user/api-keys", &ann, "k", &json!({"name": "x"})).await.status, 201);
+    scene.once("/user/api-keys", &ann, "l", &json!({"name": "x"})).await.refused(Code::Conflict);
+    assert_eq!(scene.once("/user/api-keys", &ann, "k", &json!({"name": "x"})).await.status, 200, "again");
+    // The operator is bound by nobody.
+    scene.key(&scene.ann, &[]).await;
+    issuer.rotate_key(&made[2], std::time::Duration::from_secs(60), None, &origin()).await.unwrap();
+    scene.pass(32 * 86_400);
+    let ann = scene.login(ANN).await.access;
+    assert_eq!(scene.once("/user/api-keys", &ann, "l", &json!({"name": "x"})).await.status, 201, "expired");
 }
 
 #[tokio::test]

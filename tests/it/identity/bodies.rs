@@ -48,6 +48,32 @@ async fn only_json_is_taken() {
 }
 
 #[tokio::test]
+async fn where_nothing_has_to_be_told_no_body_is_an_empty_one() {
+    let scene = Scene::new().await;
+    let token = scene.login(ANN).await.access;
+    let key = scene.key(&scene.ann, &[]).await.id;
+    let path = format!("/user/api-keys/{key}");
+    for (method, path, status) in [
+        ("POST", "/user/token/validate", 200),
+        ("PATCH", &*path, 200),
+        ("POST", &*format!("{path}/rotate"), 201),
+        ("POST", "/user/logout", 204),
+    ] {
+        // A body without a type is nobody's guess.
+        let mut client = scene.api().with_key(&token);
+        let untyped = client.request(method, path).body("{}").send().await;
+        untyped.refused(Code::UnsupportedMediaType);
+        assert_eq!(scene.ask(method, path, &token, None).await.status, status, "{method} {path}");
+    }
+    let usual = scene.gateway.now().after(std::time::Duration::from_secs(86_400));
+    assert_eq!(scene.gateway.issuer().key(&key).await.unwrap().expires_at, usual);
+    // What has to be told something says so still.
+    scene.ask("POST", "/user/login", "", None).await.refused(Code::UnsupportedMediaType);
+    let token = scene.login(ANN).await.access;
+    scene.ask("POST", "/user/api-keys", &token, None).await.refused(Code::UnsupportedMediaType);
+}
+
+#[tokio::test]
 async fn what_is_no_object_of_json_says_where() {
     let scene = Scene::new().await;
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));

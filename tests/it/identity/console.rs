@@ -256,9 +256,36 @@ async fn a_form_from_elsewhere_does_nothing() {
         client.request("POST", "/console/keys").header("Cookie", &ann.session).header("Origin", SITE);
     let plain = request.header("Content-Type", "text/plain").body(written(&[("form", &own)])).send().await;
     assert_eq!(plain.status, 415);
+    let text = plain.text();
+    assert!(text.contains("This is not a form of the console") && !text.contains("JSON"), "{text}");
     let request = client.request("POST", "/console/logout").header("Cookie", &ann.session);
     let twice = request.header("Origin", SITE).header("Origin", SITE).header("Content-Type", FORM);
     assert_eq!(twice.body(written(&[("form", &own)])).send().await.status, 403);
+}
+
+#[tokio::test]
+async fn a_form_that_a_browser_says_another_site_sent_does_nothing() {
+    let scene = Scene::new().await;
+    let mut ann = scene.logged_in(ANN).await;
+    let token = ann.token().await;
+    for (sites, status) in [
+        (&["cross-site"][..], 403),
+        (&["same-site"], 403),
+        (&[""], 403),
+        (&["Same-Origin"], 403),
+        (&["same-origin", "cross-site"], 403),
+        (&["same-origin"], 200),
+        (&["none"], 200),
+        (&[], 200),
+    ] {
+        let mut client = scene.api();
+        let request = client.request("POST", "/console/keys").header("Cookie", &ann.session);
+        let request = request.header("Origin", SITE).header("Content-Type", FORM);
+        let request = sites.iter().fold(request, |request, site| request.header("Sec-Fetch-Site", site));
+        let sent = request.body(written(&[("form", &token), ("name", "x")])).send().await;
+        assert_eq!(sent.status, status, "{sites:?}");
+    }
+    assert_eq!(scene.gateway.issuer().keys(None, None, 9).await.unwrap().items.len(), 3);
 }
 
 #[tokio::test]

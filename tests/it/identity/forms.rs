@@ -327,14 +327,82 @@ async fn who_logs_in_again_leaves_no_session_behind() {
 }
 
 #[tokio::test]
-async fn an_overlap_that_cannot_be_read_is_the_usual_one() {
+async fn a_field_that_is_absent_or_empty_is_the_usual_one() {
     let scene = Scene::new().await;
     let mut ann = scene.logged_in(ANN).await;
-    let usual = scene.gateway.now().after(std::time::Duration::from_secs(86_400));
-    for fields in [&[][..], &[("overlap", "")], &[("overlap", "-1")], &[("overlap", "soon")]] {
+    let after = |days: u64| scene.gateway.now().after(std::time::Duration::from_secs(days * 86_400));
+    for fields in [&[][..], &[("overlap", ""), ("expires", ""), ("once", "")]] {
         let key = scene.key(&scene.ann, &[]).await;
         assert_eq!(ann.submit(&format!("keys/{}/rotate", key.id), fields).await.status, 200);
-        let old = scene.gateway.issuer().key(&key.id).await.unwrap();
-        assert_eq!(old.expires_at, usual, "{fields:?}");
+        assert_eq!(scene.gateway.issuer().key(&key.id).await.unwrap().expires_at, after(1), "{fields:?}");
+        let made = ann.submit("keys", &[&[("name", "made")], fields].concat()).await;
+        assert_eq!(made.status, 200, "{made:?}");
     }
+    let keys = scene.gateway.issuer().keys(Some(&scene.ann), None, 99).await.unwrap().items;
+    let made: Vec<_> = keys.iter().filter(|key| key.name == "made").map(|key| key.expires_at).collect();
+    assert_eq!(made, [after(90), after(90)]);
+}
+
+#[tokio::test]
+async fn a_field_that_cannot_be_read_says_what_to_choose_and_does_nothing() {
+    let scene = Scene::new().await;
+    let mut ann = scene.logged_in(ANN).await;
+    let key = scene.key(&scene.ann, &[]).await;
+    let keys = async || format!("{:?}", scene.gateway.issuer().keys(None, None, 99).await.unwrap().items);
+    let (before, rotate) = (keys().await, format!("keys/{}/rotate", key.id));
+    let again = "Open the page again and send the form from there.";
+    let long = "A".repeat(256);
+    for (page, field, values, words) in [
+        (
+            "keys",
+            "expires",
+            &["soon", "-1", "1.5", "99999999999999999999", " 1"][..],
+            "Choose from the list when the key is to expire.",
+        ),
+        (&*rotate, "overlap", &["soon", "-1"], "Choose from the list how long the old key is to work on."),
+        ("keys", "once", &["x", "é", "AAAAAAAAAAAAAAAAAAAAAA=", &*long], again),
+        (&*rotate, "once", &["x"], again),
+    ] {
+        for value in values {
+            let refused = ann.submit(page, &[("name", "x"), (field, value)]).await;
+            assert_eq!(refused.status, 422, "{field}={value}");
+            let text = refused.text();
+            assert!(text.contains(words) && text.contains("Nothing was done."), "{text}");
+            assert!(!text.contains("Idempotency"), "{text}");
+        }
+    }
+    assert_eq!(keys().await, before);
+}
+
+#[tokio::test]
+async fn a_form_that_was_sent_before_with_other_content_is_told_so() {
+    let scene = Scene::new().await;
+    let mut ann = scene.logged_in(ANN).await;
+    let once = field(&ann.get("keys").await, "once");
+    assert_eq!(ann.submit("keys", &[("once", &once), ("name", "x")]).await.status, 200);
+    let refused = ann.submit("keys", &[("once", &once), ("name", "y")]).await;
+    assert_eq!(refused.status, 422);
+    let text = refused.text();
+    assert!(text.contains("This form was sent before with other content."), "{text}");
+    assert!(!text.contains("Idempotency"), "{text}");
+    assert_eq!(scene.gateway.issuer().keys(None, None, 9).await.unwrap().items.len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_leads_to_its_successor_and_is_not_replaced_again() {
+    let scene = Scene::new().await;
+    let mut ann = scene.logged_in(ANN).await;
+    let key = scene.key(&scene.ann, &[]).await;
+    let (page, rotate) = (format!("keys/{}", key.id), format!("keys/{}/rotate", key.id));
+    assert!(ann.get(&page).await.text().contains("/rotate\""));
+    assert_eq!(ann.submit(&rotate, &[]).await.status, 200);
+    let again = ann.submit(&rotate, &[]).await;
+    assert_eq!(again.status, 409);
+    let words = "This key was replaced already. Rotate the key that replaced it, or make a new one.";
+    assert!(again.text().contains(words), "{}", again.text());
+    let successor = scene.gateway.issuer().key(&key.id).await.unwrap().replaced_by.unwrap();
+    let shown = ann.get(&page).await;
+    assert!(shown.text().contains(&format!("href=\"/console/keys/{successor}\"")), "{}", shown.text());
+    assert!(!shown.text().contains("/rotate\"") && shown.text().contains("/revoke\""), "{}", shown.text());
+    assert!(ann.get(&format!("keys/{successor}")).await.text().contains("/rotate\""));
 }

@@ -159,6 +159,13 @@ async fn a_line_says_who_asked_and_no_line_says_a_secret() {
             format!("keyward_decisions_total{{door=\"identity\",outcome=\"{code}\",route=\"\"}} {count}\n");
         assert!(metrics.contains(&series), "no {series} in {metrics}");
     }
+    // A line tells whom they aimed at, and the metrics how many there were.
+    let failed = output.lines().find(|line| line.contains("logins failed")).expect("they are told");
+    assert!(failed.contains(&scene.account) && !failed.contains(ANN), "{failed}");
+    for (outcome, count) in [("ok", 2), ("wrong", 1), ("delayed", 0)] {
+        let series = format!("keyward_logins_total{{outcome=\"{outcome}\"}} {count}\n");
+        assert!(metrics.contains(&series), "no {series} in {metrics}");
+    }
     let seals = cookies.iter().map(|cookie| cookie.rsplit_once('.').unwrap().1.to_owned());
     let secrets = [PASSWORD, WRONG, NEXT, &plain, &link, &access, &refresh, &successor, &key, &second, &form];
     let signature = access.rsplit_once('.').unwrap().1.to_owned();

@@ -6,9 +6,9 @@ mod bodies;
 mod console;
 mod endpoints;
 mod forms;
-
 mod login;
 mod logs;
+mod loopback;
 mod outage;
 mod permissions;
 mod refresh;

@@ -80,10 +80,12 @@ async fn a_key_acts_for_its_account_only_with_the_scope_for_it() {
     for (method, path, body) in endpoints(&id) {
         let response = scene.ask(method, &path, &plain, body).await;
         response.refused(Code::InsufficientScope);
-        let challenge = response.header("www-authenticate").unwrap().to_owned();
-        assert!(
-            challenge.ends_with("error=\"insufficient_scope\", scope=\"keyward:account\""),
-            "{challenge}"
+        let scope = if path == "/user/logout" { "" } else { ", scope=\"keyward:account\"" };
+        let challenge = response.header("www-authenticate").unwrap();
+        assert_eq!(
+            challenge,
+            format!("Bearer realm=\"keyward\", error=\"insufficient_scope\"{scope}"),
+            "{path}"
         );
     }
     assert_eq!(scene.all_of(&scene.ann).await, before);
@@ -93,8 +95,67 @@ async fn a_key_acts_for_its_account_only_with_the_scope_for_it() {
         let response = scene.ask(method, &path, &steward, body).await;
         assert_eq!(response.status, status, "{method} {path}: {response:?}");
     }
-    // It has no session to end.
-    scene.ask("POST", "/user/logout", &steward, None).await.refused(Code::InsufficientScope);
+}
+
+#[tokio::test]
+async fn no_key_has_a_session_to_end_whatever_its_scopes() {
+    let scene = Scene::new().await;
+    for scopes in [&["orders:read"][..], &["keyward:account"]] {
+        let key = scene.key(&scene.ann, scopes).await.secret;
+        let response = scene.ask("POST", "/user/logout", &key, None).await;
+        let detail = response.refused(Code::InsufficientScope);
+        assert_eq!(
+            detail,
+            "This API key has no session to end. Log out with the access token of the login that is to end."
+        );
+        let challenge = response.header("www-authenticate").unwrap();
+        assert_eq!(
+            challenge, "Bearer realm=\"keyward\", error=\"insufficient_scope\"",
+            "no scope would help"
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_a_credential_it_is_said_which_would_do() {
+    let scene = Scene::new().await;
+    for (method, path, body) in endpoints("x") {
+        let detail = scene.ask(method, &path, "", body).await.refused(Code::MissingCredentials);
+        let expected = match &*path {
+            "/user/logout" => {
+                "Send the access token of the login that is to end: Authorization: Bearer ACCESS_TOKEN"
+            }
+            _ => {
+                "Log in by POST /user/login and send the access token, or send an API key with the scope keyward:account: \
+                 Authorization: Bearer ACCESS_TOKEN"
+            }
+        };
+        assert_eq!(detail, expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_of_another_kind_is_told_where_it_belongs() {
+    let scene = Scene::new().await;
+    let refresh = scene.login(ANN).await.refresh;
+    let link = scene.gateway.issuer().make_reset_link(ANN, &origin()).await.unwrap();
+    let link = link.url.split_once("token=").unwrap().1.to_owned();
+    let about_refresh = "This is a refresh token. Exchange it by POST /user/token/refresh, and send the access token of the answer.";
+    let about_link = "This is the secret of a reset link. Open that link in a browser.";
+    let unknown = "This credential is not known. Check that it was copied whole, or generate a new API key.";
+    let cut = &refresh[..refresh.len() - 1];
+    for (secret, detail) in [(&*refresh, about_refresh), (&*link, about_link), (cut, unknown)] {
+        let validated = scene.post("/user/token/validate", "", json!({"token": secret})).await;
+        let listed = scene.ask("GET", "/user/api-keys", secret, None).await;
+        let routed = scene.gateway.anonymous().with_key(secret).get("/orders").await;
+        for response in [validated, listed, routed] {
+            assert_eq!(response.refused(Code::InvalidCredentials), detail);
+            let challenge = response.header("www-authenticate").unwrap();
+            assert_eq!(challenge, "Bearer realm=\"keyward\", error=\"invalid_token\"");
+        }
+    }
+    // It was not looked up, and is not used up.
+    assert_eq!(scene.try_refresh(&refresh).await.status, 200);
 }
 
 #[tokio::test]
@@ -209,7 +270,9 @@ async fn a_key_that_is_bound_to_networks_binds_what_it_makes() {
     assert_eq!(scene.post("/user/api-keys", key, inside).await.status, 201);
     let elsewhere = json!({"allowed_addresses": ["10.0.0.0/8"]});
     assert_eq!(scene.ask("PATCH", &path, &token, Some(elsewhere)).await.status, 200);
-    scene.ask("GET", "/user/api-keys", key, None).await.refused(Code::AddressNotAllowed);
+    let detail = scene.ask("GET", "/user/api-keys", key, None).await.refused(Code::AddressNotAllowed);
+    let expected = "This API key may not be used from 127.0.0.1. Use it from an allowed network, or change its address rules.";
+    assert_eq!(detail, expected);
 }
 
 /// A time so many seconds from the start.

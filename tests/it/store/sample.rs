@@ -49,6 +49,7 @@ pub fn key(id: &str, account: &str) -> ApiKey {
         expires_at: at(1_000_000),
         last_used_at: None,
         revoked_at: None,
+        replaced_by: None,
     };
     ApiKey { key, digest: digest(id) }
 }

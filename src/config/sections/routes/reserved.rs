@@ -12,7 +12,7 @@ use crate::web::endpoint::Endpoint;
 /// A rest of several segments: no endpoint but the console has any below it.
 const REST: &str = "x/x/x";
 
-/// Tells of routes that only reserved paths could reach, and warns where one has the console's host.
+/// Tells of routes that only reserved paths could reach, and warns of each that has the console's host.
 pub(super) fn check(s: &Section<'_>, candidates: &[Candidate], identity: &Identity) {
     for route in candidates.iter().filter(|candidate| is_unreachable(&candidate.route, identity)) {
         let message = format!("route `{}` is never reached: its paths are Keyward's own", shown(&route.name));
@@ -21,8 +21,16 @@ pub(super) fn check(s: &Section<'_>, candidates: &[Candidate], identity: &Identi
                 .expected("another path, or a host that `identity` does not have"),
         );
     }
-    let mut hosts = identity.hosts.iter().filter(|_| identity.console);
-    if let Some((host, route)) = hosts.find_map(|host| Some((host, serving(host, candidates)?))) {
+    let hosts: Vec<_> = identity
+        .hosts
+        .iter()
+        .filter(|_| identity.console)
+        .map(|host| (host, best(host, candidates)))
+        .collect();
+    for route in candidates {
+        let Some((host, _)) = hosts.iter().find(|(host, best)| is_best(&route.route, host, *best)) else {
+            continue;
+        };
         let name = shown(&route.name);
         let message = format!("route `{name}` has the host of the console, `{host}`");
         s.tell(Problem::warning(route.path_at, message).help(
@@ -34,7 +42,7 @@ pub(super) fn check(s: &Section<'_>, candidates: &[Candidate], identity: &Identi
 
 fn is_unreachable(route: &Route, identity: &Identity) -> bool {
     let is_ours = |host: &HostPattern| match host {
-        HostPattern::Exact(name) => identity.hosts.contains(name),
+        HostPattern::Exact(name) => identity.hosts.contains(name) || identity.other_names.contains(name),
         HostPattern::Wildcard(_) => false,
     };
     !route.hosts.is_empty() && route.hosts.iter().all(is_ours) && is_reserved(&route.path, identity)
@@ -62,12 +70,13 @@ fn segment(segment: &str) -> &str {
     }
 }
 
-/// The first route of those that have the last word on a host.
-fn serving<'c>(host: &str, candidates: &'c [Candidate]) -> Option<&'c Candidate> {
-    let known = candidates.iter().filter_map(|candidate| Some((rank(&candidate.route, host)?, candidate)));
-    // Of equals the last counts.
-    let best = known.rev().max_by_key(|(rank, _)| *rank);
-    best.map(|(_, candidate)| candidate)
+/// How closely those routes name a host that have the last word on it.
+fn best(host: &str, candidates: &[Candidate]) -> Option<usize> {
+    candidates.iter().filter_map(|candidate| rank(&candidate.route, host)).max()
+}
+
+fn is_best(route: &Route, host: &str, best: Option<usize>) -> bool {
+    best.is_some() && rank(route, host) == best
 }
 
 /// How closely a route names a host; `None` when it is for others.

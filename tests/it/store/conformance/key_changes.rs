@@ -11,6 +11,7 @@ use super::{Case, House, assert_not_found};
 pub const CASES: &[(&str, Case)] = &[
     ("a key that replaces another ends it when told", |h| Box::pin(keys_are_rotated(h))),
     ("a request makes one key, however often it is sent", |h| Box::pin(requests_are_answered_once(h))),
+    ("an account has so many living keys and no more", |h| Box::pin(keys_are_bounded(h))),
     ("keys from elsewhere are kept all or not at all", |h| Box::pin(keys_are_imported(h))),
     ("the last use of a key moves forward and is no change", |h| Box::pin(uses_are_noted(h))),
     ("a key changes in what is named, while it is good", |h| Box::pin(keys_change(h))),
@@ -18,7 +19,7 @@ pub const CASES: &[(&str, Case)] = &[
 
 fn rotating(id: &str, account: &str, of: &str, expires: i64) -> NewKey {
     let rotates = Some(Rotated { id: of.to_owned(), expires_at: at(expires) });
-    NewKey { key: key(id, account), rotates, once: None }
+    NewKey { key: key(id, account), rotates, once: None, most: None }
 }
 
 async fn keys_are_rotated(house: &dyn House) {
@@ -33,9 +34,18 @@ async fn keys_are_rotated(house: &dyn House) {
     let told: Vec<_> = log.iter().map(|row| (&*row.action, &*row.id)).collect();
     assert_eq!(told, [("api_key.rotated", "old"), ("api_key.created", "new")]);
     assert!(log[0].detail.contains("successor: new"), "{log:?}");
-    // An end that comes sooner by itself stays.
-    store.make_key(&rotating("newer", &account, "old", 9_000), &origin()).await.unwrap();
+    assert_eq!(store.key("old").await.unwrap().replaced_by.as_deref(), Some("new"));
+    assert_eq!(store.key("new").await.unwrap().replaced_by, None);
+    let again = store.make_key(&rotating("newer", &account, "old", 9_000), &origin()).await;
+    let expected = "this key was replaced already; rotate the key that replaced it, or make a new one";
+    assert_eq!(again.unwrap_err().to_string(), expected);
     assert_eq!(store.key("old").await.unwrap().expires_at, at(5_000));
+    assert_not_found("key", store.key("newer").await);
+    // An end that comes sooner by itself stays.
+    store.make_key(&rotating("late", &account, "new", 9_000_000), &origin()).await.unwrap();
+    assert_eq!(store.key("new").await.unwrap().expires_at, at(1_000_000));
+    store.revoke_key("late", at(3_000), &origin()).await.unwrap();
+    assert_conflict(&store.make_key(&rotating("x", &account, "late", 5_000), &origin()).await);
     store.revoke_key("new", at(3_000), &origin()).await.unwrap();
     assert_conflict(&store.make_key(&rotating("x", &account, "new", 5_000), &origin()).await);
     assert_not_found("key", store.make_key(&rotating("x", &account, "no", 5_000), &origin()).await);
@@ -45,7 +55,7 @@ async fn keys_are_rotated(house: &dyn House) {
 fn asked(id: &str, account: &str, request: &str, body: &str) -> NewKey {
     let once =
         Once { account_id: account.to_owned(), key: digest(request), body: digest(body), since: at(1_000) };
-    NewKey { key: key(id, account), rotates: None, once: Some(once) }
+    NewKey { key: key(id, account), rotates: None, once: Some(once), most: None }
 }
 
 async fn requests_are_answered_once(house: &dyn House) {
@@ -89,6 +99,42 @@ async fn at_once(store: &SharedStore, account: &str) {
     let kept = futures_util::future::join_all(attempts).await;
     let new = kept.iter().filter(|kept| matches!(kept.as_ref().unwrap(), Kept::New(_))).count();
     assert_eq!(new, 1);
+}
+
+async fn keys_are_bounded(house: &dyn House) {
+    let store = house.open().await;
+    let (one, two) = (create_account(&*store, 1).await, create_account(&*store, 2).await);
+    let most = Some(2);
+    let make = |new: NewKey| {
+        let store = store.clone();
+        async move { store.make_key(&new, &origin()).await.unwrap() }
+    };
+    let bounded = |id: &str, account: &str| NewKey { most, ..asked(id, account, id, "body") };
+    // What ended just now, or was revoked, is no key any more.
+    let mut over = key("over", &one);
+    over.key.expires_at = at(2_000);
+    store.create_key(&over, &origin()).await.unwrap();
+    create_key(&*store, "revoked", &one).await;
+    store.revoke_key("revoked", at(2_000), &origin()).await.unwrap();
+    assert!(matches!(make(bounded("a", &one)).await, Kept::New(_)));
+    assert!(matches!(make(bounded("b", &one)).await, Kept::New(_)));
+    let before = store.latest().await.unwrap();
+    assert_eq!(make(bounded("c", &one)).await, Kept::TooMany);
+    assert_eq!(make(bounded("b", &one)).await, Kept::Before("b".to_owned()), "answered before");
+    let beside = NewKey { most, ..rotating("d", &one, "a", 2_001) };
+    assert_eq!(make(beside).await, Kept::TooMany);
+    assert_eq!(store.latest().await.unwrap(), before);
+    assert_not_found("key", store.key("c").await);
+    assert_eq!(store.key("a").await.unwrap().replaced_by, None);
+    assert!(matches!(make(bounded("e", &two)).await, Kept::New(_)), "another account");
+    let instead = NewKey { most, ..rotating("f", &one, "a", 2_000) };
+    assert!(matches!(make(instead).await, Kept::New(_)), "one goes and one comes");
+    store.revoke_key("b", at(2_000), &origin()).await.unwrap();
+    assert!(matches!(make(bounded("c", &one)).await, Kept::New(_)), "what was refused left no note");
+    assert!(
+        matches!(make(asked("g", &one, "g", "body")).await, Kept::New(_)),
+        "nobody is bound who need not be"
+    );
 }
 
 fn imported(id: &str, account: &str, prefix: &str, length: Option<u32>) -> ImportedKey {
