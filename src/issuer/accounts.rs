@@ -8,6 +8,7 @@ use super::error::{IssueError, Problem};
 use super::view::AccountView;
 use super::{Issuer, text};
 use crate::auth::scope::ScopeSet;
+use crate::limits::Overrides;
 use crate::store::{self, Account, AccountStatus, Origin, Page, Subject};
 
 /// An account that is asked for.
@@ -88,6 +89,7 @@ impl Issuer {
             status: AccountStatus::Active,
             scopes: new.scopes,
             plan: None,
+            limits: Overrides::default(),
             created_at: now,
         })
     }

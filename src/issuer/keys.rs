@@ -8,6 +8,7 @@ use super::{Issuer, address, text};
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::{Kind, PlainToken};
 use crate::clock::Timestamp;
+use crate::limits::Overrides;
 use crate::store::{Account, AccountStatus, ApiKey, Key, Origin, Page, Subject};
 
 /// The shortest life of a key.
@@ -169,6 +170,7 @@ impl Issuer {
             last4: token.last4().to_owned(),
             scopes,
             allowed_addresses,
+            limits: Overrides::default(),
             created_at: now,
             expires_at,
             last_used_at: None,

@@ -201,6 +201,7 @@ pub(super) async fn revoke(
 mod tests {
     use super::*;
     use crate::auth::scope::ScopeSet;
+    use crate::limits::Overrides;
 
     #[test]
     fn the_page_tells_when_a_key_was_last_used() {
@@ -213,6 +214,7 @@ mod tests {
             last4: "wxyz".to_owned(),
             scopes: ScopeSet::default(),
             allowed_addresses: Vec::new(),
+            limits: Overrides::default(),
             created_at: Timestamp(0),
             expires_at: Timestamp(i64::MAX),
             last_used_at,

@@ -24,9 +24,9 @@ async fn a_newer_store_is_refused_naming_both_versions() {
     let place = Place::filled(1).await;
     sql(&place.path(), "PRAGMA user_version = 99").await;
     let error = refused_untouched(&place).await;
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 4, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 5, .. }), "{error}");
     assert!(
-        error.to_string().contains("schema version 99, and this Keyward knows versions up to 4"),
+        error.to_string().contains("schema version 99, and this Keyward knows versions up to 5"),
         "{error}"
     );
 }
@@ -37,9 +37,9 @@ async fn an_older_store_is_migrated_only_where_that_is_meant() {
     // KWRD, and no schema yet.
     sql(&place.path(), "PRAGMA journal_mode = WAL; PRAGMA application_id = 1264013892;").await;
     let error = place.refused(Open::Existing).await;
-    assert!(matches!(error, OpenError::Older { found: 0, needed: 4, .. }), "{error}");
+    assert!(matches!(error, OpenError::Older { found: 0, needed: 5, .. }), "{error}");
     let store = place.open().await;
-    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 0, to: 4 });
+    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 0, to: 5 });
     sample::fill(&store, 1).await;
 }
 
@@ -55,7 +55,7 @@ async fn what_the_first_version_kept_is_there_after_the_migration() {
         PRAGMA user_version = 1;";
     sql(&place.path(), rows).await;
     let store = place.open().await;
-    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 1, to: 4 });
+    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 1, to: 5 });
     let account = store.account("a@b").await.unwrap();
     assert_eq!((&*account.id, account.plan), ("account-001", None));
     assert_eq!(store.key("k").await.unwrap().account_id, "account-001");
