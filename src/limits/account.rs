@@ -148,11 +148,10 @@ impl Account {
         if report.passes() { report } else { report.uncounted(&state.judge(&asked.nothing(), now)) }
     }
 
-    /// How the account itself stands to `rates`.
+    /// How it stands to all the limits that are asked for, whatever the request would cost.
     #[must_use]
-    pub fn standing(&self, rates: &Rates, now: Moment) -> Report {
-        let nothing = Asked { cost: 0, account: rates, key: None, route: None };
-        self.lock().judge(&nothing, now)
+    pub fn standing(&self, asked: &Asked<'_>, now: Moment) -> Report {
+        self.lock().judge(&asked.nothing(), now)
     }
 
     /// Whether nothing is lost when it is forgotten; what is to be written down yet, [`Changed`] holds.
