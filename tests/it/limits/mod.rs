@@ -1,6 +1,8 @@
 //! What accounts may, over the wire: exactly counted, told to who asks, and the same over all workers and credentials.
 
 mod counting;
+mod forms;
+mod own;
 mod plans;
 mod telling;
 
