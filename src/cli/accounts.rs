@@ -40,7 +40,7 @@ pub enum Accounts {
 }
 
 const LIMITS_HELP: &str = "\
-What is not named here is as the account's plan says, or as `limits.account` says for those without one. Whoever says
+What is not named here is as the account's plan says, or as `limits.account` says for those without one. Whoever says \
 --per-minute says at which pace, too: without --burst it is a window of a minute.";
 
 /// How the result is printed.

@@ -44,8 +44,8 @@ Each line: {\"digest\": SHA-256 of the whole key in hexadecimal, \"prefix\": wha
 wrong line is told and nothing is imported.";
 
 const LIMITS_HELP: &str = "\
-They hold beside the account's: a request counts on both, or on none where one of them refuses it. What is not named here
-has no limit for this key alone. The key that replaces it by `keys rotate` has the same.";
+They hold beside the account's: a request counts on both, or on neither where one of them refuses it. What is not named \
+here has no limit for this key alone. The key that replaces it by `keys rotate` has the same.";
 
 /// Limits for one key.
 #[derive(Debug, Args)]

@@ -61,8 +61,8 @@ async fn where_nothing_is_limited_the_pages_tell_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn a_keys_own_limits_are_told_with_it() {
-    let scene = Scene::new().await;
+async fn a_keys_own_limits_are_told_with_it_and_its_accounts_beside() {
+    let scene = Scene::with(&format!("{IDENTITY}limits: {{ account: {{ per_day: 50000 }} }}\n")).await;
     let [limited, free] = [scene.key(&scene.ann, &[]).await, scene.key(&scene.ann, &[]).await];
     let own = Overrides { per_minute: Some(2), per_day: Some(1000), ..Overrides::default() };
     scene.gateway.issuer().set_key_limits(&limited.id, &own, &origin()).await.unwrap();
@@ -72,9 +72,10 @@ async fn a_keys_own_limits_are_told_with_it() {
     assert_eq!(scene.route(&free.secret).await, 200);
     let mut ann = scene.logged_in(ANN).await;
     let words = ["2 requests a minute, 0 left; 1,000 a day, 998 left, until midnight UTC"];
-    for page in ["keys".to_owned(), format!("keys/{}", limited.id)] {
+    let account = "50,000 requests a day, 49,997 left, until midnight UTC.";
+    for (page, account) in [("keys".to_owned(), Some(account)), (format!("keys/{}", limited.id), None)] {
         let page = ann.get(&page).await;
-        assert_eq!((told(&page), &*of_keys(&page)), (None, &words[..]));
+        assert_eq!((told(&page), &*of_keys(&page)), (account, &words[..]));
     }
     assert!(of_keys(&ann.get(&format!("keys/{}", free.id)).await).is_empty());
     // Of a key that is over nothing is left to tell.
