@@ -10,6 +10,7 @@ use keyward::auth::scope::ScopeSet;
 use keyward::auth::token::HashedToken;
 use keyward::clock::Timestamp;
 use keyward::config::Synchronous;
+use keyward::limits::Overrides;
 use keyward::store::sqlite::{Open, Opening, SqliteStore};
 use keyward::store::{
     ApiKey, Key, NewAccount, NewSession, Origin, Refresh, Refreshed, Session, Store, StoreError,
@@ -197,6 +198,7 @@ fn key() -> ApiKey {
         last4: "wxyz".to_owned(),
         scopes: ScopeSet::default(),
         allowed_addresses: Vec::new(),
+        limits: Overrides::default(),
         created_at: NOW,
         expires_at: NOW.after(90 * DAY),
         last_used_at: None,

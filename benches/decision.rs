@@ -24,6 +24,7 @@ use keyward::authenticator::{Authenticator, Front, Health, Question, Rules};
 use keyward::clock::{Clock, Timestamp};
 use keyward::config::{self, Cache};
 use keyward::decision::{Decision, Visit};
+use keyward::limits::Overrides;
 use keyward::message::target;
 use keyward::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
@@ -49,6 +50,7 @@ fn account(of: usize) -> Account {
         status: AccountStatus::Active,
         scopes: Some(ScopeSet::parse("orders:read orders:write").unwrap_or_default()),
         plan: None,
+        limits: Overrides::default(),
         created_at: Timestamp(0),
     }
 }
@@ -62,6 +64,7 @@ fn key(index: usize) -> Key {
         last4: String::new(),
         scopes: ScopeSet::parse("orders:read").unwrap_or_default(),
         allowed_addresses: Vec::new(),
+        limits: Overrides::default(),
         created_at: Timestamp(0),
         expires_at: Timestamp(i64::MAX),
         last_used_at: None,
@@ -88,6 +91,8 @@ impl Store for Fixed {
     fn set_account_status<'a>(&'a self, _: &'a str, _: AccountStatus, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
     fn set_account_scopes<'a>(&'a self, _: &'a str, _: Option<&'a ScopeSet>, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
     fn set_account_plan<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
+    fn set_account_limits<'a>(&'a self, _: &'a str, _: &'a Overrides, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
+    fn set_key_limits<'a>(&'a self, _: &'a str, _: &'a Overrides, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
     fn create_key<'a>(&'a self, _: &'a ApiKey, _: &'a Origin) -> Answer<'a, Seq> { unused() }
     fn key<'a>(&'a self, _: &'a str) -> Answer<'a, Key> { unused() }
     fn keys<'a>(&'a self, _: Option<&'a str>, _: Option<&'a str>, _: u32) -> Answer<'a, Page<Key>> { unused() }

@@ -59,6 +59,7 @@ mod tests {
     use crate::auth::scope::ScopeSet;
     use crate::auth::token::HashedToken;
     use crate::config::Synchronous;
+    use crate::limits::Overrides;
     use crate::store::sqlite::{Open, SqliteStore};
     use crate::store::{ApiKey, Key, NewAccount, NewSession, ResetLink, Session};
 
@@ -99,6 +100,7 @@ mod tests {
             last4: String::new(),
             scopes: ScopeSet::default(),
             allowed_addresses: Vec::new(),
+            limits: Overrides::default(),
             created_at: START,
             expires_at: START.after(days * DAY),
             last_used_at: None,

@@ -134,8 +134,9 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     let running = Running::new(core, addresses, admin.local_addr()?, tasks);
     serve_control(&running, admin).await?;
     let (terms, clock) = (Arc::clone(&running.core().identity), running.core().clock.clone());
-    let ring = running.core().authenticator.ring();
-    let identity = Arc::new(Identity { terms, clock, ring, sealer: OnceCell::new() });
+    let authenticator = Arc::clone(&running.core().authenticator);
+    let ring = authenticator.ring();
+    let identity = Arc::new(Identity { terms, clock, ring, authenticator, sealer: OnceCell::new() });
     running.keep(identity::serve(errands, identity, running.stop_control()));
     running.keep(cleaning::run(running.core()));
     running.keep(logins::run(running.core().issuer.load().logins(), running.stop_control()));

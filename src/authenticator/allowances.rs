@@ -1,4 +1,4 @@
-//! How much each account may: what its plan says, or what is said of those without one.
+//! How much each account may: what is said of it alone, what its plan says, or what is said of those without one.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 
 use crate::config;
 use crate::limits::Rates;
+use crate::store::Account;
 
 /// What a configuration says of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,9 +45,15 @@ impl Allowances {
         self.missing.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// How much this account may. All that share a plan share what it says, unless something is said of one alone.
+    pub(super) fn of(&self, account: &Account) -> Arc<Rates> {
+        let plan = self.of_plan(account.plan.as_deref());
+        if account.limits.is_empty() { plan } else { Arc::new(account.limits.over(&plan)) }
+    }
+
     /// How much an account with this plan may. A plan that is gone takes nobody's access, and lifts nobody's limits: the
     /// account counts as one without, and the log says so.
-    pub(super) fn of(&self, plan: Option<&str>) -> Arc<Rates> {
+    fn of_plan(&self, plan: Option<&str>) -> Arc<Rates> {
         let plans = self.plans.load();
         let Some(name) = plan else { return Arc::clone(&plans.account) };
         Arc::clone(plans.named.get(name).unwrap_or_else(|| {

@@ -79,16 +79,16 @@ impl Evidence {
     /// Whom the credential speaks for, and until when.
     pub(super) fn judge(&self, shared: &Shared, now: Timestamp) -> Result<(Vouched, Timestamp), Refused> {
         let catalogue = &shared.catalogue.load();
-        let (principal, account) = match self {
+        let (principal, account, key) = match self {
             Self::Key(found) => {
                 let (key, account) = found.key.as_ref().ok_or(Refused::Unknown)?;
-                (judge_key(key, account, catalogue, now)?, account)
+                (judge_key(key, account, catalogue, now)?, account, Some(key))
             }
             Self::Session { token, retires_at, found } => {
                 let (session, account) = found.session.as_ref().ok_or(Refused::Unknown)?;
                 let ends = token.claims.expires_at.min(session.expires_at);
                 let ends = retires_at.map_or(ends, |retires| ends.min(retires));
-                (judge_token(token, ends, (session, account), catalogue, now)?, account)
+                (judge_token(token, ends, (session, account), catalogue, now)?, account, None)
             }
             Self::Forged => return Err(Refused::Forged),
         };
@@ -97,7 +97,7 @@ impl Evidence {
             Self::Session { token, .. } => Some(Arc::clone(token)),
             Self::Key(_) | Self::Forged => None,
         };
-        let meter = shared.meter(account);
+        let meter = shared.meter(account, key);
         Ok((Vouched { principal, token, meter }, ends))
     }
 }

@@ -42,7 +42,7 @@ pub use allowances::Plans;
 pub use contact::Health;
 pub use entry::{Denied, Entry, Refused, Valid, Verdict};
 pub use front::Front;
-pub use meter::Meter;
+pub use meter::{Meter, OfKey};
 pub use question::Question;
 pub use stats::{Layer, Lookups, Outcome, Stats};
 
@@ -51,7 +51,8 @@ use crate::auth::jwt::Ring;
 use crate::auth::jwt::access_token::Parties;
 use crate::clock::Clock;
 use crate::config;
-use crate::store::{Change, ChangeSink, KeyForm, SharedStore};
+use crate::limits::{Moment, Report};
+use crate::store::{Account, Change, ChangeSink, Key, KeyForm, SharedStore};
 use feed::Feed;
 use loader::{Ask, Loader};
 use shared::Shared;
@@ -152,6 +153,13 @@ impl Authenticator {
     #[must_use]
     pub fn ring(&self) -> Arc<Ring> {
         Arc::clone(&self.shared.ring)
+    }
+
+    /// How an account stands to its limits now, and a key of its own where it has some; `None` where nothing is limited.
+    #[must_use]
+    pub fn standing(&self, account: &Account, key: Option<&Key>) -> Option<Report> {
+        let Shared { clock, .. } = &*self.shared;
+        self.shared.meter(account, key).standing(Moment { tick: clock.tick(), wall: clock.now() })
     }
 
     /// How contact to the store stands.

@@ -11,15 +11,15 @@ use super::contact::Contact;
 use super::entry::View;
 use super::forms::Forms;
 use super::marks::Marks;
-use super::meter::Meter;
+use super::meter::{Meter, OfKey};
 use super::stats::{Stats, Totals};
 use crate::auth::catalogue::Catalogue;
 use crate::auth::jwt::access_token::Parties;
 use crate::auth::jwt::{Keyring, Ring};
 use crate::clock::{Clock, Tick, Timestamp};
 use crate::config;
-use crate::limits;
-use crate::store::Account;
+use crate::limits::{self, Rates};
+use crate::store::{Account, Key};
 
 /// See the module.
 #[derive(Debug)]
@@ -93,10 +93,15 @@ impl Shared {
         }
     }
 
-    /// Where the requests of this account's credentials are counted, and by which limits.
-    pub(super) fn meter(&self, account: &Account) -> Meter {
-        let rates = self.allowances.of(account.plan.as_deref());
-        Meter { account: self.accounts.account(limits::number(&account.id), Vec::new), rates }
+    /// Where the requests of this account's credentials are counted, and by which limits; for a key, by its own as well.
+    pub(super) fn meter(&self, account: &Account, key: Option<&Key>) -> Meter {
+        let own = key.map(|key| (key, key.limits.over(&Rates::default())));
+        let own = own.filter(|(_, rates)| !rates.is_empty());
+        Meter {
+            account: self.accounts.account(limits::number(&account.id), Vec::new),
+            rates: self.allowances.of(account),
+            key: own.map(|(key, rates)| Box::new(OfKey { id: key.id.as_str().into(), rates })),
+        }
     }
 
     /// What a request at `now` and `wall` sees. Contact is read before the marks that entries are held against.

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
 use super::backend::{Backend, PAGE};
+use super::own_limits::{self, OwnLimits};
 use super::{Exit, Failure, Streams, input, render};
 use crate::config::Config;
 use crate::issuer::{LinkView, List, NewAccount, ScopesChoice, check_email, check_password};
@@ -29,11 +30,18 @@ pub enum Accounts {
     SetScopes(SetScopes),
     /// Set the plan that says how many requests an account may make
     SetPlan(SetPlan),
+    /// Set the limits of an account's own, all of them
+    #[command(after_help = LIMITS_HELP)]
+    SetLimits(SetLimits),
     /// Give an account the password that stands on standard input; its sessions end
     SetPassword(Named),
     /// Print a link under which an account gets a new password, once and within an hour
     ResetLink(Named),
 }
+
+const LIMITS_HELP: &str = "\
+What is not named here is as the account's plan says, or as `limits.account` says for those without one. Whoever says \
+--per-minute says at which pace, too: without --burst it is a window of a minute.";
 
 /// How the result is printed.
 #[derive(Clone, Copy, Debug, Args)]
@@ -114,6 +122,19 @@ struct PlanChoice {
     none: bool,
 }
 
+/// Limits for one account.
+#[derive(Debug, Args)]
+#[command(override_usage = "keyward accounts set-limits [OPTIONS] <ID-OR-EMAIL> <LIMITS|--none>")]
+pub struct SetLimits {
+    /// The id or the email of the account
+    #[arg(value_name = "ID-OR-EMAIL")]
+    account: String,
+    #[command(flatten)]
+    limits: OwnLimits,
+    #[command(flatten)]
+    output: Output,
+}
+
 /// Does what `command` says.
 ///
 /// # Errors
@@ -121,7 +142,7 @@ struct PlanChoice {
 pub async fn run(command: Accounts, config: &Config, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let (open, password) = prepared(&command, config)?;
     let backend = Backend::open(config, open, streams).await?;
-    let outcome = carry_out(&command, password, &backend).await;
+    let outcome = carry_out(&command, password, &backend, streams).await;
     backend.close().await;
     match (command, outcome) {
         (Accounts::ResetLink(_), Ok(text)) => hand_out(&text, streams),
@@ -149,6 +170,7 @@ async fn carry_out(
     command: &Accounts,
     password: Option<Password>,
     backend: &Backend,
+    streams: &mut Streams<'_>,
 ) -> Result<String, Failure> {
     let Backend { issuer, origin, .. } = backend;
     let (account, output) = match command {
@@ -172,6 +194,12 @@ async fn carry_out(
         }
         Accounts::SetPlan(set) => {
             (issuer.set_plan(&set.account, set.choice.plan.as_deref(), origin).await?, set.output)
+        }
+        Accounts::SetLimits(set) => {
+            let said = set.limits.said();
+            let account = issuer.set_account_limits(&set.account, &said, origin).await?;
+            own_limits::tell_of_no_effect(&said, &issuer.allowance(&account), streams);
+            (account, set.output)
         }
     };
     one(backend, &account, output)

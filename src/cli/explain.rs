@@ -1,5 +1,7 @@
 //! `keyward explain`: what would become of a request, and why. Sends nothing, counts nothing.
 
+mod limits;
+
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Read as _};
 use std::net::IpAddr;
@@ -17,15 +19,14 @@ use crate::auth::principal::Identity;
 use crate::auth::refusal::{Ambiguity, Refusal};
 use crate::auth::scope::Scope;
 use crate::authenticator::{Authenticator, Front, Health, Rules, Valid};
-use crate::clock::{Clock, Tick, Timestamp};
-use crate::config::{Auth, Config, LimitMode};
+use crate::clock::Clock;
+use crate::config::{Auth, Config};
 use crate::decision::{Offered, Presented, Verifier, Visit};
-use crate::limits::Span;
 use crate::message::{self, target};
 use crate::proxy::plan::Plan;
 use crate::proxy::{expiry, gateway, upgrade};
-use crate::store::SharedStore;
 use crate::store::sqlite::{Open, SqliteStore};
+use crate::store::{SharedStore, Store};
 use crate::web::client_address::{self, Trust};
 
 /// How long the store may take to answer the first time.
@@ -108,7 +109,8 @@ pub async fn run(explain: Explain, config: &Config, streams: &mut Streams<'_>) -
         Authenticator::start(Arc::clone(&store), clock.clone(), &config.cache, Rules::of(config));
     contact(&authenticator).await?;
     let mut story = Story::default();
-    let verdict = judge(&explain, &plan, &parts, &authenticator.front(), &clock, &mut story).await;
+    let judges = Judges { plan: &plan, front: &authenticator.front(), clock: &clock, store: &*store };
+    let verdict = judge(&explain, &parts, &judges, &mut story).await;
     store.close().await;
     let text = if explain.json {
         as_json(&story, verdict.as_ref().err())
@@ -185,13 +187,19 @@ async fn contact(authenticator: &Authenticator) -> Result<(), Failure> {
     answered.await.map_err(|_| Failure::new(Exit::Unreachable, "the store does not answer"))
 }
 
+/// What a request is judged by.
+struct Judges<'a> {
+    plan: &'a Plan,
+    front: &'a Front,
+    clock: &'a Clock,
+    store: &'a dyn Store,
+}
+
 /// The same steps, by the same functions, as a request takes in the gateway.
 async fn judge(
     explain: &Explain,
-    plan: &Plan,
     parts: &Parts,
-    front: &Front,
-    clock: &Clock,
+    &Judges { plan, front, clock, store }: &Judges<'_>,
     story: &mut Story,
 ) -> Result<(), Refusal> {
     let client = plan.trusted.client(explain.client_address, &parts.headers);
@@ -251,41 +259,9 @@ async fn judge(
     }
     gateway::refuse_long_body(&admission, plan.config.max.body)?;
     let upstream = plan.config.upstreams.get(route.upstream).map_or("", |upstream| &*upstream.name);
-    limits(plan, index, entry.as_deref(), now, story)?;
+    limits::tell((plan, store), index, entry.as_deref(), now, story).await?;
     story.tell("upstream", upstream);
     Ok(())
-}
-
-/// Which limits there are for it. What is used of them only the server knows that counts.
-fn limits(
-    plan: &Plan,
-    route: usize,
-    entry: Option<&Valid>,
-    now: (Tick, Timestamp),
-    story: &mut Story,
-) -> Result<(), Refusal> {
-    let report = entry.and_then(|entry| plan.decision.standing(route, entry, now));
-    let Some(report) = report else {
-        story.tell("limits", "none apply");
-        return Ok(());
-    };
-    for (policy, standing) in report.rows() {
-        let time = match policy.span() {
-            Span::Minute => " a minute",
-            Span::Day => " a day",
-            Span::Now => " at once",
-        };
-        story.tell("limits", format!("{}: {}{time}", policy.as_str(), standing.quota));
-    }
-    let cost = plan.route(route).map_or(1, |route| route.cost);
-    if cost > 1 {
-        story.tell("limits", format!("it counts as {cost}"));
-    }
-    if plan.config.limits.mode == LimitMode::Shadow {
-        story.tell("limits", "they are counted and told, and refuse nothing (limits.mode is shadow)");
-    }
-    // Of nothing used, only what never passes is refused.
-    plan.decision.judged(route, &report)
 }
 
 fn caller(identity: &Identity) -> String {

@@ -129,6 +129,7 @@ fn remedy(problem: &Problem) -> Option<String> {
             "plans are named under `limits.plans` in the configuration; `--none` takes a plan away"
                 .to_owned(),
         ),
+        Problem::Limit(_) => Some("`--none` takes all limits of its own away".to_owned()),
         _ => None,
     }
 }

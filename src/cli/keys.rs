@@ -7,10 +7,12 @@ use clap::{Args, Subcommand};
 
 use super::accounts::{Output, words};
 use super::backend::{Backend, PAGE};
+use super::own_limits::{self, OwnLimits};
 use super::{Exit, Failure, Streams, input, render};
 use crate::auth::credential::{self, Form};
 use crate::config::{self, Config};
 use crate::issuer::{Expiry, KeyView, List, MadeKey, MadeKeyView, MadeOnce, NewKey};
+use crate::limits::Rates;
 use crate::store::Key;
 use crate::store::sqlite::Open;
 
@@ -25,6 +27,9 @@ pub enum Keys {
     Show(Named),
     /// Revoke a key for good
     Revoke(Named),
+    /// Set the limits of a key's own, all of them
+    #[command(after_help = LIMITS_HELP)]
+    SetLimits(SetLimits),
     /// Replace a key by another like it and print that, once; the old one lives on for a while
     Rotate(Rotate),
     /// Take keys over from elsewhere: digests from standard input, a JSON object a line
@@ -37,6 +42,22 @@ Each line: {\"digest\": SHA-256 of the whole key in hexadecimal, \"prefix\": wha
 \"name\": …, \"account\": id or email, \"scopes\": […], \"expires_at\": \"2027-01-31T00:00:00Z\"}, and if it is known
 \"length\": bytes of the whole key, \"allowed_addresses\": […]. At most 10000 lines at once. When a line is wrong, every
 wrong line is told and nothing is imported.";
+
+const LIMITS_HELP: &str = "\
+They hold beside the account's: a request counts on both, or on neither where one of them refuses it. What is not named \
+here has no limit for this key alone. The key that replaces it by `keys rotate` has the same.";
+
+/// Limits for one key.
+#[derive(Debug, Args)]
+#[command(override_usage = "keyward keys set-limits [OPTIONS] <ID> <LIMITS|--none>")]
+pub struct SetLimits {
+    /// The id of the key
+    id: String,
+    #[command(flatten)]
+    limits: OwnLimits,
+    #[command(flatten)]
+    output: Output,
+}
 
 /// A key to be replaced.
 #[derive(Debug, Args)]
@@ -103,12 +124,16 @@ pub struct Named {
 /// What to print and how to exit.
 pub async fn run(command: Keys, config: &Config, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let lines = matches!(command, Keys::Import(_)).then(input::all).transpose()?.unwrap_or_default();
-    if let Keys::Show(named) | Keys::Revoke(named) = &command {
-        refuse_secret(&named.id, config)?;
+    if let Keys::Show(Named { id, .. })
+    | Keys::Revoke(Named { id, .. })
+    | Keys::SetLimits(SetLimits { id, .. }) = &command
+    {
+        refuse_secret(id, config)?;
     }
     let backend = Backend::open(config, Open::Existing, streams).await?;
     let outcome = match command {
         Keys::Rotate(rotate) => replace(&backend, &rotate, streams).await,
+        Keys::SetLimits(set) => set_limits(&backend, &set, streams).await,
         Keys::Import(output) => streams.print_outcome(import(&backend, &lines, output).await),
         Keys::Create(new) => create(&backend, new, streams).await,
         Keys::List(which) => streams.print_outcome(list(&backend, &which).await),
@@ -195,6 +220,13 @@ async fn show(backend: &Backend, named: &Named) -> Result<String, Failure> {
 async fn revoke(backend: &Backend, named: &Named) -> Result<String, Failure> {
     let key = backend.issuer.revoke_key(&named.id, &backend.origin).await?;
     one(backend, &key, named.output).await
+}
+
+async fn set_limits(backend: &Backend, set: &SetLimits, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let said = set.limits.said();
+    let key = backend.issuer.set_key_limits(&set.id, &said, &backend.origin).await?;
+    own_limits::tell_of_no_effect(&said, &said.over(&Rates::default()), streams);
+    streams.print_outcome(one(backend, &key, set.output).await)
 }
 
 async fn one(backend: &Backend, key: &Key, output: Output) -> Result<String, Failure> {

@@ -10,6 +10,7 @@ pub mod failure;
 mod input;
 pub mod keys;
 pub mod migrate;
+mod own_limits;
 pub mod reload;
 mod render;
 pub mod serve;

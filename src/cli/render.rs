@@ -37,6 +37,8 @@ pub(super) fn account(account: &AccountView) -> String {
         ("email", account.email.clone()),
         ("status", account.status.to_owned()),
         ("plan", plan(account)),
+        ("own limits", account.limits.words()),
+        ("limits", account.effective_limits.words()),
         ("scopes", listed(&account.scopes, "none")),
         ("created", account.created_at.clone()),
     ])
@@ -80,6 +82,7 @@ pub(super) fn key(key: &KeyView, email: &str, replaced_by: Option<&str>) -> Stri
         ("status", key.status.as_str().to_owned()),
         ("scopes", listed(&key.scopes, "none")),
         ("addresses", listed(&key.allowed_addresses, "any")),
+        ("limits", key.limits.words()),
         ("created", key.created_at.clone()),
         ("expires", key.expires_at.clone()),
         ("last used", last_used(key)),

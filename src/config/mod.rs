@@ -326,6 +326,15 @@ pub struct Limits {
     pub legacy_fields: bool,
 }
 
+impl Limits {
+    /// How much an account with this plan may. One whose plan there is not counts as one without: a plan that is gone takes
+    /// nobody's access, and lifts nobody's limits.
+    #[must_use]
+    pub fn of_plan(&self, plan: Option<&str>) -> &Arc<Rates> {
+        plan.and_then(|name| self.plans.get(name)).unwrap_or(&self.account)
+    }
+}
+
 /// What becomes of a request over a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitMode {

@@ -1,4 +1,4 @@
-//! The last of the judgements: whether an account has any requests left. A request that passes has been counted.
+//! The last of the judgements: whether an account, and the key that speaks for it, have any requests left. A request that passes has been counted.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct Counted {
 }
 
 impl Decision {
-    /// Judges a request on `route` by the limits of its account, and counts it if it passes; `None` where nothing is limited.
+    /// Judges a request on `route` by the limits of its account, its key and the route, and counts it if it passes; `None` where nothing is limited.
     #[must_use]
     pub fn limit(
         &self,
@@ -65,12 +65,7 @@ impl Decision {
 
     fn asked<'a>(&'a self, route: usize, entry: &'a Valid) -> Option<Asked<'a>> {
         let Rule { cost, limits: (name, rates), .. } = self.rules.get(route)?;
-        let account = &*entry.meter().rates;
-        let route = Some((name, &**rates)).filter(|(_, rates)| !rates.is_empty());
-        if account.is_empty() && route.is_none() {
-            return None;
-        }
-        Some(Asked { cost: *cost, account, key: None, route })
+        entry.meter().asked(*cost, Some((name, &**rates)))
     }
 }
 

@@ -1,13 +1,12 @@
 //! Accounts: made, listed, disabled, enabled, given scopes and plans.
 
-use std::sync::Arc;
-
 use zeroize::Zeroizing;
 
 use super::error::{IssueError, Problem};
 use super::view::AccountView;
 use super::{Issuer, text};
 use crate::auth::scope::ScopeSet;
+use crate::limits::Overrides;
 use crate::store::{self, Account, AccountStatus, Origin, Page, Subject};
 
 /// An account that is asked for.
@@ -88,6 +87,7 @@ impl Issuer {
             status: AccountStatus::Active,
             scopes: new.scopes,
             plan: None,
+            limits: Overrides::default(),
             created_at: now,
         })
     }
@@ -152,8 +152,9 @@ impl Issuer {
         plan: Option<&str>,
         origin: &Origin,
     ) -> Result<Account, IssueError> {
-        if let Some(unknown) = plan.filter(|plan| !self.plans.iter().any(|known| **known == **plan)) {
-            let known = Arc::clone(&self.plans);
+        let plans = &self.limits.plans;
+        if let Some(unknown) = plan.filter(|plan| !plans.contains_key(*plan)) {
+            let known = plans.keys().cloned().collect();
             return Err(IssueError::Invalid(vec![Problem::UnknownPlan { plan: unknown.to_owned(), known }]));
         }
         let account = self.store.account(id_or_email).await?;
@@ -165,7 +166,8 @@ impl Issuer {
     /// An account as APIs show it, the defaults in place of no choice.
     #[must_use]
     pub fn account_view(&self, account: &Account) -> AccountView {
-        AccountView::new(account, self.catalogue.grantable(account.scopes.as_ref()))
+        let grantable = self.catalogue.grantable(account.scopes.as_ref());
+        AccountView::new(account, grantable, &self.allowance(account))
     }
 
     fn chosen(&self, choice: &ScopesChoice) -> Result<Option<ScopeSet>, Problem> {

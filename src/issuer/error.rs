@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::auth::random::RandomFailed;
 use crate::auth::scope::ScopeSet;
 use crate::clock::Timestamp;
+use crate::limits::Beyond;
 use crate::store::StoreError;
 
 use super::text;
@@ -117,6 +118,9 @@ pub enum Problem {
         /// Those there are.
         known: Arc<[Arc<str>]>,
     },
+    /// Of limits, what nobody may be given.
+    #[error("`{}` is a whole number from {} to {}", .0.name, .0.bounds.start(), .0.bounds.end())]
+    Limit(Beyond),
     /// Already over.
     #[error("the expiry {0} is in the past")]
     ExpiryInThePast(Timestamp),
@@ -219,6 +223,7 @@ impl Problem {
             | Self::PasswordIsEmail => "password",
             Self::UnknownScopes { .. } | Self::ScopesNotGrantable { .. } => "scopes",
             Self::UnknownPlan { .. } => "plan",
+            Self::Limit(beyond) => beyond.name,
             Self::ExpiryInThePast(_) | Self::LifeTooShort | Self::LifeTooLong(_) | Self::NotATime(_) => {
                 "expires_at"
             }

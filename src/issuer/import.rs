@@ -10,6 +10,7 @@ use super::{Issuer, address, text};
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
+use crate::limits::Overrides;
 use crate::store::{Account, ApiKey, ImportedKey, Imports, Key, KeyForm, Origin, Seq, Subject};
 
 /// Most keys at once: they are one transaction, and others wait for its end.
@@ -159,6 +160,7 @@ impl Issuer {
             last4: line.last4.clone(),
             scopes,
             allowed_addresses,
+            limits: Overrides::default(),
             created_at: now,
             expires_at,
             last_used_at: None,

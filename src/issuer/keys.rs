@@ -8,6 +8,7 @@ use super::{Issuer, address, text};
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::{Kind, PlainToken};
 use crate::clock::Timestamp;
+use crate::limits::Overrides;
 use crate::store::{Account, AccountStatus, ApiKey, Key, Origin, Page, Subject};
 
 /// Most living keys of an account, as far as its owner makes them: a program that makes one each time it runs fills no
@@ -172,6 +173,7 @@ impl Issuer {
             last4: token.last4().to_owned(),
             scopes,
             allowed_addresses,
+            limits: Overrides::default(),
             created_at: now,
             expires_at,
             last_used_at: None,

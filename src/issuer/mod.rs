@@ -10,6 +10,7 @@ mod door;
 pub mod error;
 pub mod import;
 pub mod keys;
+mod limits;
 pub mod login;
 mod logins;
 pub mod pages;
@@ -61,8 +62,8 @@ pub struct Issuer {
     random: Arc<dyn Random>,
     catalogue: Arc<Catalogue>,
     keys: Arc<config::Keys>,
-    /// The names of the plans that there are.
-    plans: Arc<[Arc<str>]>,
+    /// How much accounts may, and the plans that there are.
+    limits: Arc<config::Limits>,
     identity: Option<Arc<config::Identity>>,
     door: Arc<Door>,
     changes: Arc<dyn ChangeSink>,
@@ -82,8 +83,8 @@ impl Issuer {
         let identity = config.identity.clone().map(Arc::new);
         let door = Arc::new(Door::new(identity.as_deref(), &clock));
         let keys = Arc::new(config.keys.clone());
-        let plans = config.limits.plans.keys().cloned().collect();
-        Self { store, clock, random, catalogue, keys, plans, identity, door, changes }
+        let limits = Arc::new(config.limits.clone());
+        Self { store, clock, random, catalogue, keys, limits, identity, door, changes }
     }
 
     /// The same under the rules of another configuration. What is remembered of failed logins is kept; so is the bound
@@ -93,7 +94,7 @@ impl Issuer {
         Self {
             catalogue: Arc::new(config.catalogue()),
             keys: Arc::new(config.keys.clone()),
-            plans: config.limits.plans.keys().cloned().collect(),
+            limits: Arc::new(config.limits.clone()),
             identity: config.identity.clone().map(Arc::new),
             ..self.clone()
         }

@@ -1,6 +1,7 @@
 //! The use cases on a real store in a temporary directory, with a clock that stands still.
 
 mod import;
+mod limits;
 mod login;
 mod rotation;
 mod sessions;
@@ -46,6 +47,11 @@ fn identity() -> config::Identity {
     loaded.config.identity.unwrap()
 }
 
+fn limits() -> config::Limits {
+    let yaml = "limits: { account: { per_minute: 60 }, plans: { free: { per_day: 100 }, pro: { per_minute: 0, per_day: 9999 } } }";
+    config::parse(yaml, "test", std::path::Path::new("/"), &|_| None).unwrap().config.limits
+}
+
 async fn desk() -> Desk {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("keyward.db");
@@ -65,7 +71,7 @@ async fn desk() -> Desk {
         random: Arc::new(System::default()),
         catalogue: Arc::new(Catalogue::new(set("orders:read orders:write"), set("orders:read"))),
         keys: Arc::new(keys),
-        plans: ["free", "pro"].map(Arc::from).into(),
+        limits: Arc::new(limits()),
         identity: Some(Arc::new(identity())),
         door: Arc::new(Door::new(None, &clock)),
         changes: Arc::<Told>::clone(&told),
@@ -115,7 +121,8 @@ async fn a_key_is_shown_with_all_its_members_and_its_secret_once() {
     let shown = serde_json::to_value(MadeKeyView::new(&made, NOW)).unwrap();
     let expected = serde_json::json!({
         "id": made.key.id, "account_id": account.id, "name": "CI", "prefix": "kw_sk_", "last4": made.token.last4(),
-        "scopes": ["orders:read"], "allowed_addresses": [], "created_at": "2026-11-01T00:00:00Z",
+        "scopes": ["orders:read"], "allowed_addresses": [],
+        "limits": { "per_minute": null, "burst": null, "per_day": null, "in_flight": null }, "created_at": "2026-11-01T00:00:00Z",
         "expires_at": "2027-01-30T00:00:00Z", "last_used_at": null, "revoked_at": null, "status": "active",
         "key": made.token.expose(),
     });

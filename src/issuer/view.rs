@@ -6,6 +6,7 @@ use super::keys::{KeyStatus, MadeKey};
 use super::reset::MadeLink;
 use crate::auth::scope::ScopeSet;
 use crate::clock::Timestamp;
+use crate::limits::{Overrides, Rates};
 use crate::store::{Account, Key, Session};
 
 /// One page of a list.
@@ -15,6 +16,32 @@ pub struct List<T> {
     pub items: Vec<T>,
     /// What asks for the next page; `null` on the last.
     pub next_cursor: Option<String>,
+}
+
+/// Limits; `null` where nothing is said, 0 where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "each is named for what it limits")]
+pub struct LimitsView {
+    pub per_minute: Option<u64>,
+    pub burst: Option<u64>,
+    pub per_day: Option<u64>,
+    pub in_flight: Option<u32>,
+}
+
+impl From<&Overrides> for LimitsView {
+    fn from(limits: &Overrides) -> Self {
+        let Overrides { per_minute, smooth: burst, per_day, in_flight } = *limits;
+        Self { per_minute, burst, per_day, in_flight }
+    }
+}
+
+impl LimitsView {
+    /// In words, parted by commas.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Self { per_minute, burst: smooth, per_day, in_flight } = *self;
+        Overrides { per_minute, smooth, per_day, in_flight }.to_string()
+    }
 }
 
 /// An account.
@@ -28,17 +55,23 @@ pub struct AccountView {
     pub scopes: Vec<String>,
     /// The plan that says how much it may.
     pub plan: Option<String>,
+    /// What is said of it alone.
+    pub limits: LimitsView,
+    /// How much it may, by all that is said.
+    pub effective_limits: LimitsView,
     pub created_at: String,
 }
 
 impl AccountView {
-    pub(super) fn new(account: &Account, grantable: &ScopeSet) -> Self {
+    pub(super) fn new(account: &Account, grantable: &ScopeSet, allowance: &Rates) -> Self {
         Self {
             id: account.id.clone(),
             email: account.email.clone(),
             status: account.status.as_str(),
             scopes: listed(grantable),
             plan: account.plan.clone(),
+            limits: LimitsView::from(&account.limits),
+            effective_limits: LimitsView::from(&Overrides::from(allowance)),
             created_at: account.created_at.rfc3339(),
         }
     }
@@ -55,6 +88,8 @@ pub struct KeyView {
     pub last4: String,
     pub scopes: Vec<String>,
     pub allowed_addresses: Vec<String>,
+    /// Limits of its own.
+    pub limits: LimitsView,
     pub created_at: String,
     pub expires_at: String,
     pub last_used_at: Option<String>,
@@ -74,6 +109,7 @@ impl KeyView {
             last4: key.last4.clone(),
             scopes: listed(&key.scopes),
             allowed_addresses: key.allowed_addresses.iter().map(ToString::to_string).collect(),
+            limits: LimitsView::from(&key.limits),
             created_at: key.created_at.rfc3339(),
             expires_at: key.expires_at.rfc3339(),
             last_used_at: key.last_used_at.map(Timestamp::rfc3339),

@@ -109,7 +109,7 @@ impl Account {
     pub(super) fn new(id: u128, days: impl IntoIterator<Item = (Subject, Day)>) -> Self {
         let mut state = State::default();
         for (subject, day) in days {
-            state.of((&subject).into()).day = day;
+            state.of((&subject).into(), None).day = day;
         }
         Self { id, state: Mutex::new(state) }
     }
@@ -148,11 +148,10 @@ impl Account {
         if report.passes() { report } else { report.uncounted(&state.judge(&asked.nothing(), now)) }
     }
 
-    /// How the account itself stands to `rates`.
+    /// How it stands to all the limits that are asked for, whatever the request would cost.
     #[must_use]
-    pub fn standing(&self, rates: &Rates, now: Moment) -> Report {
-        let nothing = Asked { cost: 0, account: rates, key: None, route: None };
-        self.lock().judge(&nothing, now)
+    pub fn standing(&self, asked: &Asked<'_>, now: Moment) -> Report {
+        self.lock().judge(&asked.nothing(), now)
     }
 
     /// Whether nothing is lost when it is forgotten; what is to be written down yet, [`Changed`] holds.
@@ -173,6 +172,12 @@ impl Account {
             .collect()
     }
 
+    /// Of how many keys and routes it keeps counters.
+    #[cfg(test)]
+    pub(super) fn others(&self) -> usize {
+        self.lock().others.as_ref().map_or(0, |others| others.0.len())
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing in it panics halfway.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -180,7 +185,8 @@ impl Account {
 }
 
 impl State {
-    fn of(&mut self, subject: Of<'_>) -> &mut Counters {
+    /// The counters of a subject, made where there are none. Keys come and go: those of which nothing is lost make room.
+    fn of(&mut self, subject: Of<'_>, now: Option<Moment>) -> &mut Counters {
         if matches!(subject, Of::Account) {
             return &mut self.own;
         }
@@ -188,6 +194,9 @@ impl State {
         let index = match others.iter().position(|(known, _)| subject.is(known)) {
             Some(index) => index,
             None => {
+                if let Some(now) = now {
+                    others.retain(|(_, counters)| !counters.is_idle(now));
+                }
                 others.push((subject.into(), Counters::default()));
                 others.len() - 1
             }
@@ -232,10 +241,9 @@ impl State {
     }
 
     fn count(&mut self, asked: &Asked<'_>, now: Moment) -> bool {
-        asked
-            .each()
-            .filter(|(_, rates)| !rates.is_empty())
-            .fold(false, |day, (subject, rates)| self.of(subject).count(rates, asked.cost, now) || day)
+        asked.each().filter(|(_, rates)| !rates.is_empty()).fold(false, |day, (subject, rates)| {
+            self.of(subject, Some(now)).count(rates, asked.cost, now) || day
+        })
     }
 }
 
@@ -261,7 +269,7 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.account.lock();
         for subject in self.subjects.iter().flatten() {
-            state.of(subject.into()).leave();
+            state.of(subject.into(), None).leave();
         }
     }
 }

@@ -8,6 +8,7 @@ mod account;
 mod counter;
 mod failures;
 mod fields;
+mod overrides;
 mod subject;
 mod table;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub use self::account::{Account, Asked, InFlight, Report, Verdict};
 pub use self::counter::Standing;
 pub use self::failures::{FailureCounts, FailureLimit, Failures};
 pub use self::fields::{Fields, Told, fields, seconds};
+pub use self::overrides::{BURST, Beyond, IN_FLIGHT, Overrides, PER_DAY, PER_MINUTE};
 pub use self::subject::Subject;
 pub use self::table::{DayCount, Table};
 use crate::clock::{Tick, Timestamp};
@@ -40,44 +42,6 @@ impl Rates {
     pub const fn is_empty(&self) -> bool {
         self.per_minute.is_none() && self.per_day.is_none() && self.in_flight.is_none()
     }
-}
-
-/// What is said of the limits of a subject; what is not said, somebody else says. 0 = no limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Overrides {
-    /// Of a minute; it brings its pace with it.
-    pub per_minute: Option<u64>,
-    /// How many at once, at an even pace.
-    pub smooth: Option<u64>,
-    /// Of a day.
-    pub per_day: Option<u64>,
-    /// At once.
-    pub in_flight: Option<u32>,
-}
-
-impl Overrides {
-    /// Whether nothing is said.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// These, and those of `base` where these say nothing.
-    #[must_use]
-    pub fn over(&self, base: &Rates) -> Rates {
-        let minute = self.per_minute.map(|quota| (some(quota), self.smooth.and_then(some)));
-        let (per_minute, smooth) = minute.unwrap_or((base.per_minute, self.smooth.map_or(base.smooth, some)));
-        Rates {
-            per_minute,
-            smooth: smooth.filter(|_| per_minute.is_some()),
-            per_day: self.per_day.map_or(base.per_day, some),
-            in_flight: self.in_flight.map_or(base.in_flight, |most| (most > 0).then_some(most)),
-        }
-    }
-}
-
-fn some(quota: u64) -> Option<u64> {
-    (quota > 0).then_some(quota)
 }
 
 /// Over which time.

@@ -28,6 +28,7 @@ pub use signing::{Handover, PrivateKey, Purpose, Retiring, SigningKey};
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
+use crate::limits::Overrides;
 
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +105,16 @@ pub trait Store: Send + Sync + 'static {
         origin: &'a Origin,
     ) -> Answer<'a, Seq>;
 
+    /// Sets an account's own limits, all of them: what is not said is as its plan says. Where they are so already, there is
+    /// no audit row; the answer is then the sequence number of the newest row.
+    fn set_account_limits<'a>(
+        &'a self,
+        id: &'a str,
+        limits: &'a Overrides,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq>;
+
     /// Keeps a key. [`StoreError::NotFound`] when its account is gone.
     fn create_key<'a>(&'a self, key: &'a ApiKey, origin: &'a Origin) -> Answer<'a, Seq>;
 
@@ -140,6 +151,16 @@ pub trait Store: Send + Sync + 'static {
         &'a self,
         id: &'a str,
         patch: &'a KeyPatch,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq>;
+
+    /// Sets a key's own limits, all of them, as [`set_account_limits`](Self::set_account_limits) does an account's.
+    /// [`StoreError::Conflict`] when the key is revoked or over.
+    fn set_key_limits<'a>(
+        &'a self,
+        id: &'a str,
+        limits: &'a Overrides,
         at: Timestamp,
         origin: &'a Origin,
     ) -> Answer<'a, Seq>;

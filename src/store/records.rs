@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
+use crate::limits::Overrides;
 
 /// A position in the audit log and change feed. Grows by one with every change, in the order of commits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,11 +52,13 @@ pub struct Account {
     pub scopes: Option<ScopeSet>,
     /// The plan that says how much it may, by its name in the configuration; `None` = what accounts without one may.
     pub plan: Option<String>,
+    /// What is said of how much it may, over its plan.
+    pub limits: Overrides,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
-/// An account to be made, without a plan.
+/// An account to be made, without a plan or limits of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAccount {
     /// UUIDv7.
@@ -87,6 +90,8 @@ pub struct Key {
     pub scopes: ScopeSet,
     /// Networks it may be used from; empty = anywhere.
     pub allowed_addresses: Vec<IpNet>,
+    /// Limits of its own, which hold beside its account's.
+    pub limits: Overrides,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends.

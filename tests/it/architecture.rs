@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("web", &["auth", "clock", "message"]),
     ("server", &["auth", "clock", "web"]),
     ("telemetry", &["auth", "clock", "config", "limits"]),
-    ("store", &["auth", "clock"]),
+    ("store", &["auth", "clock", "limits"]),
     // L2
     ("routes", &["auth", "clock", "config", "message"]),
     ("authenticator", &["auth", "clock", "config", "limits", "store", "telemetry"]),
@@ -26,8 +26,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         "decision",
         &["auth", "authenticator", "clock", "config", "limits", "message", "routes", "telemetry", "web"],
     ),
-    ("issuer", &["auth", "clock", "config", "store", "telemetry"]),
-    ("store::sqlite", &["auth", "clock", "config", "store", "telemetry"]),
+    ("issuer", &["auth", "clock", "config", "limits", "store", "telemetry"]),
+    ("store::sqlite", &["auth", "clock", "config", "limits", "store", "telemetry"]),
     // L3
     (
         "proxy",
@@ -45,7 +45,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "web",
         ],
     ),
-    ("control", &["auth", "authenticator", "clock", "config", "issuer", "store", "telemetry", "web"]),
+    (
+        "control",
+        &["auth", "authenticator", "clock", "config", "issuer", "limits", "store", "telemetry", "web"],
+    ),
     // L4
     ("app", EVERYTHING_BELOW_APP),
     ("cli", ALL),

@@ -169,7 +169,11 @@ fn explain_tells_limits_without_counting() {
     for _ in 0..3 {
         let told =
             home.run_with_input(&["explain", "--method", "GET", "--url", "http://a/x"], &key).exited(0);
-        for limit in ["minute: 1 a minute", "in_flight: 2 at once", "route_day: 30 a day"] {
+        for limit in [
+            "minute: 1 a minute (limits.account)",
+            "in_flight: 2 at once (limits.account)",
+            "route_day: 30 a day (the route's)",
+        ] {
             assert!(told.contains(limit), "{told}");
         }
     }

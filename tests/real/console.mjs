@@ -93,6 +93,8 @@ async function flow(scripts) {
   await look(page, "login-wrong");
   await logIn(page);
   check(`${how}: a login leads to the keys`, page.url().endsWith("/console/keys"), page.url());
+  const limits = /You may make 1,000,000 requests a day, (1,000,000|9\d\d,\d\d\d) left, until midnight UTC; 100 at a time\./;
+  check(`${how}: limits are told in words`, limits.test(await text(page)), await text(page));
   if (scripts) await look(page, "keys-empty");
 
   await page.type("#name", HOSTILE.replace("‮", ""));

@@ -5,6 +5,7 @@ mod changes;
 mod flight;
 mod forms;
 mod lifetimes;
+mod limits;
 mod marks;
 mod outage;
 mod race;

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::{Clock, Timestamp};
+use crate::limits::Overrides;
 use crate::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
     ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession, Once,
@@ -109,10 +110,27 @@ impl Script {
             status: AccountStatus::Active,
             scopes: scopes.map(|text| ScopeSet::parse(text).unwrap()),
             plan: None,
+            limits: Overrides::default(),
             created_at: Timestamp(0),
         };
         state.accounts.insert(id.to_owned(), account);
         Self::record(&mut state, Subject::Account, id, true)
+    }
+
+    /// Gives an account a plan and limits of its own.
+    pub fn allow(&self, id: &str, plan: Option<&str>, limits: Overrides) -> Change {
+        let mut state = self.lock();
+        let account = state.accounts.get_mut(id).unwrap();
+        (account.plan, account.limits) = (plan.map(str::to_owned), limits);
+        Self::record(&mut state, Subject::Account, id, false)
+    }
+
+    /// Gives a key limits of its own.
+    pub fn limit_key(&self, id: &str, limits: Overrides) -> Change {
+        let mut state = self.lock();
+        let digest = state.digests[id];
+        state.keys.get_mut(&digest).unwrap().limits = limits;
+        Self::record(&mut state, Subject::ApiKey, id, false)
     }
 
     pub fn put_key(&self, digest: HashedToken, id: &str, account: &str, expires_at: Timestamp) -> Change {
@@ -125,6 +143,7 @@ impl Script {
             last4: "0000".to_owned(),
             scopes: ScopeSet::parse("orders:read orders:write").unwrap(),
             allowed_addresses: Vec::new(),
+            limits: Overrides::default(),
             created_at: Timestamp(0),
             expires_at,
             last_used_at: None,
@@ -302,6 +321,24 @@ impl Store for Script {
         &'a self,
         _: &'a str,
         _: Option<&'a str>,
+        _: Timestamp,
+        _: &'a Origin,
+    ) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn set_account_limits<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a Overrides,
+        _: Timestamp,
+        _: &'a Origin,
+    ) -> Answer<'a, Seq> {
+        unused()
+    }
+    fn set_key_limits<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a Overrides,
         _: Timestamp,
         _: &'a Origin,
     ) -> Answer<'a, Seq> {

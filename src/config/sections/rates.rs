@@ -1,6 +1,7 @@
 //! `limits`: how many requests whom.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::config::kind::number::Count;
@@ -8,14 +9,17 @@ use crate::config::kind::text::Name;
 use crate::config::kind::words::{Switch, Words};
 use crate::config::section::Section;
 use crate::config::{LimitMode, Limits};
-use crate::limits::{FailureLimit, Overrides, Rates};
+use crate::limits::{self, FailureLimit, Overrides, Rates};
 
 const MODES: Words<LimitMode> = Words(&[("enforce", LimitMode::Enforce), ("shadow", LimitMode::Shadow)]);
-/// More than a request a microsecond, all day.
-const MANY: Count = Count { least: 0, most: 1_000_000_000 };
-const DAILY: Count = Count { least: 0, most: 1_000_000_000_000 };
-const BURST: Count = Count { least: 1, most: 1_000_000 };
-const AT_ONCE: Count = Count { least: 0, most: 10_000_000 };
+const MANY: Count = within(&limits::PER_MINUTE);
+const DAILY: Count = within(&limits::PER_DAY);
+const BURST: Count = within(&limits::BURST);
+const AT_ONCE: Count = within(&limits::IN_FLIGHT);
+
+const fn within(bounds: &RangeInclusive<u64>) -> Count {
+    Count { least: *bounds.start(), most: *bounds.end() }
+}
 
 /// A key with a typing error fails now and then, somebody who tries them does all the time.
 const FAILURES: u64 = 300;

@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use super::form::Form;
 use super::pages::{self, time, time_from, typed};
 use super::visitor::Visitor;
-use super::{Trouble, see};
+use super::{Trouble, limits, see};
 use crate::clock::Timestamp;
 use crate::control::identity::{Asked, sentence};
 use crate::issuer::{
@@ -35,7 +35,8 @@ async fn page(visitor: &Visitor<'_>, asked: Asked<'_>, after: Option<&str>) -> R
         frame: visitor.frame("keys"),
         done: None,
         problems: Vec::new(),
-        keys: keys.items.iter().map(|key| shown(key, asked.now)).collect(),
+        limits: limits::of_account(visitor, asked),
+        keys: keys.items.iter().map(|key| with_limits(visitor, asked, key)).collect(),
         is_first_page: after.is_none(),
         next: keys.next,
         scopes: scopes(visitor, asked, &[]),
@@ -43,6 +44,10 @@ async fn page(visitor: &Visitor<'_>, asked: Asked<'_>, after: Option<&str>) -> R
         asked: pages::Asked::default(),
         once: issuer.nonce()?,
     })
+}
+
+fn with_limits(visitor: &Visitor<'_>, asked: Asked<'_>, key: &Key) -> pages::Key {
+    pages::Key { limits: limits::of_key(visitor, asked, key), ..shown(key, asked.now) }
 }
 
 fn shown(key: &Key, now: Timestamp) -> pages::Key {
@@ -59,6 +64,7 @@ fn shown(key: &Key, now: Timestamp) -> pages::Key {
         created: time(key.created_at),
         expires,
         used: key.last_used_at.map_or_else(|| "not yet, as far as is known".to_owned(), time),
+        limits: None,
     }
 }
 
@@ -162,7 +168,7 @@ pub(super) async fn show(
     let key = issuer.key_of(&visitor.account.id, id).await?;
     let page = pages::OneKey {
         frame: visitor.frame("keys"),
-        key: shown(&key, asked.now),
+        key: with_limits(visitor, asked, &key),
         scopes: key.scopes.iter().map(|scope| described(asked, scope.as_str(), &[])).collect(),
         addresses: key.allowed_addresses.iter().map(ToString::to_string).collect(),
         once: issuer.nonce()?,
@@ -209,6 +215,7 @@ pub(super) async fn revoke(
 mod tests {
     use super::*;
     use crate::auth::scope::ScopeSet;
+    use crate::limits::Overrides;
 
     #[test]
     fn the_page_tells_when_a_key_was_last_used() {
@@ -221,6 +228,7 @@ mod tests {
             last4: "wxyz".to_owned(),
             scopes: ScopeSet::default(),
             allowed_addresses: Vec::new(),
+            limits: Overrides::default(),
             created_at: Timestamp(0),
             expires_at: Timestamp(i64::MAX),
             last_used_at,

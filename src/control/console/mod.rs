@@ -6,6 +6,7 @@ mod assets;
 mod cookie;
 mod form;
 mod keys;
+mod limits;
 mod pages;
 mod visitor;
 

@@ -37,6 +37,8 @@ pub(super) struct Key {
     pub created: String,
     pub expires: String,
     pub used: String,
+    /// Where it stands to limits of its own, if it has some.
+    pub limits: Option<String>,
 }
 
 /// A scope that can be chosen, or was.
@@ -66,6 +68,8 @@ pub(super) struct Keys {
     pub frame: Frame,
     pub done: Option<&'static str>,
     pub problems: Vec<String>,
+    /// Where the account stands to its limits, if it has some.
+    pub limits: Option<String>,
     pub keys: Vec<Key>,
     pub is_first_page: bool,
     pub next: Option<String>,

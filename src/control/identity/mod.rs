@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::console::{self, Sealer};
 use crate::auth::jwt::Ring;
 use crate::auth::refusal::Refusal;
+use crate::authenticator::Authenticator;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, CatalogueScope};
 use crate::issuer::signing::Mint;
@@ -65,6 +66,8 @@ pub struct Identity {
     pub clock: Clock,
     /// What access tokens are signed with.
     pub ring: Arc<Ring>,
+    /// What knows where accounts stand to their limits.
+    pub authenticator: Arc<Authenticator>,
     /// Made with the first page.
     pub sealer: OnceCell<Sealer>,
 }
@@ -122,7 +125,8 @@ impl Identity {
 
     async fn try_answer(&self, terms: &Terms, call: &Call) -> Result<Reply, Refusal> {
         let endpoint = Endpoint::of(&call.path).ok_or(Refusal::NoRoute)?;
-        let asked = Asked { call, terms, ring: &self.ring, now: self.clock.now() };
+        let (ring, authenticator) = (&*self.ring, &*self.authenticator);
+        let asked = Asked { call, terms, ring, authenticator, now: self.clock.now() };
         if let Endpoint::Console(page) = endpoint {
             return Ok(console::answer(asked, self.sealer(terms).await?, page).await);
         }
@@ -141,6 +145,7 @@ pub(super) struct Asked<'a> {
     pub(super) call: &'a Call,
     pub(super) terms: &'a Terms,
     pub(super) ring: &'a Ring,
+    pub(super) authenticator: &'a Authenticator,
     pub(super) now: Timestamp,
 }
 

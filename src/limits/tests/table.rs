@@ -164,3 +164,28 @@ fn an_account_begins_with_what_the_store_knows_of_it() {
     // Only who is not there yet begins.
     assert!(Arc::ptr_eq(&account, &table.account(3, || unreachable!())));
 }
+
+#[test]
+fn keys_that_come_and_go_make_room_for_each_other_and_none_that_counts_is_forgotten() {
+    let (table, account) = (Table::default(), Table::default().account(1, Vec::new));
+    let rates = |per_minute, per_day| Rates { per_minute, per_day, ..Rates::default() };
+    let (none, a_minute, a_day) = (Rates::default(), rates(Some(1), None), rates(None, Some(9)));
+    let ask = |key: &Arc<str>, rates: &Rates, now| {
+        let asked = Asked { cost: 1, account: &none, key: Some((key, rates)), route: None };
+        admit(&table, &account, &asked, now)
+            .0
+            .rows()
+            .map(|(_, it)| (it.passes(), it.left))
+            .collect::<Vec<_>>()
+    };
+    let lasting: Arc<str> = "lasting".into();
+    assert_eq!(ask(&lasting, &a_day, START), [(true, 8)]);
+    for number in 0..100 {
+        let now = Moment { tick: Tick(START.tick.0 + number * 60_000_000), ..START };
+        let key: Arc<str> = number.to_string().into();
+        assert_eq!(ask(&key, &a_minute, now), [(true, 0)]);
+        assert_eq!(ask(&key, &a_minute, now), [(false, 0)]);
+        assert_eq!(account.others(), 2);
+    }
+    assert_eq!(ask(&lasting, &a_day, START), [(true, 7)]);
+}

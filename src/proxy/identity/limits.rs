@@ -8,13 +8,11 @@ use crate::limits::{self, Moment, Policy, Report, Standing};
 use crate::proxy::ticket::Ticket;
 use crate::web::errand::Reply;
 
-/// The limits of the account that `ticket` speaks for, and what is left of them. Asking counts nothing.
+/// The limits of the account that `ticket` speaks for, of its key as well where that has its own, and what is left of them.
+/// Asking counts nothing.
 pub(super) fn answer(parts: &Parts, ticket: &Ticket) -> Reply {
     let (tick, wall) = ticket.arrived();
-    let report = ticket.entry.as_deref().map(|entry| {
-        let meter = entry.meter();
-        meter.account.standing(&meter.rates, Moment { tick, wall })
-    });
+    let report = ticket.entry.as_deref().and_then(|entry| entry.meter().standing(Moment { tick, wall }));
     let rows: Vec<Value> = report.iter().flat_map(Report::rows).map(row).collect();
     let response = json_answer(&parts.method, &json!({ "limits": rows }));
     Reply { response, code: None, caller: None }

@@ -169,7 +169,7 @@ pub(super) async fn set_plan(
 }
 
 /// It is what it was to become, if it is there.
-async fn unchanged(conn: &mut SqliteConnection, id: &str) -> Result<Seq, StoreError> {
+pub(super) async fn unchanged(conn: &mut SqliteConnection, id: &str) -> Result<Seq, StoreError> {
     match sqlx::query_scalar::<_, bool>(IS_THERE).bind(id).fetch_one(&mut *conn).await? {
         false => Err(StoreError::NotFound("account")),
         true => audit::latest_in(conn).await,

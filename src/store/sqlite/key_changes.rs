@@ -273,7 +273,11 @@ async fn patch_in(
 }
 
 /// A key that is good and is so already is answered as it is, and there is nothing to write down.
-async fn unchanged(conn: &mut SqliteConnection, id: &str, at: Timestamp) -> Result<Seq, StoreError> {
+pub(super) async fn unchanged(
+    conn: &mut SqliteConnection,
+    id: &str,
+    at: Timestamp,
+) -> Result<Seq, StoreError> {
     match sqlx::query_scalar(IS_GOOD).bind(id).bind(at.millis()).fetch_one(&mut *conn).await? {
         true => audit::latest_in(conn).await,
         false => Err(not_good(conn, id).await?),

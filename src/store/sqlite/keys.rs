@@ -4,6 +4,7 @@ use sqlx::{Row, SqliteConnection};
 
 use super::audit::{self, Entry};
 use super::connections::Connections;
+use super::own_limits;
 use super::rows::{self, account_columns, key_columns};
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
@@ -21,8 +22,8 @@ pub(super) const FIND: &str = concat!(
 );
 
 const INSERT: &str = "INSERT INTO api_keys (id, account_id, digest, name, prefix, last4, scopes, \
-     allowed_addresses, created_at, expires_at, last_used_at, revoked_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+     allowed_addresses, limits, created_at, expires_at, last_used_at, revoked_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
 const BY_ID: &str = concat!("SELECT ", key_columns!(), " FROM api_keys AS k WHERE k.id = $1");
 
@@ -73,6 +74,7 @@ pub(super) async fn insert(
         .bind(&key.last4)
         .bind(key.scopes.as_str())
         .bind(rows::joined(&key.allowed_addresses))
+        .bind(own_limits::written(&key.limits))
         .bind(key.created_at.millis())
         .bind(key.expires_at.millis())
         .bind(key.last_used_at.map(Timestamp::millis))
@@ -167,11 +169,12 @@ pub(super) fn entry<'a>(
 
 fn in_words(key: &Key) -> String {
     format!(
-        "account: {}; name: {:?}; scopes: {}; addresses: {}; expires: {}",
+        "account: {}; name: {:?}; scopes: {}; addresses: {}; limits: {}; expires: {}",
         key.account_id,
         key.name,
         none_is(key.scopes.to_string(), "none"),
         none_is(rows::joined(&key.allowed_addresses), "any"),
+        key.limits,
         key.expires_at
     )
 }

@@ -11,6 +11,7 @@ mod keys;
 mod migrate;
 mod open;
 mod open_error;
+mod own_limits;
 mod passwords;
 mod place;
 mod refresh;
@@ -39,6 +40,7 @@ use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::config::Synchronous;
+use crate::limits::Overrides;
 use connections::Connections;
 use trouble::Trouble;
 
@@ -169,6 +171,16 @@ impl Store for SqliteStore {
         self.within(accounts::set_plan(&self.connections, id, plan, at, origin))
     }
 
+    fn set_account_limits<'a>(
+        &'a self,
+        id: &'a str,
+        limits: &'a Overrides,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq> {
+        self.within(own_limits::set_of_account(&self.connections, id, limits, at, origin))
+    }
+
     fn create_key<'a>(&'a self, key: &'a ApiKey, origin: &'a Origin) -> Answer<'a, Seq> {
         self.within(keys::create(&self.connections, key, origin))
     }
@@ -278,6 +290,16 @@ impl Store for SqliteStore {
         origin: &'a Origin,
     ) -> Answer<'a, Seq> {
         self.within(key_changes::patch(&self.connections, id, patch, at, origin))
+    }
+
+    fn set_key_limits<'a>(
+        &'a self,
+        id: &'a str,
+        limits: &'a Overrides,
+        at: Timestamp,
+        origin: &'a Origin,
+    ) -> Answer<'a, Seq> {
+        self.within(own_limits::set_of_key(&self.connections, id, limits, at, origin))
     }
 
     fn refresh<'a>(&'a self, step: &'a Refresh, origin: &'a Origin) -> Answer<'a, Refreshed> {

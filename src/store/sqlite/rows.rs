@@ -5,6 +5,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use zeroize::Zeroizing;
 
+use super::own_limits;
 use crate::auth::algorithm::SigningAlgorithm;
 use crate::auth::scope::ScopeSet;
 use crate::clock::Timestamp;
@@ -17,7 +18,7 @@ use crate::store::{
 macro_rules! account_columns {
     () => {
         "a.id AS a_id, a.email AS a_email, a.status AS a_status, a.scopes AS a_scopes, a.plan AS a_plan, \
-         a.created_at AS a_created_at"
+         a.limits AS a_limits, a.created_at AS a_created_at"
     };
 }
 
@@ -32,7 +33,7 @@ macro_rules! by_email {
 macro_rules! key_columns {
     () => {
         "k.id AS k_id, k.account_id AS k_account_id, k.name AS k_name, k.prefix AS k_prefix, k.last4 AS k_last4, \
-         k.scopes AS k_scopes, k.allowed_addresses AS k_allowed_addresses, k.created_at AS k_created_at, \
+         k.scopes AS k_scopes, k.allowed_addresses AS k_allowed_addresses, k.limits AS k_limits, k.created_at AS k_created_at, \
          k.expires_at AS k_expires_at, k.last_used_at AS k_last_used_at, k.revoked_at AS k_revoked_at, \
          k.replaced_by AS k_replaced_by"
     };
@@ -61,6 +62,7 @@ pub(super) fn account(row: &SqliteRow) -> Result<Account, StoreError> {
         status: account_status(&status)?,
         scopes: scopes.map(|text| scope_set(&text, "accounts.scopes")).transpose()?,
         plan: row.try_get("a_plan")?,
+        limits: own_limits::read(row.try_get("a_limits")?, "accounts.limits")?,
         created_at: Timestamp(row.try_get("a_created_at")?),
     })
 }
@@ -78,6 +80,7 @@ pub(super) fn key(row: &SqliteRow) -> Result<Key, StoreError> {
         last4: row.try_get("k_last4")?,
         scopes: scope_set(&scopes, "api_keys.scopes")?,
         allowed_addresses: networks(&addresses)?,
+        limits: own_limits::read(row.try_get("k_limits")?, "api_keys.limits")?,
         created_at: Timestamp(row.try_get("k_created_at")?),
         expires_at: Timestamp(row.try_get("k_expires_at")?),
         last_used_at: last_used_at.map(Timestamp),

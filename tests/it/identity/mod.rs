@@ -4,6 +4,7 @@ mod api_keys;
 mod audit;
 mod bodies;
 mod console;
+mod console_limits;
 mod endpoints;
 mod forms;
 mod login;

@@ -2,6 +2,8 @@
 
 mod counting;
 mod failures;
+mod forms;
+mod own;
 mod plans;
 mod telling;
 

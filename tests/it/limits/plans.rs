@@ -10,10 +10,10 @@ use crate::support::keys::{access_token, origin, session};
 use crate::support::upstream::{Answer, Upstream};
 use crate::support::within;
 
-const EMAIL: &str = "a@example.com";
+pub const EMAIL: &str = "a@example.com";
 const PLANS: &str = "{ account: { per_minute: 2 }, plans: { pro: { per_minute: 4 } } }";
 
-async fn statuses<const N: usize>(client: &mut Client) -> [u16; N] {
+pub async fn statuses<const N: usize>(client: &mut Client) -> [u16; N] {
     let mut statuses = [0; N];
     for status in &mut statuses {
         *status = client.get("/").await.status;
@@ -72,7 +72,7 @@ async fn a_reload_changes_a_plan_and_forgets_nothing() {
 }
 
 /// A home whose routes lead to `upstream`, with these limits.
-fn configured(upstream: &Upstream, limits: &str) -> String {
+pub fn configured(upstream: &Upstream, limits: &str) -> String {
     let url = upstream.url();
     format!(
         "cache: {{ ttl: 1h }}\nlimits: {limits}\nupstreams: [{{ name: api, endpoints: [{{ url: \"{url}\" }}] }}]\n\
@@ -121,7 +121,7 @@ fn the_command_names_the_plans_that_there_are() {
     let set = |choice| home.run(&["accounts", "set-plan", EMAIL, choice, "--json"]);
     set("gold").refused(1, "there is no plan \"gold\"; there are free, pro");
     assert_eq!(set("pro").json()["plan"], "pro");
-    assert!(home.run(&["accounts", "show", EMAIL]).exited(0).contains("plan     pro\n"));
+    assert!(home.run(&["accounts", "show", EMAIL]).exited(0).contains("plan        pro\n"));
     let list = home.run(&["accounts", "list"]).exited(0);
     let words: Vec<_> = list.lines().map(|line| line.split_whitespace().nth(3)).collect();
     assert_eq!(words, [Some("PLAN"), Some("pro")], "{list}");

@@ -1,6 +1,7 @@
 //! What every store does. A new kind of store passes all of these; see `sqlite.rs` for how it joins.
 
 mod key_changes;
+mod own_limits;
 mod passwords;
 mod refresh;
 mod sessions;
@@ -11,6 +12,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join, join_all};
+use keyward::limits::Overrides;
 use keyward::store::{Account, AccountStatus, NewAccount, Seq, SharedStore, Store, StoreError, Subject};
 
 use super::sample::{account, at, create_account, create_key, digest, key, origin, scopes};
@@ -47,7 +49,14 @@ const CASES: &[(&str, Case)] = &[
 /// Runs every case, each on data of its own, and names those that fail.
 pub async fn passes(house: impl Fn() -> Box<dyn House>) {
     let mut failed = Vec::new();
-    let further = [sessions::CASES, refresh::CASES, passwords::CASES, key_changes::CASES, signing::CASES];
+    let further = [
+        sessions::CASES,
+        refresh::CASES,
+        passwords::CASES,
+        key_changes::CASES,
+        own_limits::CASES,
+        signing::CASES,
+    ];
     for (name, case) in CASES.iter().chain(further.into_iter().flatten()) {
         let house = house();
         if AssertUnwindSafe(case(&*house)).catch_unwind().await.is_err() {
@@ -68,6 +77,7 @@ async fn accounts_are_found(house: &dyn House) {
         status: AccountStatus::Active,
         scopes: new.scopes.clone(),
         plan: None,
+        limits: Overrides::default(),
         created_at: new.created_at,
     };
     for name in [&*new.id, "Jürgen@Example.com", "JÜRGEN@example.COM", "Ju\u{308}rgen@example.com"] {
@@ -110,6 +120,11 @@ async fn unknown_things(house: &dyn House) {
     assert_not_found("account", store.set_account_scopes("nobody", None, at(1), &origin).await);
     assert_not_found("account", store.set_account_plan("nobody", Some("pro"), at(1), &origin).await);
     assert_not_found("account", store.set_account_plan("nobody", None, at(1), &origin).await);
+    let limits = Overrides { per_day: Some(1), ..Overrides::default() };
+    for limits in [&limits, &Overrides::default()] {
+        assert_not_found("account", store.set_account_limits("nobody", limits, at(1), &origin).await);
+        assert_not_found("key", store.set_key_limits("k", limits, at(1), &origin).await);
+    }
     assert_not_found("account", store.create_key(&key("k", "nobody"), &origin).await);
     assert_not_found("key", store.key("k").await);
     assert_not_found("key", store.revoke_key("k", at(1), &origin).await);

@@ -4,6 +4,7 @@ use keyward::auth::algorithm::SigningAlgorithm;
 use keyward::auth::scope::ScopeSet;
 use keyward::auth::token::HashedToken;
 use keyward::clock::Timestamp;
+use keyward::limits::Overrides;
 use keyward::store::{
     ApiKey, Key, NewAccount, NewSession, Origin, PrivateKey, Purpose, Seq, Session, SigningKey, Store,
 };
@@ -45,6 +46,7 @@ pub fn key(id: &str, account: &str) -> ApiKey {
         last4: "wxyz".to_owned(),
         scopes: scopes("orders:read orders:write"),
         allowed_addresses: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        limits: Overrides { per_minute: Some(60), ..Overrides::default() },
         created_at: at(2_000),
         expires_at: at(1_000_000),
         last_used_at: None,

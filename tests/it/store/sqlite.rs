@@ -7,6 +7,7 @@ use futures_util::future::{BoxFuture, join_all};
 use keyward::config::Synchronous;
 use keyward::store::sqlite::{Open, OpenError, Opened, SqliteStore};
 use keyward::store::{NewAccount, Purpose, Seq, SharedStore, Store, StoreError};
+use sqlx::Connection as _;
 
 use super::conformance::{self, House};
 use super::{Place, opening, sample};
@@ -82,6 +83,46 @@ async fn a_signing_key_that_cannot_be_read_spoils_none_of_the_others_and_is_repl
     let next = sample::signing_key("next", Purpose::Assertion);
     store.add_signing_key(&next, None, &sample::origin()).await.unwrap();
     assert_eq!(ids().await, ["good", "next"]);
+}
+
+#[tokio::test]
+async fn limits_that_cannot_be_read_are_never_taken_for_none() {
+    for (text, is_good) in [
+        (r#"'{"per_minute":1,"burst":2,"per_day":3,"in_flight":4}'"#, true),
+        (r#"'{"per_minute":0}'"#, true),
+        ("NULL", true),
+        ("''", false),
+        ("'{}'", false),
+        ("'null'", false),
+        ("5", false),
+        (r#"'{"per_minute":-1}'"#, false),
+        (r#"'{"per_minute":"1"}'"#, false),
+        (r#"'{"per_minute":1000000001}'"#, false),
+        (r#"'{"burst":0}'"#, false),
+        (r#"'{"in_flight":4294967296}'"#, false),
+        (r#"'{"per_minute":1,"per_week":2}'"#, false),
+        (r#"'{"per_minute":1} '"#, true),
+        (r#"'{"per_minute":1'"#, false),
+        (r#"x'7b7d'"#, false),
+    ] {
+        for (table, column) in [("accounts", "accounts.limits"), ("api_keys", "api_keys.limits")] {
+            let place = Place::new();
+            let store = place.open().await;
+            sample::fill(&store, 1).await;
+            let statement = sqlx::AssertSqlSafe(format!("UPDATE {table} SET limits = {text}"));
+            let mut conn = crate::support::sql::raw(&place.path()).await;
+            sqlx::raw_sql(statement).execute(&mut conn).await.unwrap();
+            conn.close().await.unwrap();
+            let found = store.find_key(sample::digest("key-0000")).await;
+            match found {
+                Ok(_) => assert!(is_good, "{column}: {text}"),
+                Err(StoreError::Corrupt(what)) => {
+                    assert!(!is_good && what.contains("limits"), "{text}: {what}");
+                }
+                Err(other) => panic!("{column}: {text}: {other}"),
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,3 @@
+-- Limits of an account's or a key's own, as a JSON object of what is said. NULL = nothing: the plan says, or nobody.
+ALTER TABLE accounts ADD COLUMN limits TEXT;
+ALTER TABLE api_keys ADD COLUMN limits TEXT;
