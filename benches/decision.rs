@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ use keyward::authenticator::{Authenticator, Front, Health, Question, Rules};
 use keyward::clock::{Clock, Timestamp};
 use keyward::config::{self, Cache};
 use keyward::decision::Decision;
+use keyward::limits::DayCount;
 use keyward::message::target;
 use keyward::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
@@ -105,7 +107,9 @@ impl Store for Fixed {
     fn make_key<'a>(&'a self, _: &'a NewKey, _: &'a Origin) -> Answer<'a, Kept> { unused() }
     fn import_keys<'a>(&'a self, _: &'a [ImportedKey], _: &'a Origin) -> Answer<'a, Imports> { unused() }
     fn key_forms(&self) -> Answer<'_, Vec<KeyForm>> { Box::pin(async { Ok(Vec::new()) }) }
-    fn note_uses<'a>(&'a self, _: &'a [KeyUse]) -> Answer<'a, ()> { unused() }
+    fn note<'a>(&'a self, _: &'a [KeyUse], _: &'a [DayCount]) -> Answer<'a, ()> { unused() }
+    fn day_counts<'a>(&'a self, _: u32, _: Option<&'a str>, _: u32) -> Answer<'a, Page<DayCount>> { unused() }
+    fn remove_day_counts(&self, _: RangeInclusive<u32>, _: u32) -> Answer<'_, u32> { unused() }
     fn patch_key<'a>(&'a self, _: &'a str, _: &'a KeyPatch, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
     fn refresh<'a>(&'a self, _: &'a Refresh, _: &'a Origin) -> Answer<'a, Refreshed> { unused() }
     fn remove_dead_sessions<'a>(&'a self, _: Timestamp, _: u32, _: Timestamp, _: &'a Origin) -> Answer<'a, u32> { unused() }

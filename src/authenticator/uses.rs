@@ -120,7 +120,7 @@ impl Writer {
         let all = std::mem::take(&mut self.waiting).into_iter().map(|(id, at)| KeyUse { id, at });
         let all: Vec<_> = all.collect();
         for (done, batch) in all.chunks(BATCH).enumerate() {
-            match in_time(self.store.note_uses(batch)).await {
+            match in_time(self.store.note(batch, &[])).await {
                 Ok(()) => self.fails = false,
                 Err(error) => {
                     self.failed(&error);

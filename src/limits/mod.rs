@@ -13,7 +13,7 @@ mod table;
 mod tests;
 
 pub use self::account::{Account, Asked, InFlight, Report, Verdict};
-pub use self::counter::Standing;
+pub use self::counter::{Standing, day, kept};
 pub use self::fields::{Fields, Told, fields, seconds};
 pub use self::subject::Subject;
 pub use self::table::{DayCount, Table};

@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("web", &["auth", "clock", "message"]),
     ("server", &["auth", "clock", "web"]),
     ("telemetry", &["auth", "clock", "config", "limits"]),
-    ("store", &["auth", "clock"]),
+    ("store", &["auth", "clock", "limits"]),
     // L2
     ("routes", &["auth", "clock", "config", "message"]),
     ("authenticator", &["auth", "clock", "config", "limits", "store", "telemetry"]),
@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["auth", "authenticator", "clock", "config", "limits", "message", "routes", "telemetry", "web"],
     ),
     ("issuer", &["auth", "clock", "config", "store", "telemetry"]),
-    ("store::sqlite", &["auth", "clock", "config", "store", "telemetry"]),
+    ("store::sqlite", &["auth", "clock", "config", "limits", "store", "telemetry"]),
     // L3
     (
         "proxy",

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::pending;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::{Clock, Timestamp};
+use crate::limits::DayCount;
 use crate::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
     ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession, Once,
@@ -375,12 +377,18 @@ impl Store for Script {
             Ok(self.lock().forms.clone())
         })
     }
-    fn note_uses<'a>(&'a self, uses: &'a [KeyUse]) -> Answer<'a, ()> {
+    fn note<'a>(&'a self, uses: &'a [KeyUse], _: &'a [DayCount]) -> Answer<'a, ()> {
         Box::pin(async move {
             self.behave().await?;
             self.lock().uses.extend(uses.iter().map(|used| (used.id.clone(), used.at)));
             Ok(())
         })
+    }
+    fn day_counts<'a>(&'a self, _: u32, _: Option<&'a str>, _: u32) -> Answer<'a, Page<DayCount>> {
+        unused()
+    }
+    fn remove_day_counts(&self, _: RangeInclusive<u32>, _: u32) -> Answer<'_, u32> {
+        unused()
     }
     fn patch_key<'a>(&'a self, _: &'a str, _: &'a KeyPatch, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {
         unused()

@@ -5,6 +5,7 @@ mod passwords;
 mod refresh;
 mod sessions;
 mod signing;
+mod usage;
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -47,7 +48,8 @@ const CASES: &[(&str, Case)] = &[
 /// Runs every case, each on data of its own, and names those that fail.
 pub async fn passes(house: impl Fn() -> Box<dyn House>) {
     let mut failed = Vec::new();
-    let further = [sessions::CASES, refresh::CASES, passwords::CASES, key_changes::CASES, signing::CASES];
+    let further =
+        [sessions::CASES, refresh::CASES, passwords::CASES, key_changes::CASES, signing::CASES, usage::CASES];
     for (name, case) in CASES.iter().chain(further.into_iter().flatten()) {
         let house = house();
         if AssertUnwindSafe(case(&*house)).catch_unwind().await.is_err() {
