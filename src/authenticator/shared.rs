@@ -13,6 +13,7 @@ use super::forms::Forms;
 use super::marks::Marks;
 use super::meter::Meter;
 use super::stats::{Stats, Totals};
+use super::unwritten::Unwritten;
 use crate::auth::catalogue::Catalogue;
 use crate::auth::jwt::access_token::Parties;
 use crate::auth::jwt::{Keyring, Ring};
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     allowances: Allowances,
     /// What accounts have used of it.
     pub(super) accounts: limits::Table,
+    /// What of it the store does not know.
+    pub(super) unwritten: Unwritten,
     /// The keys that they are signed with.
     pub(super) ring: Arc<Ring>,
     /// What imported keys look like.
@@ -53,6 +56,7 @@ impl Shared {
             parties: ArcSwapOption::from_pointee(rules.parties),
             allowances: Allowances::new(rules.plans),
             accounts: limits::Table::default(),
+            unwritten: Unwritten::default(),
             ring: Arc::default(),
             forms: Forms::default(),
             totals: Totals::default(),
@@ -105,12 +109,14 @@ impl Shared {
 
     pub(super) fn stats(&self) -> Stats {
         let (positive_entries, negative_entries) = self.caches.load().entries();
+        let now = self.clock.tick();
         Stats {
             lookups: self.totals.snapshot(),
             positive_entries,
             negative_entries,
-            feed_age: self.contact.age(self.clock.tick()),
+            feed_age: self.contact.age(now),
             store_up: self.contact.is_up(),
+            unwritten: self.unwritten.age(|| self.accounts.has_changed(), now),
         }
     }
 }
