@@ -16,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 use super::shared::Shared;
 use super::uses::Used;
 use crate::clock::Timestamp;
-use crate::limits::{self, Account, Table};
+use crate::limits::{self, Account, DayCount, Table};
 use crate::store::{KeyUse, SharedStore, StoreError};
 
 /// Keys that wait for the store.
 pub(super) const WAITING_MOST: usize = 1 << 16;
-/// Accounts, and keys, in one transaction: short enough that no other writer waits long.
+/// Counts, and uses, in one transaction: short enough that no other writer waits long.
 pub(super) const BATCH: usize = 500;
 /// From one writing to the next. With a worker's tick before it and the writing itself it is a second at most until what
 /// was used is written down.
@@ -116,8 +116,18 @@ impl Writer {
         days.retain(|count| kept.contains(&count.day));
         days.sort_unstable_by_key(|count| count.account);
         let uses: Vec<_> = uses.iter().map(|(id, at)| KeyUse { id: id.clone(), at: *at }).collect();
+        // An account may have counts of many keys and routes.
+        let mut parts = days.chunks(BATCH);
+        self.note(&uses, parts.next().unwrap_or_default()).await?;
+        for part in parts {
+            self.note(&[], part).await?;
+        }
+        Ok(())
+    }
+
+    async fn note(&mut self, uses: &[KeyUse], days: &[DayCount]) -> Result<(), StoreError> {
         let store = Arc::clone(&self.store);
-        let written = tokio::time::timeout(WRITE_TIMEOUT, store.note(&uses, &days));
+        let written = tokio::time::timeout(WRITE_TIMEOUT, store.note(uses, days));
         match self.merge_until(written).await {
             Ok(answer) => answer,
             Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),

@@ -208,6 +208,21 @@ async fn many_accounts_are_written_in_bounded_batches_and_those_that_failed_agai
     assert_eq!(bed.store.notes(), [(BATCH, BATCH), (BATCH, BATCH), (100, 100)]);
 }
 
+#[tokio::test]
+async fn an_account_with_counts_of_many_routes_is_written_in_bounded_batches_too() {
+    let mut bed = Bed::before(&[]).await;
+    let entry = bed.judge("k").await.unwrap();
+    let (limited, unlimited) = (rates(), Rates::default());
+    let now = Moment { tick: bed.clock.tick(), wall: bed.clock.now() };
+    for number in 0..BATCH + 100 {
+        let name = number.to_string().into();
+        let asked = Asked { cost: 1, account: &unlimited, key: None, route: Some((&name, &limited)) };
+        let _ = entry.meter().account.admit(&asked, now, bed.front.accounts().changed());
+    }
+    bed.write().await;
+    assert_eq!(bed.store.notes(), [(1, BATCH), (0, 100)]);
+}
+
 /// Counts go at once, uses by lists: it is zero only when neither is anywhere on its way.
 #[tokio::test]
 async fn all_is_written_only_when_nothing_is_on_its_way() {

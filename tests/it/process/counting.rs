@@ -8,7 +8,7 @@ use super::outage::allow_file_size;
 use super::{Bed, EMAIL};
 use crate::support::http::Client;
 use crate::support::upstream::Upstream;
-use crate::support::within;
+use crate::support::{chaos, within};
 
 const UNWRITTEN: &str = "keyward_usage_unwritten_seconds";
 
@@ -163,4 +163,49 @@ async fn a_day_that_was_used_up_under_a_clock_that_was_wrong_is_forgotten_at_the
     serving.kill();
     let _serving = bed.home.serve().await;
     assert_eq!(left(&mut bed.client(&key)).await, day(3));
+}
+
+/// However it is killed: nothing that was written is lost, and nothing is counted that was not.
+#[tokio::test]
+async fn a_kill_at_any_moment_loses_no_more_than_was_not_written_yet() {
+    const QUOTA: u64 = 1_000_000;
+    let limits = format!("limits: {{ account: {{ per_day: {QUOTA} }} }}\n");
+    let bed = Bed::before(Upstream::echo().await, &limits);
+    let (_, key) = bed.key();
+    let (mut known, mut lost) = (0, 0);
+    for round in 0..chaos::rounds(6) {
+        let serving = bed.home.serve().await;
+        let mut client = bed.client(&key);
+        let first = used(&mut client, QUOTA).await;
+        assert!(first > known, "{known} were written, and {} are known", first - 1);
+        let mut counted = first;
+        if round % 2 == 0 {
+            bed.until_all_is_written().await;
+            known = counted;
+        }
+        let killed = tokio::time::sleep(chaos::moment(0..1_500_000));
+        let mut killed = std::pin::pin!(killed);
+        while futures_util::poll!(killed.as_mut()).is_pending() {
+            let next = used(&mut client, QUOTA).await;
+            assert_eq!(next, counted + 1);
+            counted = next;
+        }
+        serving.kill();
+        let serving = bed.home.serve().await;
+        let again = used(&mut bed.client(&key), QUOTA).await;
+        assert!((known + 1..=counted + 1).contains(&again), "{known} <= {again} - 1 <= {counted}");
+        lost += counted + 1 - again;
+        bed.until_all_is_written().await;
+        known = again;
+        serving.kill();
+    }
+    println!(
+        "kill -9 while counting: {known} requests are known in the end, {lost} that were not written yet are not"
+    );
+}
+
+/// How many were used, with this one.
+async fn used(client: &mut Client, quota: u64) -> u64 {
+    let left = left(client).await;
+    quota - left.strip_prefix("\"day\";r=").unwrap().parse::<u64>().unwrap()
 }
