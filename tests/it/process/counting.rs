@@ -67,6 +67,9 @@ async fn after_a_kill_exactly_the_rest_of_the_day_is_let_through() {
     let refused = bed.client(&first).get("/").await;
     refused.refused(Code::QuotaExceeded);
     assert!(refused.header("ratelimit").unwrap().starts_with(&day(0)), "{refused:?}");
+    // A command beside it tells which limits there are; what is used of them only the server knows.
+    bed.until_all_is_written().await;
+    bed.home.run_with_input(&["explain", "--url", "http://api.example.com/"], &first).exited(0);
 }
 
 #[tokio::test]
