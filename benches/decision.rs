@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,11 +21,11 @@ use keyward::auth::jwt::{self, Purpose};
 use keyward::auth::random::System;
 use keyward::auth::scope::ScopeSet;
 use keyward::auth::token::{HashedToken, Kind, PlainToken, Prefix, is_well_formed};
-use keyward::authenticator::{Authenticator, Front, Health, Question, Rules};
+use keyward::authenticator::{Authenticator, Counting, Front, Health, Question, Rules};
 use keyward::clock::{Clock, Timestamp};
 use keyward::config::{self, Cache};
 use keyward::decision::{Decision, Visit};
-use keyward::limits::Overrides;
+use keyward::limits::{DayCount, Overrides};
 use keyward::message::target;
 use keyward::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
@@ -111,7 +112,11 @@ impl Store for Fixed {
     fn make_key<'a>(&'a self, _: &'a NewKey, _: &'a Origin) -> Answer<'a, Kept> { unused() }
     fn import_keys<'a>(&'a self, _: &'a [ImportedKey], _: &'a Origin) -> Answer<'a, Imports> { unused() }
     fn key_forms(&self) -> Answer<'_, Vec<KeyForm>> { Box::pin(async { Ok(Vec::new()) }) }
-    fn note_uses<'a>(&'a self, _: &'a [KeyUse]) -> Answer<'a, ()> { unused() }
+    fn note<'a>(&'a self, _: &'a [KeyUse], _: &'a [DayCount]) -> Answer<'a, ()> { Box::pin(async { Ok(()) }) }
+    fn day_counts<'a>(&'a self, _: u32, _: Option<&'a str>, _: u32) -> Answer<'a, Page<DayCount>> {
+        Box::pin(async { Ok(Page { items: Vec::new(), next: None }) })
+    }
+    fn remove_day_counts(&self, _: RangeInclusive<u32>, _: u32) -> Answer<'_, u32> { unused() }
     fn patch_key<'a>(&'a self, _: &'a str, _: &'a KeyPatch, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> { unused() }
     fn refresh<'a>(&'a self, _: &'a Refresh, _: &'a Origin) -> Answer<'a, Refreshed> { unused() }
     fn remove_dead_sessions<'a>(&'a self, _: Timestamp, _: u32, _: Timestamp, _: &'a Origin) -> Answer<'a, u32> { unused() }
@@ -172,8 +177,8 @@ fn hits(criterion: &mut Criterion) {
         let store = Arc::new(Fixed(digests.zip(0..).collect(), Vec::new()));
         let (clock, terms) = (Clock::system(), terms(count));
         let Some((decision, rules)) = compiled() else { return };
-        let (authenticator, _tasks) =
-            runtime.block_on(async { Authenticator::start(store, clock.clone(), &terms, rules) });
+        let (authenticator, _tasks) = runtime
+            .block_on(async { Authenticator::start(store, clock.clone(), &terms, rules, Counting::Kept) });
         let front = authenticator.front();
         runtime.block_on(async {
             while authenticator.health() != Health::Ready {
@@ -280,8 +285,8 @@ fn access_tokens(criterion: &mut Criterion) {
         let store = Arc::new(Fixed(HashMap::new(), vec![issue.stored()]));
         let (clock, terms) = (Clock::system(), terms(100_000));
         let rules = Rules { parties: Some(issue.parties.clone()), ..rules };
-        let (authenticator, _tasks) =
-            runtime.block_on(async { Authenticator::start(store, clock.clone(), &terms, rules) });
+        let (authenticator, _tasks) = runtime
+            .block_on(async { Authenticator::start(store, clock.clone(), &terms, rules, Counting::Kept) });
         let front = authenticator.front();
         runtime.block_on(async {
             while authenticator.health() != Health::Ready {

@@ -1,5 +1,5 @@
-//! Removing what has been dead for long, a few rows at a time: keys and sessions after `keys.keep_dead`, and what
-//! nobody can ask for any more.
+//! Removing what has been dead for long, a few rows at a time: keys and sessions after `keys.keep_dead`, what nobody can
+//! ask for any more, and what was used of days that are over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::running::Core;
 use crate::clock::{Clock, Timestamp};
 use crate::issuer::rotation::REMEMBERED;
+use crate::limits;
 use crate::store::{Answer, Origin, Store, StoreError};
 
 /// Between two rounds.
@@ -34,7 +35,8 @@ async fn clean(store: &dyn Store, clock: &Clock, keep: Duration) -> Result<(), S
     let origin = &Origin { actor: "keyward".to_owned(), via: "clean-up".to_owned() };
     batches(clock, keep, |before, now| store.remove_dead_keys(before, BATCH, now, origin)).await?;
     batches(clock, keep, |before, now| store.remove_dead_sessions(before, BATCH, now, origin)).await?;
-    batches(clock, REMEMBERED, |before, _| store.remove_leftovers(before, BATCH)).await
+    batches(clock, REMEMBERED, |before, _| store.remove_leftovers(before, BATCH)).await?;
+    batches(clock, Duration::ZERO, |_, now| store.remove_day_counts(limits::kept(now), BATCH)).await
 }
 
 /// Removes what was dead for longer than `keep`, batch by batch.
@@ -55,11 +57,13 @@ async fn batches<'a>(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::auth::scope::ScopeSet;
     use crate::auth::token::HashedToken;
     use crate::config::Synchronous;
-    use crate::limits::Overrides;
+    use crate::limits::{DayCount, Overrides};
     use crate::store::sqlite::{Open, SqliteStore};
     use crate::store::{ApiKey, Key, NewAccount, NewSession, ResetLink, Session};
 
@@ -133,13 +137,28 @@ mod tests {
             expires_at: START.after(DAY),
         };
         store.create_reset_link(&link, &origin()).await.unwrap();
+        let now = START.after(10 * DAY);
+        let today = limits::day(now);
+        let days = [today - 400, today - 2, today - 1, today, today + 1, today + 2, today + 400];
+        let count =
+            |day: &u32, account| DayCount { account, subject: limits::Subject::Account, day: *day, used: 1 };
+        let counts: Vec<_> =
+            (0..=u128::from(BATCH)).flat_map(|id| days.iter().map(move |day| count(day, id))).collect();
+        store.note(&[], &counts).await.unwrap();
 
-        clean(&store, &Clock::manual(START.after(10 * DAY)), 7 * DAY).await.unwrap();
+        clean(&store, &Clock::manual(now), 7 * DAY).await.unwrap();
         for (name, stays) in [("long dead", false), ("more 7", false), ("just dead", true), ("alive", true)] {
             assert_eq!(store.session(name).await.is_ok(), stays, "session {name}");
         }
         let keys = store.keys(None, None, 9).await.unwrap().items;
         assert_eq!(keys.iter().map(|key| &*key.id).collect::<Vec<_>>(), ["alive", "just dead"]);
         assert_eq!(store.reset_link(digest("link")).await.unwrap(), None);
+        let left = store.day_counts(0, None, u32::MAX).await.unwrap().items;
+        let left: BTreeMap<u32, usize> = left.iter().fold(BTreeMap::new(), |mut left, count| {
+            *left.entry(count.day).or_default() += 1;
+            left
+        });
+        let each = BATCH as usize + 1;
+        assert_eq!(left, BTreeMap::from([(today - 1, each), (today, each), (today + 1, each)]));
     }
 }

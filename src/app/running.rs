@@ -178,8 +178,10 @@ impl Running {
         let mut control = std::mem::take(&mut *self.control.lock().unwrap_or_else(PoisonError::into_inner));
         let ended = async { while control.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(CONTROL_CLOSING, ended).await;
-        // Before the store is closed: the last uses of keys are to be written down, and the feed would complain.
-        let _ = tokio::time::timeout(USES_WRITING, self.validation.finish()).await;
+        // Before the store is closed: what was used last is to be written down, and the feed would complain.
+        if tokio::time::timeout(USAGE_WRITING, self.validation.finish()).await.is_err() {
+            tracing::warn!("what was used last could not be written down in time");
+        }
         // A store that hangs is closed by the end of the process; what it acknowledged is safe.
         let _ = tokio::time::timeout(STORE_CLOSING, self.core.store.close()).await;
         Cut(cut)
@@ -190,8 +192,8 @@ impl Running {
 const LOG_CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
 /// How long the last answers of the control plane may take.
 const CONTROL_CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
-/// How long it may take to write down when keys were last used.
-const USES_WRITING: std::time::Duration = std::time::Duration::from_secs(2);
+/// How long it may take to write down what was used last.
+const USAGE_WRITING: std::time::Duration = std::time::Duration::from_secs(2);
 /// How long the store may take to fold its journal in.
 const STORE_CLOSING: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -351,6 +353,7 @@ impl Core {
             metrics.set_store_up(stats.store_up);
             metrics.set_failure_decisions(stats.failures);
             metrics.set_feed_age(stats.feed_age.unwrap_or_else(|| clock.tick().since(started)));
+            metrics.set_usage_unwritten(stats.unwritten);
             metrics.set_cache_entries(Cached::Positive, stats.positive_entries);
             metrics.set_cache_entries(Cached::Negative, stats.negative_entries);
             for (layer, cached) in CACHES {

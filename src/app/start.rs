@@ -15,7 +15,7 @@ use super::watch::InForce;
 use super::workers::{Handle, Socket};
 use super::{Options, checking, cleaning, logins, signing};
 use crate::auth::random::{self, RandomFailed};
-use crate::authenticator::{Authenticator, Health, Rules};
+use crate::authenticator::{Authenticator, Counting, Health, Rules};
 use crate::config::{self, Config, Reach};
 use crate::control::Control;
 use crate::control::identity::{self, Identity};
@@ -98,8 +98,13 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     tell_of_clear_cookies(&config);
     // Before the first contact, which reads them.
     signing::keep_up(&store, &clock, &config).await;
-    let (authenticator, tasks) =
-        Authenticator::start(Arc::clone(&store), clock.clone(), &config.cache, Rules::of(&config));
+    let (authenticator, tasks) = Authenticator::start(
+        Arc::clone(&store),
+        clock.clone(),
+        &config.cache,
+        Rules::of(&config),
+        Counting::Kept,
+    );
     let authenticator = Arc::new(authenticator);
     first_contact(&authenticator).await;
     let plan = Arc::new(Plan::compile(config.clone()));

@@ -98,7 +98,7 @@ pub(super) struct View {
     pub(super) epoch: u64,
 }
 
-/// No minute.
+/// No second.
 const NEVER: u32 = u32::MAX;
 
 /// One cached validation. What a hit reads comes first, so that it lies on few cache lines.
@@ -112,7 +112,7 @@ pub struct Entry<T> {
     /// So long before that it is read again; in hundredths of a second, as far as they fit.
     refresh_before: u16,
     refresh_asked: AtomicBool,
-    /// The minute in which its last use was noted. In the padding before `fact`.
+    /// The second in which its last use was noted. In the padding before `fact`.
     used: AtomicU32,
     fact: T,
 }
@@ -214,15 +214,15 @@ impl Valid {
         !self.refresh_asked.load(Ordering::Relaxed) && !self.refresh_asked.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether its use in this minute was noted.
+    /// Whether its use in this second was noted.
     #[inline]
-    pub(super) fn is_noted(&self, minute: u32) -> bool {
-        self.used.load(Ordering::Relaxed) == minute
+    pub(super) fn is_noted(&self, second: u32) -> bool {
+        self.used.load(Ordering::Relaxed) == second
     }
 
-    /// Claims the right to note its use in this minute; true for one caller.
-    pub(super) fn claim_use(&self, minute: u32) -> bool {
-        self.used.swap(minute, Ordering::Relaxed) != minute
+    /// Claims the right to note its use in this second; true for one caller.
+    pub(super) fn claim_use(&self, second: u32) -> bool {
+        self.used.swap(second, Ordering::Relaxed) != second
     }
 
     /// Gives the right back: reading again did not work.

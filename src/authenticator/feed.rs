@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::shared::Shared;
+use super::{Counting, days};
 use crate::clock::Tick;
 use crate::store::{Seq, SharedStore, StoreError, Subject, signing};
 
@@ -32,11 +33,13 @@ pub(super) struct Feed {
     /// Everything up to here is applied; `None` before the first contact.
     position: Option<Seq>,
     quiet: u32,
+    /// Whether it is still to be read what accounts have used. Until then there is no contact, and nobody counts.
+    days_to_read: bool,
 }
 
 impl Feed {
-    pub(super) fn new(store: SharedStore, shared: Arc<Shared>) -> Self {
-        Self { store, shared, position: None, quiet: 0 }
+    pub(super) fn new(store: SharedStore, shared: Arc<Shared>, counting: Counting) -> Self {
+        Self { store, shared, position: None, quiet: 0, days_to_read: counting == Counting::Kept }
     }
 
     /// Reads for ever, `period` apart.
@@ -139,6 +142,10 @@ impl Feed {
         let latest = in_time(self.store.latest()).await?;
         self.read_keys().await?;
         self.read_forms().await?;
+        if self.days_to_read {
+            days::begin(&self.store, &self.shared).await?;
+            self.days_to_read = false;
+        }
         self.shared.marks.start_over(latest);
         self.position = Some(latest);
         self.quiet = 0;

@@ -16,7 +16,7 @@ use super::question::Question;
 use super::shared::Shared;
 use super::stats::{Layer, Outcome, Tally};
 use super::table::Table;
-use super::uses::{Notes, minute};
+use super::uses::{Notes, second};
 use crate::auth::jwt::access_token;
 use crate::auth::principal::Identity;
 use crate::auth::token::HashedToken;
@@ -217,7 +217,7 @@ impl Front {
     /// Most often all there is to it is one comparison.
     #[inline]
     fn note_use(&self, entry: &Arc<Valid>, wall: Timestamp) {
-        if !entry.is_noted(minute(wall)) {
+        if !entry.is_noted(second(wall)) {
             self.uses.note(entry, wall);
         }
     }

@@ -4,7 +4,7 @@
 //! request → Front (a worker's own table) → shared caches → Loader (single flight: signature, store)
 //!              ↑ every hit is held against marks             ↑ what it brings must stand on the newest marks
 //! issuer, Feed → Marks (touched by what changed)
-//! Front → Notes → Writer (when keys were last used)
+//! Front → Notes → Writer (when keys were last used, and what accounts have used of the day)
 //! ```
 //!
 //! A validation stands on marks that a change touches before its writer is answered, so a revocation holds for every
@@ -15,6 +15,7 @@
 mod allowances;
 mod cache;
 mod contact;
+mod days;
 mod entry;
 mod evidence;
 mod feed;
@@ -30,7 +31,9 @@ mod stats;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unwritten;
 mod uses;
+mod writer;
 
 use std::sync::Arc;
 
@@ -56,7 +59,8 @@ use crate::store::{Account, Change, ChangeSink, Key, KeyForm, SharedStore};
 use feed::Feed;
 use loader::{Ask, Loader};
 use shared::Shared;
-use uses::{Notes, Used, Writer};
+use uses::{Notes, Used};
+use writer::Writer;
 
 /// The shared side of validation: makes fronts, takes changes, tells how it stands.
 #[derive(Debug)]
@@ -85,6 +89,15 @@ impl Rules {
     }
 }
 
+/// Whether what is used is known beyond this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counting {
+    /// It begins with what the store knows, and is written down.
+    Kept,
+    /// It is nobody's concern: nothing is served.
+    Ignored,
+}
+
 /// What runs on the control runtime; ends when dropped.
 #[derive(Debug)]
 #[must_use = "validation ends when this is dropped"]
@@ -99,12 +112,12 @@ impl Tasks {
     pub async fn ended(&mut self) {
         tokio::select! {
             _ = self.validating.join_next() => {}
-            _ = self.writing.join_next() => {}
+            Some(_) = self.writing.join_next() => {}
         }
     }
 
-    /// Ends them, once what workers have handed over is written down. Where a store hangs that takes long; what is cut
-    /// short loses no more than the last uses of keys.
+    /// Ends them, once what workers have counted and handed over is written down. Where a store hangs that takes long; what
+    /// is cut short loses no more than what was not written before.
     pub async fn finish(mut self) {
         self.stop_writing.cancel();
         while self.writing.join_next().await.is_some() {}
@@ -113,13 +126,21 @@ impl Tasks {
 
 impl Authenticator {
     /// Starts looking up and following the change feed on the current runtime.
-    pub fn start(store: SharedStore, clock: Clock, terms: &config::Cache, rules: Rules) -> (Self, Tasks) {
-        let (authenticator, loader, feed, writer) = Self::assemble(store, clock, terms, rules);
+    pub fn start(
+        store: SharedStore,
+        clock: Clock,
+        terms: &config::Cache,
+        rules: Rules,
+        counting: Counting,
+    ) -> (Self, Tasks) {
+        let (authenticator, loader, feed, writer) = Self::assemble(store, clock, terms, rules, counting);
         let (mut validating, mut writing) = (JoinSet::new(), JoinSet::new());
         validating.spawn(loader.run());
         validating.spawn(feed.run(feed::PERIOD));
         let stop_writing = CancellationToken::new();
-        writing.spawn(writer.run(stop_writing.clone()));
+        if counting == Counting::Kept {
+            writing.spawn(writer.run(stop_writing.clone()));
+        }
         (authenticator, Tasks { validating, writing, stop_writing })
     }
 
@@ -128,20 +149,25 @@ impl Authenticator {
         clock: Clock,
         terms: &config::Cache,
         rules: Rules,
+        counting: Counting,
     ) -> (Self, Loader, Feed, Writer) {
         let shared = Arc::new(Shared::new(clock, terms, rules));
         let (asks, asked) = mpsc::channel(loader::ASKS);
         let loader = Loader::new(asked, Arc::clone(&store), Arc::clone(&shared));
-        let feed = Feed::new(Arc::clone(&store), Arc::clone(&shared));
+        let feed = Feed::new(Arc::clone(&store), Arc::clone(&shared), counting);
         let (uses, used) = mpsc::channel(uses::LISTS_MOST);
-        let writer = Writer::new(used, store);
+        let writer = Writer::new(used, store, Arc::clone(&shared));
         (Self { shared, asks, uses }, loader, feed, writer)
     }
 
     /// A front for one worker, to be made on its thread.
     #[must_use]
     pub fn front(&self) -> Front {
-        Front::new(Arc::clone(&self.shared), self.asks.clone(), Notes::new(self.uses.clone()))
+        Front::new(
+            Arc::clone(&self.shared),
+            self.asks.clone(),
+            Notes::new(self.uses.clone(), Arc::clone(&self.shared)),
+        )
     }
 
     /// Takes what a reload changed; validations made under other terms or scopes are made again.

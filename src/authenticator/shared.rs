@@ -13,6 +13,7 @@ use super::forms::Forms;
 use super::marks::Marks;
 use super::meter::{Meter, OfKey};
 use super::stats::{Stats, Totals};
+use super::unwritten::Unwritten;
 use crate::auth::catalogue::Catalogue;
 use crate::auth::jwt::access_token::Parties;
 use crate::auth::jwt::{Keyring, Ring};
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub(super) accounts: limits::Table,
     /// How often addresses sent what is not valid.
     pub(super) failures: limits::Failures,
+    /// What of it the store does not know.
+    pub(super) unwritten: Unwritten,
     /// The keys that they are signed with.
     pub(super) ring: Arc<Ring>,
     /// What imported keys look like.
@@ -56,6 +59,7 @@ impl Shared {
             allowances: Allowances::new(rules.plans),
             accounts: limits::Table::default(),
             failures: limits::Failures::default(),
+            unwritten: Unwritten::default(),
             ring: Arc::default(),
             forms: Forms::default(),
             totals: Totals::default(),
@@ -113,13 +117,15 @@ impl Shared {
 
     pub(super) fn stats(&self) -> Stats {
         let (positive_entries, negative_entries) = self.caches.load().entries();
+        let now = self.clock.tick();
         Stats {
             lookups: self.totals.snapshot(),
             failures: self.failures.counts(),
             positive_entries,
             negative_entries,
-            feed_age: self.contact.age(self.clock.tick()),
+            feed_age: self.contact.age(now),
             store_up: self.contact.is_up(),
+            unwritten: self.unwritten.age(|| self.accounts.has_changed(), now),
         }
     }
 }

@@ -88,6 +88,8 @@ pub struct Stats {
     pub feed_age: Option<Duration>,
     /// Whether the store answered last time.
     pub store_up: bool,
+    /// How old the oldest count or use is that is not written down; zero when all are.
+    pub unwritten: Duration,
 }
 
 /// The sum of all workers.

@@ -18,7 +18,7 @@ use super::{Exit, Failure, Streams};
 use crate::auth::principal::Identity;
 use crate::auth::refusal::{Ambiguity, Refusal};
 use crate::auth::scope::Scope;
-use crate::authenticator::{Authenticator, Front, Health, Rules, Valid};
+use crate::authenticator::{Authenticator, Counting, Front, Health, Rules, Valid};
 use crate::clock::Clock;
 use crate::config::{Auth, Config};
 use crate::decision::{Offered, Presented, Verifier, Visit};
@@ -105,8 +105,13 @@ pub async fn run(explain: Explain, config: &Config, streams: &mut Streams<'_>) -
     let plan = Plan::compile(config.clone());
     let store = SqliteStore::open(&config.store.path, config.store.synchronous, Open::Existing).await?;
     let store: SharedStore = Arc::new(store);
-    let (authenticator, _tasks) =
-        Authenticator::start(Arc::clone(&store), clock.clone(), &config.cache, Rules::of(config));
+    let (authenticator, _tasks) = Authenticator::start(
+        Arc::clone(&store),
+        clock.clone(),
+        &config.cache,
+        Rules::of(config),
+        Counting::Ignored,
+    );
     contact(&authenticator).await?;
     let mut story = Story::default();
     let judges = Judges { plan: &plan, front: &authenticator.front(), clock: &clock, store: &*store };

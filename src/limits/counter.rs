@@ -1,6 +1,7 @@
 //! One subject's counters. A limit is judged first and counted after all others have been judged too.
 
 use std::cmp::Ordering;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::{Moment, Rates};
@@ -191,7 +192,7 @@ impl Day {
     /// The day that it is at `wall`, with what was used of it. A clock that is set back over midnight brings nothing back;
     /// one that is set back further had been wrong, and what was used since counts for the day that it is.
     pub(super) fn at(self, wall: Timestamp) -> Self {
-        let number = u32::try_from(wall.0.div_euclid(1000).div_euclid(DAY_SECONDS)).unwrap_or(0);
+        let number = day(wall);
         match number.cmp(&self.number) {
             Ordering::Greater => Self { number, used: 0 },
             Ordering::Less if number + 1 < self.number => Self { number, ..self },
@@ -203,6 +204,19 @@ impl Day {
         let next = (i64::from(self.number) + 1) * DAY_SECONDS * 1000;
         wall.until(Timestamp(next))
     }
+}
+
+/// The day of UTC that it is at `wall`, in days since 1970.
+#[must_use]
+pub fn day(wall: Timestamp) -> u32 {
+    u32::try_from(wall.0.div_euclid(1000).div_euclid(DAY_SECONDS)).unwrap_or(0)
+}
+
+/// The days whose counts are kept at `wall`: a clock that is set back over midnight, or that ran ahead of it, finds its own.
+#[must_use]
+pub fn kept(wall: Timestamp) -> RangeInclusive<u32> {
+    let today = day(wall);
+    today.saturating_sub(1)..=today.saturating_add(1)
 }
 
 fn judged(quota: u64, used: u64, cost: u32, reset: Duration) -> Standing {

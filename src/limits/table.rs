@@ -96,6 +96,12 @@ impl Table {
         &self.changed
     }
 
+    /// Whether something is to be written down.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        !self.changed.lock().is_empty()
+    }
+
     /// What is to be written down now. Whoever cannot write it gives it back by [`Table::not_written`].
     pub fn take_changed(&self) -> Vec<Arc<Account>> {
         let taken = std::mem::take(&mut *self.changed.lock());

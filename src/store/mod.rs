@@ -12,6 +12,7 @@ pub mod sessions;
 pub mod signing;
 pub mod sqlite;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -28,7 +29,7 @@ pub use signing::{Handover, PrivateKey, Purpose, Retiring, SigningKey};
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
-use crate::limits::Overrides;
+use crate::limits::{DayCount, Overrides};
 
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -165,9 +166,16 @@ pub trait Store: Send + Sync + 'static {
         origin: &'a Origin,
     ) -> Answer<'a, Seq>;
 
-    /// Keeps when keys were last used, where that is later than what is known; passes over keys that are gone. It changes
-    /// no verdict and comes all the time, so there is no audit row.
-    fn note_uses<'a>(&'a self, uses: &'a [KeyUse]) -> Answer<'a, ()>;
+    /// Keeps when keys were last used, where that is later than what is known, and what was used of days, where that is
+    /// more; passes over keys that are gone. It changes no verdict and comes all the time, so there is no audit row.
+    fn note<'a>(&'a self, uses: &'a [KeyUse], days: &'a [DayCount]) -> Answer<'a, ()>;
+
+    /// What was used of the day `from` and of those after it, in order of days, after what `after` names, at most `limit`.
+    fn day_counts<'a>(&'a self, from: u32, after: Option<&'a str>, limit: u32) -> Answer<'a, Page<DayCount>>;
+
+    /// Removes what was used of days before and after those that are kept, at most `limit` of each, and gives the greater
+    /// number. It counts for nothing, so there is no audit row.
+    fn remove_day_counts(&self, kept: RangeInclusive<u32>, limit: u32) -> Answer<'_, u32>;
 
     /// Revokes a key for good. Revoking it again keeps the first time and writes no audit row; the answer is then the
     /// sequence number of the newest row.

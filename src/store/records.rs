@@ -118,7 +118,7 @@ pub struct ApiKey {
 pub struct Found {
     /// The newest change that the look-up's snapshot holds.
     pub as_of: Seq,
-    /// The key and its account, if there is one.
+    /// The key and its account, if there is one. When the key was last used is not read.
     pub key: Option<(Key, Account)>,
 }
 

@@ -52,6 +52,7 @@ pub struct Metrics {
     cache_entries: IntGaugeVec,
     store_up: IntGauge,
     feed_age: Gauge,
+    usage_unwritten: Gauge,
     connections: IntGaugeVec,
     tunnels: IntGaugeVec,
     reloads: IntCounterVec,
@@ -80,6 +81,7 @@ impl Metrics {
             ("keyward_limit_decisions_total", "Requests by limit: allowed, refused, or what would be.");
         let feed =
             "Time since the last confirmed read of the change feed; before the first, since the start.";
+        let unwritten = "Age of the oldest count or last use that the store has not; 0 when it has all.";
         let loaded = "When the configuration in force was loaded.";
         let ignored = "Requests of peers in private networks whose X-Forwarded-For was not read: not in trusted_proxies.";
         let lost = "Lines of the logs that could not be written.";
@@ -97,6 +99,7 @@ impl Metrics {
             )?,
             store_up: add.whole_gauge("keyward_store_up", "Whether the store answered lately: 1 or 0.")?,
             feed_age: add.gauge("keyward_feed_age_seconds", feed)?,
+            usage_unwritten: add.gauge("keyward_usage_unwritten_seconds", unwritten)?,
             connections: add.gauges(
                 "keyward_connections",
                 "Client connections that are open.",
@@ -204,6 +207,11 @@ impl Metrics {
         self.feed_age.set(age.as_secs_f64());
     }
 
+    /// How old the oldest count or last use is that is not written down; zero when all are.
+    pub fn set_usage_unwritten(&self, age: Duration) {
+        self.usage_unwritten.set(age.as_secs_f64());
+    }
+
     /// The first configuration is in force.
     pub fn config_loaded(&self, at: Timestamp) {
         self.config_loaded.set(at.millis() as f64 / 1000.0);
@@ -295,6 +303,7 @@ mod tests {
             r#"keyward_cache_entries{cache="negative"} 0"#,
             "keyward_store_up 0",
             "keyward_feed_age_seconds 0",
+            "keyward_usage_unwritten_seconds 0",
             r#"keyward_connections{listener="public"} 1"#,
             r#"keyward_tunnels{route="orders"} 1"#,
             r#"keyward_reloads_total{result="refused"} 0"#,
@@ -319,12 +328,14 @@ mod tests {
             metrics.set_cache_lookups(Cached::Front, Lookup::Stale, 7 * count);
             metrics.set_store_up(true);
             metrics.set_feed_age(Duration::from_millis(250));
+            metrics.set_usage_unwritten(Duration::from_millis(1500));
         });
         metrics.render().unwrap();
         let text = metrics.render().unwrap();
         assert!(text.contains(r#"keyward_cache_entries{cache="positive"} 2"#), "{text}");
         assert!(text.contains(r#"keyward_cache_lookups_total{cache="front",result="stale"} 14"#), "{text}");
         assert!(text.contains("keyward_feed_age_seconds 0.25"));
+        assert!(text.contains("keyward_usage_unwritten_seconds 1.5"));
         assert!(text.contains("keyward_store_up 1"));
     }
 

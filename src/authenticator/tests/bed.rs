@@ -13,8 +13,10 @@ use crate::auth::jwt::access_token::Parties;
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::authenticator::feed::Feed;
-use crate::authenticator::uses::Writer;
-use crate::authenticator::{Authenticator, Denied, Front, Layer, Outcome, Question, Refused, Rules, Verdict};
+use crate::authenticator::writer::Writer;
+use crate::authenticator::{
+    Authenticator, Counting, Denied, Front, Layer, Outcome, Question, Refused, Rules, Verdict,
+};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Cache;
 use crate::store::{Change, ChangeSink};
@@ -58,7 +60,7 @@ pub struct Bed {
     pub clock: Clock,
     pub authenticator: Arc<Authenticator>,
     pub feed: Feed,
-    pub uses: Writer,
+    pub writer: Writer,
     pub front: Rc<Front>,
     _loader: JoinHandle<()>,
 }
@@ -89,11 +91,11 @@ impl Bed {
         let store = Arc::new(Script::default());
         let clock = Clock::manual(START);
         let shared: Arc<Script> = Arc::clone(&store);
-        let (authenticator, loader, feed, uses) =
-            Authenticator::assemble(shared, clock.clone(), terms, rules("orders:read"));
+        let (authenticator, loader, feed, writer) =
+            Authenticator::assemble(shared, clock.clone(), terms, rules("orders:read"), Counting::Kept);
         let front = Rc::new(authenticator.front());
         let authenticator = Arc::new(authenticator);
-        Self { store, clock, authenticator, feed, uses, front, _loader: tokio::spawn(loader.run()) }
+        Self { store, clock, authenticator, feed, writer, front, _loader: tokio::spawn(loader.run()) }
     }
 
     pub fn cached(&self, token: &str) -> Option<Verdict> {

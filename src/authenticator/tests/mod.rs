@@ -2,6 +2,7 @@
 
 mod bed;
 mod changes;
+mod counting;
 mod flight;
 mod forms;
 mod lifetimes;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::bed::{Bed, STALE, START, TTL, denied, digest, good, refused, terms};
 use super::store::Mode;
-use crate::authenticator::{Denied, Health, Layer, Outcome, Refused};
+use crate::authenticator::{Counting, Denied, Health, Layer, Outcome, Refused};
 use crate::clock::Timestamp;
 
 const MS: Duration = Duration::from_millis(1);
@@ -186,7 +186,7 @@ async fn it_starts_with_contact_and_loses_and_regains_it_by_itself() {
     store.set(Mode::Fails);
     let rules = super::bed::rules("orders:read");
     let (authenticator, _tasks) =
-        crate::authenticator::Authenticator::start(store.clone(), clock, &terms(), rules);
+        crate::authenticator::Authenticator::start(store.clone(), clock, &terms(), rules, Counting::Kept);
     let period = crate::authenticator::feed::PERIOD;
     tokio::time::sleep(period * 3).await;
     assert_eq!(authenticator.health(), Health::Starting);

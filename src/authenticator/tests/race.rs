@@ -7,7 +7,7 @@ use super::bed::{NEVER, START, digest, rules, terms};
 use super::store::Script;
 use crate::auth::token::HashedToken;
 use crate::authenticator::lookup::Lookup;
-use crate::authenticator::{Authenticator, Front, Question};
+use crate::authenticator::{Authenticator, Counting, Front, Question};
 use crate::clock::Clock;
 use crate::store::ChangeSink;
 
@@ -73,7 +73,7 @@ fn no_hit_that_starts_after_a_revocation_was_answered_is_served() {
     let store = Arc::new(Script::default());
     let clock = Clock::manual(START);
     let (authenticator, _loader, _feed, _uses) =
-        Authenticator::assemble(store.clone(), clock.clone(), &terms(), rules("orders:read"));
+        Authenticator::assemble(store.clone(), clock.clone(), &terms(), rules("orders:read"), Counting::Kept);
     authenticator.shared.contact.confirmed(clock.tick());
     store.put_account("a", None);
     let race = Race::default();

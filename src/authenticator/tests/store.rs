@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::pending;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::{Clock, Timestamp};
-use crate::limits::Overrides;
+use crate::limits::{DayCount, Overrides};
 use crate::store::{
     Account, AccountStatus, Answer, ApiKey, AuditEntry, Change, Ending, Found, FoundSession, Handover,
     ImportedKey, Imports, Kept, Key, KeyForm, KeyPatch, KeyUse, Login, NewAccount, NewKey, NewSession, Once,
@@ -26,6 +27,8 @@ pub enum Mode {
     Fails,
     /// Answers all but this.
     FailsAtForms,
+    /// Answers all but this.
+    FailsAtDays,
     Hangs,
     Panics,
 }
@@ -57,6 +60,11 @@ struct State {
     signing_keys: Vec<SigningKey>,
     forms: Vec<KeyForm>,
     uses: Vec<(String, Timestamp)>,
+    days: Vec<DayCount>,
+    /// Transactions of uses and counts: rows of each.
+    notes: Vec<(usize, usize)>,
+    /// After so many of them the disk is full.
+    room: Option<usize>,
     changes: Vec<Change>,
     gates: VecDeque<Gate>,
     mode: Mode,
@@ -197,6 +205,25 @@ impl Script {
         std::mem::take(&mut self.lock().uses)
     }
 
+    /// What is known of days.
+    pub fn days(&self) -> Vec<DayCount> {
+        self.lock().days.clone()
+    }
+
+    pub fn put_day(&self, count: DayCount) {
+        self.lock().days.push(count);
+    }
+
+    /// The transactions of uses and counts so far: how many rows of each.
+    pub fn notes(&self) -> Vec<(usize, usize)> {
+        self.lock().notes.clone()
+    }
+
+    /// Has room for so many transactions of uses and counts, those included that were made.
+    pub fn has_room_for(&self, notes: Option<usize>) {
+        self.lock().room = notes;
+    }
+
     /// Adds a form of imported keys, as an import does before its keys.
     pub fn put_form(&self, prefix: &str) -> Change {
         let mut state = self.lock();
@@ -223,7 +250,7 @@ impl Script {
     async fn behave(&self) -> Result<(), StoreError> {
         let mode = self.lock().mode;
         match mode {
-            Mode::Answers | Mode::FailsAtForms => Ok(()),
+            Mode::Answers | Mode::FailsAtForms | Mode::FailsAtDays => Ok(()),
             Mode::Fails => Err(StoreError::Unavailable("scripted".into())),
             Mode::Hangs => pending().await,
             Mode::Panics => panic!("scripted"),
@@ -251,6 +278,10 @@ impl Script {
         let as_of = state.changes.last().map_or(Seq(0), |change| change.seq);
         (FoundSession { as_of, session }, state.gates.pop_front())
     }
+}
+
+fn is_of_the_same(one: &DayCount, other: &DayCount) -> bool {
+    (one.day, one.account, &one.subject) == (other.day, other.account, &other.subject)
 }
 
 fn unused<'a, T: Send + 'a>() -> Answer<'a, T> {
@@ -413,12 +444,36 @@ impl Store for Script {
             Ok(self.lock().forms.clone())
         })
     }
-    fn note_uses<'a>(&'a self, uses: &'a [KeyUse]) -> Answer<'a, ()> {
+    fn note<'a>(&'a self, uses: &'a [KeyUse], days: &'a [DayCount]) -> Answer<'a, ()> {
         Box::pin(async move {
             self.behave().await?;
-            self.lock().uses.extend(uses.iter().map(|used| (used.id.clone(), used.at)));
+            let mut state = self.lock();
+            if state.room.is_some_and(|room| state.notes.len() >= room) {
+                return Err(StoreError::Unavailable("scripted".into()));
+            }
+            state.notes.push((uses.len(), days.len()));
+            state.uses.extend(uses.iter().map(|used| (used.id.clone(), used.at)));
+            for count in days {
+                state.days.retain(|known| !is_of_the_same(known, count));
+                state.days.push(count.clone());
+            }
             Ok(())
         })
+    }
+    fn day_counts<'a>(&'a self, from: u32, _: Option<&'a str>, _: u32) -> Answer<'a, Page<DayCount>> {
+        Box::pin(async move {
+            self.behave().await?;
+            if self.lock().mode == Mode::FailsAtDays {
+                return Err(StoreError::Unavailable("scripted".into()));
+            }
+            let mut items: Vec<_> =
+                self.lock().days.iter().filter(|count| count.day >= from).cloned().collect();
+            items.sort_by_key(|count| count.day);
+            Ok(Page { items, next: None })
+        })
+    }
+    fn remove_day_counts(&self, _: RangeInclusive<u32>, _: u32) -> Answer<'_, u32> {
+        unused()
     }
     fn patch_key<'a>(&'a self, _: &'a str, _: &'a KeyPatch, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {
         unused()

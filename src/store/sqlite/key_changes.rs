@@ -9,8 +9,7 @@ use super::rows;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::store::{
-    ImportedKey, Imports, Kept, KeyForm, KeyPatch, KeyUse, NewKey, Once, Origin, Rotated, Seq, StoreError,
-    Subject,
+    ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, Once, Origin, Rotated, Seq, StoreError, Subject,
 };
 
 const ANSWERED: &str = "SELECT body, made FROM answered_requests \
@@ -51,10 +50,6 @@ const PATCH: &str = "UPDATE api_keys SET name = coalesce($2, name), scopes = coa
 
 const IS_GOOD: &str =
     "SELECT EXISTS (SELECT 1 FROM api_keys WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2)";
-
-/// Only forward: workers and processes tell in no order, and clocks are set back.
-pub(super) const NOTE_USE: &str = "UPDATE api_keys SET last_used_at = $2 \
-     WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 
 pub(super) async fn answered_before(store: &Connections, once: &Once) -> Result<Option<Kept>, StoreError> {
     answered(&mut *store.read().await?, once).await
@@ -223,19 +218,6 @@ pub(super) async fn forms(store: &Connections) -> Result<Vec<KeyForm>, StoreErro
         Ok(KeyForm { prefix: row.try_get("prefix")?, length: (length > 0).then_some(length) })
     };
     rows.iter().map(read).collect()
-}
-
-pub(super) async fn note_uses(store: &Connections, uses: &[KeyUse]) -> Result<(), StoreError> {
-    let mut change = store.begin().await?;
-    let outcome = note_uses_in(&mut change, uses).await;
-    change.end(outcome).await
-}
-
-async fn note_uses_in(conn: &mut SqliteConnection, uses: &[KeyUse]) -> Result<(), StoreError> {
-    for KeyUse { id, at } in uses {
-        sqlx::query(NOTE_USE).bind(id).bind(at.millis()).execute(&mut *conn).await?;
-    }
-    Ok(())
 }
 
 pub(super) async fn patch(

@@ -4,17 +4,18 @@ use sqlx::{Row, SqliteConnection};
 
 use super::audit::{self, Entry};
 use super::connections::Connections;
-use super::own_limits;
-use super::rows::{self, account_columns, key_columns};
+use super::rows::{self, account_columns, key_columns, key_use};
+use super::{own_limits, usage};
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
-use crate::store::{ApiKey, Found, Key, Origin, Page, Seq, StoreError, Subject};
+use crate::store::{ApiKey, Found, Key, KeyUse, Origin, Page, Seq, StoreError, Subject};
 
-/// The cold look-up. The position of the feed comes from the same statement, hence from the same snapshot.
+/// The cold look-up. The position of the feed comes from the same statement, hence from the same snapshot. No request
+/// asks when its key was used before.
 pub(super) const FIND: &str = concat!(
     "SELECT latest.seq AS as_of, ",
     key_columns!(),
-    ", ",
+    ", NULL AS k_last_used_at, ",
     account_columns!(),
     " FROM (SELECT coalesce(max(seq), 0) AS seq FROM audit_log) AS latest \
      LEFT JOIN api_keys AS k ON k.digest = $1 \
@@ -22,17 +23,25 @@ pub(super) const FIND: &str = concat!(
 );
 
 const INSERT: &str = "INSERT INTO api_keys (id, account_id, digest, name, prefix, last4, scopes, \
-     allowed_addresses, limits, created_at, expires_at, last_used_at, revoked_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+     allowed_addresses, limits, created_at, expires_at, revoked_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
-const BY_ID: &str = concat!("SELECT ", key_columns!(), " FROM api_keys AS k WHERE k.id = $1");
+const BY_ID: &str =
+    concat!("SELECT ", key_columns!(), ", ", key_use!(), " FROM api_keys AS k WHERE k.id = $1");
 
-const LIST: &str =
-    concat!("SELECT ", key_columns!(), " FROM api_keys AS k WHERE k.id > $1 ORDER BY k.id LIMIT $2");
-
-const LIST_OF_ACCOUNT: &str = concat!(
+const LIST: &str = concat!(
     "SELECT ",
     key_columns!(),
+    ", ",
+    key_use!(),
+    " FROM api_keys AS k WHERE k.id > $1 ORDER BY k.id LIMIT $2"
+);
+
+pub(super) const LIST_OF_ACCOUNT: &str = concat!(
+    "SELECT ",
+    key_columns!(),
+    ", ",
+    key_use!(),
     " FROM api_keys AS k WHERE k.id > $1 AND k.account_id = $3 ORDER BY k.id LIMIT $2"
 );
 
@@ -77,7 +86,6 @@ pub(super) async fn insert(
         .bind(own_limits::written(&key.limits))
         .bind(key.created_at.millis())
         .bind(key.expires_at.millis())
-        .bind(key.last_used_at.map(Timestamp::millis))
         .bind(key.revoked_at.map(Timestamp::millis))
         .execute(&mut *conn)
         .await;
@@ -90,6 +98,9 @@ pub(super) async fn insert(
         }
         other => other?,
     };
+    if let Some(at) = key.last_used_at {
+        usage::note_uses(conn, &[KeyUse { id: key.id.clone(), at }]).await?;
+    }
     entry("api_key.created", &key.id, key.created_at, origin, in_words(key)).append(conn).await
 }
 

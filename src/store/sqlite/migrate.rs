@@ -19,6 +19,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_sessions_signing_keys.sql"),
     include_str!("migrations/0003_places_reuse.sql"),
     include_str!("migrations/0004_plans.sql"),
+    include_str!("migrations/0005_day_counts_uses.sql"),
     include_str!("migrations/0006_own_limits.sql"),
     include_str!("migrations/0007_replaced_keys.sql"),
 ];

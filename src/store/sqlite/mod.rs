@@ -19,7 +19,9 @@ mod rows;
 mod sessions;
 mod signing;
 mod trouble;
+mod usage;
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,7 +42,7 @@ use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::config::Synchronous;
-use crate::limits::Overrides;
+use crate::limits::{DayCount, Overrides};
 use connections::Connections;
 use trouble::Trouble;
 
@@ -278,8 +280,16 @@ impl Store for SqliteStore {
         self.within(key_changes::forms(&self.connections))
     }
 
-    fn note_uses<'a>(&'a self, uses: &'a [KeyUse]) -> Answer<'a, ()> {
-        self.within(key_changes::note_uses(&self.connections, uses))
+    fn note<'a>(&'a self, uses: &'a [KeyUse], days: &'a [DayCount]) -> Answer<'a, ()> {
+        self.within(usage::note(&self.connections, uses, days))
+    }
+
+    fn day_counts<'a>(&'a self, from: u32, after: Option<&'a str>, limit: u32) -> Answer<'a, Page<DayCount>> {
+        self.within(usage::days(&self.connections, from, after, limit))
+    }
+
+    fn remove_day_counts(&self, kept: RangeInclusive<u32>, limit: u32) -> Answer<'_, u32> {
+        self.within(usage::remove_days(&self.connections, kept, limit))
     }
 
     fn patch_key<'a>(
@@ -415,18 +425,46 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_use_of_a_key_is_noted_by_one_search_each() {
+        let place = tempfile::tempdir().unwrap();
+        let store = fresh(&place).await;
+        let plan = plan(&store, usage::NOTE_USES, 1).await;
+        let search = "SEARCH k USING COVERING INDEX sqlite_autoindex_api_keys_1 (id=?)";
+        assert!(plan.contains(search) && !plan.contains("SCAN k"), "{plan}");
+    }
+
+    #[tokio::test]
+    async fn days_that_are_over_are_removed_from_their_end_on() {
+        let place = tempfile::tempdir().unwrap();
+        let store = fresh(&place).await;
+        for (statement, from, among) in
+            [(usage::REMOVE_BEFORE, '<', "(day<?)"), (usage::REMOVE_AFTER, '>', "(day>?)")]
+        {
+            let plan = plan(&store, statement, 2).await;
+            for search in [&*format!("((day,account_id,subject){from}(?,?,?))"), among] {
+                let step = format!("SEARCH day_counts USING PRIMARY KEY {search}");
+                assert!(
+                    plan.contains(&step) && !plan.contains("SCAN day_counts"),
+                    "{step} is missing in\n{plan}"
+                );
+            }
+        }
+    }
+
     /// With a million dead rows a step that walks over them, or sorts them, would take seconds.
     #[tokio::test]
     async fn no_step_walks_over_what_is_dead() {
         let place = tempfile::tempdir().unwrap();
         let store = fresh(&place).await;
         for (statement, values, search) in [
-            (key_changes::NOTE_USE, 2, "SEARCH api_keys USING INDEX sqlite_autoindex_api_keys_1 (id=?)"),
             (
                 key_changes::IS_BEYOND,
                 4,
                 "SEARCH api_keys USING COVERING INDEX api_keys_living (account_id=? AND expires_at>?)",
             ),
+            (keys::LIST_OF_ACCOUNT, 3, "SEARCH u USING PRIMARY KEY (key_id=?)"),
+            (usage::DAYS, 4, "SEARCH day_counts USING PRIMARY KEY ((day,account_id,subject)>(?,?,?))"),
             (refresh::FIND, 1, "SEARCH t USING PRIMARY KEY (digest=?)"),
             (sessions::DEAD, 2, "SEARCH sessions USING INDEX sessions_by_death (dead_at<?)"),
             (

@@ -29,13 +29,19 @@ macro_rules! by_email {
     };
 }
 
-/// The columns that [`key`] reads, of a table called `k`.
+/// The columns that [`key`] reads, of a table called `k`, without its last use.
 macro_rules! key_columns {
     () => {
         "k.id AS k_id, k.account_id AS k_account_id, k.name AS k_name, k.prefix AS k_prefix, k.last4 AS k_last4, \
          k.scopes AS k_scopes, k.allowed_addresses AS k_allowed_addresses, k.limits AS k_limits, k.created_at AS k_created_at, \
-         k.expires_at AS k_expires_at, k.last_used_at AS k_last_used_at, k.revoked_at AS k_revoked_at, \
-         k.replaced_by AS k_replaced_by"
+         k.expires_at AS k_expires_at, k.revoked_at AS k_revoked_at, k.replaced_by AS k_replaced_by"
+    };
+}
+
+/// The last use of a key of a table called `k`, the column that [`key`] reads besides.
+macro_rules! key_use {
+    () => {
+        "(SELECT u.at FROM key_uses AS u WHERE u.key_id = k.id) AS k_last_used_at"
     };
 }
 
@@ -48,7 +54,7 @@ macro_rules! session_columns {
     };
 }
 
-pub(super) use {account_columns, by_email, key_columns, session_columns};
+pub(super) use {account_columns, by_email, key_columns, key_use, session_columns};
 
 /// Past tense of making, as the last word of an action: what look-ups that found nothing may now find.
 const CREATED: &str = ".created";

@@ -1,4 +1,4 @@
-//! Keys tell when they were last used, to the minute; no request waits for that to be written down.
+//! Keys tell when they were last used, to the second; no request waits for that to be written down.
 
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use crate::support::within;
 
 const IDENTITY: &str = "identity: { public_url: \"https://auth.test\" }\n";
 const START: Timestamp = Timestamp(1_800_000_000_000);
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// A gateway whose clock stands.
@@ -60,8 +61,8 @@ async fn made_imported_and_rotated_keys_tell_when_they_were_last_used() {
     let rotated = gateway.issuer().rotate_key(&made.id, MINUTE * 10, None, &origin()).await.unwrap();
     let MadeOnce::Made(rotated) = rotated else { panic!("{rotated:?}") };
     assert_eq!(last_use(&gateway, &rotated.key.id).await, None, "a successor begins anew");
-    clock.advance(MINUTE);
-    let later = START.after(MINUTE);
+    clock.advance(SECOND);
+    let later = START.after(SECOND);
     pass(&mut gateway.anonymous().with_key(rotated.token.expose())).await;
     pass(&mut client).await;
     until_last_use(&gateway, &rotated.key.id, later).await;

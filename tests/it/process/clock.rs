@@ -17,13 +17,13 @@ fn library() -> PathBuf {
     found.next().expect("Debian's package faketime; tests/setup installs it")
 }
 
-fn jump(bed: &Bed, by: &str) {
+pub fn jump(bed: &Bed, by: &str) {
     // Renamed into place, so that it is never read half.
     bed.home.write("offset.new", by);
     std::fs::rename(bed.home.path().join("offset.new"), bed.home.path().join("offset")).unwrap();
 }
 
-fn under_the_library(bed: &Bed, mut command: Command) -> Command {
+pub fn under_the_library(bed: &Bed, mut command: Command) -> Command {
     jump(bed, "+0");
     command.env("LD_PRELOAD", library());
     command.env("FAKETIME_TIMESTAMP_FILE", bed.home.path().join("offset"));

@@ -1,6 +1,7 @@
 //! The real binary in a hostile world: killed, without space, without its store, under a clock that jumps, as a stranger.
 
 mod clock;
+mod counting;
 mod feed;
 mod kill;
 mod last_use;

@@ -13,7 +13,7 @@ use crate::support::within;
 const UNREACHABLE: i32 = 3;
 
 /// Files of the running process may grow to so many bytes.
-fn allow_file_size(serving: &Serving, bytes: &str) {
+pub fn allow_file_size(serving: &Serving, bytes: &str) {
     let limit = format!("--fsize={bytes}:unlimited");
     let limited =
         Command::new("prlimit").args(["--pid", &serving.id().to_string(), &limit]).status().unwrap();

@@ -47,7 +47,7 @@ async fn what_is_no_whole_store_of_this_version_is_refused_and_left_alone() {
         (&[], "is damaged: the file is empty"),
         (&flipped, "is damaged"),
         (&noise, "is not a Keyward store"),
-        (&newer, "has schema version 99, and this Keyward knows versions up to 5"),
+        (&newer, "has schema version 99, and this Keyward knows versions up to 7"),
     ] {
         fs::write(bed.home.database(), content).unwrap();
         every_command_is_refused(&bed.home, words);

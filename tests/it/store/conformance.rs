@@ -6,6 +6,7 @@ mod passwords;
 mod refresh;
 mod sessions;
 mod signing;
+mod usage;
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -56,6 +57,7 @@ pub async fn passes(house: impl Fn() -> Box<dyn House>) {
         key_changes::CASES,
         own_limits::CASES,
         signing::CASES,
+        usage::CASES,
     ];
     for (name, case) in CASES.iter().chain(further.into_iter().flatten()) {
         let house = house();

@@ -24,7 +24,7 @@ async fn a_newer_store_is_refused_naming_both_versions() {
     let place = Place::filled(1).await;
     sql(&place.path(), "PRAGMA user_version = 99").await;
     let error = refused_untouched(&place).await;
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 5, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 7, .. }), "{error}");
     assert!(
         error.to_string().contains("schema version 99, and this Keyward knows versions up to 5"),
         "{error}"
@@ -37,9 +37,9 @@ async fn an_older_store_is_migrated_only_where_that_is_meant() {
     // KWRD, and no schema yet.
     sql(&place.path(), "PRAGMA journal_mode = WAL; PRAGMA application_id = 1264013892;").await;
     let error = place.refused(Open::Existing).await;
-    assert!(matches!(error, OpenError::Older { found: 0, needed: 5, .. }), "{error}");
+    assert!(matches!(error, OpenError::Older { found: 0, needed: 7, .. }), "{error}");
     let store = place.open().await;
-    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 0, to: 5 });
+    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 0, to: 7 });
     sample::fill(&store, 1).await;
 }
 
@@ -51,15 +51,17 @@ async fn what_the_first_version_kept_is_there_after_the_migration() {
     sql(&place.path(), first).await;
     let rows = "INSERT INTO accounts VALUES ('account-001', 'a@b', 'a@b', 'active', NULL, 1000);
         INSERT INTO api_keys VALUES ('k', 'account-001', hex(zeroblob(32)), 'k', 'kw_sk_', 'wxyz', '', '', 1, 2, NULL, NULL);
+        INSERT INTO api_keys VALUES ('used', 'account-001', hex(randomblob(32)), 'k', 'kw_sk_', 'wxyz', '', '', 1, 2, 5000, NULL);
         INSERT INTO audit_log VALUES (7, 1000, 'jane', 'test', 'account.created', 'account', 'account-001', '');
         PRAGMA user_version = 1;";
     sql(&place.path(), rows).await;
     let store = place.open().await;
-    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 1, to: 5 });
+    assert_eq!(store.opened(), keyward::store::sqlite::Opened::Migrated { from: 1, to: 7 });
     let account = store.account("a@b").await.unwrap();
     assert_eq!((&*account.id, account.plan), ("account-001", None));
     let key = store.key("k").await.unwrap();
-    assert_eq!((&*key.account_id, key.replaced_by), ("account-001", None));
+    assert_eq!((&*key.account_id, key.last_used_at, key.replaced_by), ("account-001", None, None));
+    assert_eq!(store.key("used").await.unwrap().last_used_at, Some(sample::at(5_000)));
     assert_eq!(store.login("A@B").await.unwrap().unwrap().password, None);
     assert_eq!(sample::start_session(&store, "s", "account-001").await, keyward::store::Seq(8));
     store.verify().await.unwrap();

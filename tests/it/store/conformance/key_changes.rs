@@ -1,7 +1,7 @@
 //! Keys that replace others, answer a request once, come from elsewhere, or change.
 
 use keyward::store::{
-    ImportedKey, Imports, Kept, KeyForm, KeyPatch, KeyUse, NewKey, Once, Rotated, Seq, SharedStore, Subject,
+    ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, Once, Rotated, Seq, SharedStore, Subject,
 };
 
 use super::super::sample::{at, create_account, create_key, digest, key, origin, scopes};
@@ -13,7 +13,6 @@ pub const CASES: &[(&str, Case)] = &[
     ("a request makes one key, however often it is sent", |h| Box::pin(requests_are_answered_once(h))),
     ("an account has so many living keys and no more", |h| Box::pin(keys_are_bounded(h))),
     ("keys from elsewhere are kept all or not at all", |h| Box::pin(keys_are_imported(h))),
-    ("the last use of a key moves forward and is no change", |h| Box::pin(uses_are_noted(h))),
     ("a key changes in what is named, while it is good", |h| Box::pin(keys_change(h))),
 ];
 
@@ -179,40 +178,6 @@ async fn keys_are_imported(house: &dyn House) {
     let forms = store.key_forms().await.unwrap();
     let form = |prefix: &str, length| KeyForm { prefix: prefix.to_owned(), length };
     assert_eq!(forms, [form("acme_", Some(40)), form("old-", None)]);
-}
-
-async fn uses_are_noted(house: &dyn House) {
-    let store = house.open().await;
-    let account = create_account(&*store, 1).await;
-    for id in ["a", "b", "c"] {
-        create_key(&*store, id, &account).await;
-    }
-    let latest = store.latest().await.unwrap();
-    let note = |uses: &[(&str, i64)]| {
-        let uses: Vec<_> =
-            uses.iter().map(|(id, millis)| KeyUse { id: (*id).to_owned(), at: at(*millis) }).collect();
-        let store = store.clone();
-        async move { store.note_uses(&uses).await.unwrap() }
-    };
-    let last = |id: &'static str| {
-        let store = store.clone();
-        async move { store.key(id).await.unwrap().last_used_at }
-    };
-    note(&[("a", 5_000), ("gone", 6_000), ("b", 7_000)]).await;
-    assert_eq!((last("a").await, last("b").await, last("c").await), (Some(at(5_000)), Some(at(7_000)), None));
-    note(&[("a", 4_999), ("b", 9_000), ("b", 8_000)]).await;
-    assert_eq!((last("a").await, last("b").await), (Some(at(5_000)), Some(at(9_000))));
-    // A use just before the end may be told after it.
-    store.revoke_key("a", at(6_000), &origin()).await.unwrap();
-    note(&[("a", 5_500)]).await;
-    note(&[]).await;
-    let key = store.key("a").await.unwrap();
-    assert_eq!((key.last_used_at, key.revoked_at), (Some(at(5_500)), Some(at(6_000))));
-    let listed = store.keys(Some(&account), None, 9).await.unwrap().items;
-    assert_eq!(listed[1].last_used_at, Some(at(9_000)));
-    assert_eq!(store.latest().await.unwrap(), Seq(latest.0 + 1), "uses are no changes");
-    assert_not_found("key", store.key("gone").await);
-    assert_eq!(house.open().await.key("b").await.unwrap().last_used_at, Some(at(9_000)));
 }
 
 async fn keys_change(house: &dyn House) {
