@@ -36,6 +36,10 @@ impl From<&Overrides> for LimitsView {
 }
 
 impl LimitsView {
+    const fn is_empty(&self) -> bool {
+        matches!(self, Self { per_minute: None, burst: None, per_day: None, in_flight: None })
+    }
+
     /// In words, parted by commas.
     #[must_use]
     pub fn words(&self) -> String {
@@ -88,7 +92,8 @@ pub struct KeyView {
     pub last4: String,
     pub scopes: Vec<String>,
     pub allowed_addresses: Vec<String>,
-    /// Limits of its own.
+    /// Limits of its own; told where it has some.
+    #[serde(skip_serializing_if = "LimitsView::is_empty")]
     pub limits: LimitsView,
     pub created_at: String,
     pub expires_at: String,

@@ -140,7 +140,6 @@ async fn a_key_is_made_shown_changed_replaced_and_revoked() {
     let mut object = json!({
         "id": id, "account_id": scene.ann, "name": "nightly import", "prefix": "kw_sk_", "last4": secret[secret.len() - 4..],
         "scopes": ["orders:read", "orders:write"], "allowed_addresses": ["127.0.0.0/8"],
-        "limits": { "per_minute": null, "burst": null, "per_day": null, "in_flight": null },
         "created_at": "2027-01-15T08:00:00Z", "expires_at": "2027-02-15T08:00:00Z",
         "last_used_at": null, "revoked_at": null, "status": "active",
     });

@@ -26,7 +26,7 @@ async fn a_newer_store_is_refused_naming_both_versions() {
     let error = refused_untouched(&place).await;
     assert!(matches!(error, OpenError::Newer { found: 99, known: 7, .. }), "{error}");
     assert!(
-        error.to_string().contains("schema version 99, and this Keyward knows versions up to 5"),
+        error.to_string().contains("schema version 99, and this Keyward knows versions up to 7"),
         "{error}"
     );
 }
