@@ -3,6 +3,7 @@
 mod api_keys;
 mod audit;
 mod bodies;
+mod browsers;
 mod console;
 mod console_limits;
 mod endpoints;
