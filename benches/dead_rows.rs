@@ -204,6 +204,7 @@ fn key() -> ApiKey {
         last_used_at: None,
         revoked_at: None,
         replaced_by: None,
+        counts_as: None,
     };
     ApiKey { key, digest: HashedToken::of(b"key") }
 }

@@ -71,6 +71,7 @@ fn key(index: usize) -> Key {
         last_used_at: None,
         revoked_at: None,
         replaced_by: None,
+        counts_as: None,
     }
 }
 

@@ -110,6 +110,7 @@ mod tests {
             last_used_at: None,
             revoked_at: None,
             replaced_by: None,
+            counts_as: None,
         };
         ApiKey { key, digest: digest(id) }
     }

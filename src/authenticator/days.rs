@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::shared::Shared;
-use crate::clock::Timestamp;
 use crate::limits::{self, DayCount, Table};
 use crate::store::{SharedStore, StoreError};
 
@@ -12,30 +11,48 @@ const PAGE: u32 = 10_000;
 /// How long one read may take before the store counts as gone.
 const READ_TIMEOUT: Duration = Duration::from_secs(1);
 /// A clock that wavers about midnight brings nothing back: a day that begins so soon counts as begun if somebody has counted
-/// on it. What was counted on a later one, under a clock that was wrong, is forgotten: nobody is refused for it.
+/// on it. What was counted on a later one, under a clock that was wrong, is forgotten: nobody is refused for it, when that
+/// day comes neither.
 const SOON: Duration = Duration::from_hours(1);
 
 /// Has all accounts begin with what they have used. To be called before any of them counts.
 pub(super) async fn begin(store: &SharedStore, shared: &Shared) -> Result<(), StoreError> {
-    let counts = read(store, shared.clock.now()).await?;
+    let now = shared.clock.now();
+    let latest = limits::day(now.after(SOON));
+    let mut counts = read(store, limits::day(now)).await?;
+    let read = counts.len();
+    counts.retain(|count| count.day <= latest);
+    if counts.len() < read {
+        forget_after(store, latest).await;
+    }
     fill(&shared.accounts, counts);
     Ok(())
 }
 
-async fn read(store: &SharedStore, now: Timestamp) -> Result<Vec<DayCount>, StoreError> {
-    let latest = limits::day(now.after(SOON));
+async fn read(store: &SharedStore, today: u32) -> Result<Vec<DayCount>, StoreError> {
     let (mut counts, mut after) = (Vec::new(), None);
     loop {
-        let page = store.day_counts(limits::day(now), after.as_deref(), PAGE);
+        let page = store.day_counts(today, after.as_deref(), PAGE);
         let page = match tokio::time::timeout(READ_TIMEOUT, page).await {
             Ok(page) => page?,
             Err(elapsed) => return Err(StoreError::Unavailable(Box::new(elapsed))),
         };
-        counts.extend(page.items.into_iter().filter(|count| count.day <= latest));
+        counts.extend(page.items);
         after = page.next;
         if after.is_none() {
             return Ok(counts);
         }
+    }
+}
+
+/// A store that cannot be written now keeps nobody waiting: they are removed at the next start.
+async fn forget_after(store: &SharedStore, latest: u32) {
+    let removing = async {
+        while store.remove_day_counts(0..=latest, PAGE).await? == PAGE {}
+        Ok::<(), StoreError>(())
+    };
+    if !matches!(tokio::time::timeout(READ_TIMEOUT, removing).await, Ok(Ok(()))) {
+        tracing::warn!("counts of days that have not come could not be removed");
     }
 }
 

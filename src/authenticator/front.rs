@@ -124,7 +124,7 @@ impl Front {
     /// Whether `digest` was found to be good lately, though not lately enough to serve without asking again.
     #[must_use]
     pub fn was_good(&self, digest: &HashedToken) -> bool {
-        self.shared.caches.load().valid(digest).is_some()
+        self.table.borrow().get(digest).is_some() || self.shared.caches.load().valid(digest).is_some()
     }
 
     /// Validates once more what a validation was about, as a request would.

@@ -18,7 +18,7 @@ pub struct Meter {
 /// A key with limits of its own.
 #[derive(Clone, Debug)]
 pub struct OfKey {
-    /// Its id.
+    /// Its id, or that of the first key that it replaced.
     pub id: Arc<str>,
     /// How much it may.
     pub rates: Rates,

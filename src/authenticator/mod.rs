@@ -185,7 +185,7 @@ impl Authenticator {
     #[must_use]
     pub fn standing(&self, account: &Account, key: Option<&Key>) -> Option<Report> {
         let Shared { clock, .. } = &*self.shared;
-        self.shared.meter(account, key).standing(Moment { tick: clock.tick(), wall: clock.now() })
+        self.shared.look(account, key).standing(Moment { tick: clock.tick(), wall: clock.now() })
     }
 
     /// How contact to the store stands.

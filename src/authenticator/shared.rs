@@ -99,13 +99,22 @@ impl Shared {
 
     /// Where the requests of this account's credentials are counted, and by which limits; for a key, by its own as well.
     pub(super) fn meter(&self, account: &Account, key: Option<&Key>) -> Meter {
+        self.measured(self.accounts.account(limits::number(&account.id), Vec::new), account, key)
+    }
+
+    /// The same for whoever only looks: nobody is made to begin by it.
+    pub(super) fn look(&self, account: &Account, key: Option<&Key>) -> Meter {
+        self.measured(self.accounts.look_at(limits::number(&account.id)), account, key)
+    }
+
+    fn measured(&self, counts: Arc<limits::Account>, account: &Account, key: Option<&Key>) -> Meter {
         let own = key.map(|key| (key, key.limits.over(&Rates::default())));
         let own = own.filter(|(_, rates)| !rates.is_empty());
-        Meter {
-            account: self.accounts.account(limits::number(&account.id), Vec::new),
-            rates: self.allowances.of(account),
-            key: own.map(|(key, rates)| Box::new(OfKey { id: key.id.as_str().into(), rates })),
-        }
+        let of_key = |(key, rates): (&Key, Rates)| {
+            let id = key.counts_as.as_ref().unwrap_or(&key.id).as_str().into();
+            Box::new(OfKey { id, rates })
+        };
+        Meter { account: counts, rates: self.allowances.of(account), key: own.map(of_key) }
     }
 
     /// What a request at `now` and `wall` sees. Contact is read before the marks that entries are held against.

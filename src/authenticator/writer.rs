@@ -73,11 +73,6 @@ impl Writer {
 
     /// Writes all that there is, or as much as the store takes.
     pub(super) async fn write(&mut self) {
-        self.rounds = self.rounds.wrapping_add(1);
-        if self.rounds.is_multiple_of(SWEPT_EVERY) {
-            let clock = &self.shared.clock;
-            self.shared.accounts.sweep(Moment { tick: clock.tick(), wall: clock.now() });
-        }
         let since = self.shared.clock.tick();
         while let Ok(list) = self.lists.try_recv() {
             self.take(list);
@@ -92,6 +87,15 @@ impl Writer {
             self.worked();
         }
         self.shared.unwritten.all_written(since, lists);
+        self.sweep_now_and_then();
+    }
+
+    fn sweep_now_and_then(&mut self) {
+        self.rounds = self.rounds.wrapping_add(1);
+        if self.rounds.is_multiple_of(SWEPT_EVERY) {
+            let clock = &self.shared.clock;
+            self.shared.accounts.sweep(Moment { tick: clock.tick(), wall: clock.now() });
+        }
     }
 
     /// Batch by batch. What is not written, of the batch that failed on, waits.

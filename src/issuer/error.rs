@@ -35,7 +35,7 @@ pub enum IssueError {
     #[error("{0}")]
     Conflict(&'static str),
     /// The account has as many keys as it may have.
-    #[error("this account has {max} keys, the most there may be; revoke one first", max = super::keys::KEYS_MAX)]
+    #[error("this account has {max} keys or more, and may make no further; revoke one first", max = super::keys::KEYS_MAX)]
     TooManyKeys,
     /// A disabled account gets no keys.
     #[error("the account is disabled; enable it before making keys for it")]

@@ -166,6 +166,7 @@ impl Issuer {
             last_used_at: None,
             revoked_at: None,
             replaced_by: None,
+            counts_as: None,
         };
         let form = KeyForm { prefix: line.prefix.clone(), length: line.length };
         Ok(Ok(ImportedKey { key: ApiKey { key, digest }, form }))

@@ -179,6 +179,7 @@ impl Issuer {
             last_used_at: None,
             revoked_at: None,
             replaced_by: None,
+            counts_as: None,
         })
     }
 

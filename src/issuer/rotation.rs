@@ -126,6 +126,8 @@ impl Issuer {
             last_used_at: None,
             revoked_at: None,
             replaced_by: None,
+            // Or each replacement would bring the limits of its own anew.
+            counts_as: old.counts_as.clone().or_else(|| Some(old.id.clone())),
             ..old.clone()
         };
         let rotated = Rotated { id: old.id, expires_at: now.after(overlap) };

@@ -184,7 +184,9 @@ impl Counters {
             Minute::Window { .. } => self.open_window(now.tick).is_none(),
             Minute::Pace { even_at } => even_at <= nanos(now.tick),
         };
-        even && self.in_flight == 0 && self.day.at(now.wall).used == 0
+        // A clock that is ahead for a moment forgets nothing of the day that it will be again.
+        let over = self.day.used == 0 || self.day.number + 1 < day(now.wall);
+        even && self.in_flight == 0 && over
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Over the limit an address has nothing looked up any more; what is known to be good passes all the same. A failure is
 //! counted once its look-up has ended, never before: many who are good may come from one address at the same time. The
-//! same credential again and again is one failure, so that a client with a wrong key does not stop its neighbours.
+//! same few credentials again and again are one failure each, so that clients with a wrong key do not stop their neighbours.
 //!
 //! The room for addresses is fixed. Where there are more, the one that has failed least makes room.
 
@@ -21,12 +21,14 @@ const MINUTE: u64 = 60_000_000;
 const LONGEST: u64 = 2 * MINUTE;
 /// Addresses are held in sets of so many.
 const WAYS: usize = 8;
-/// A power of two: room for 65,536 addresses in 1.7 MB, taken when the first fails.
+/// Credentials of an address that are known to have failed just now.
+const RECENT: usize = 4;
+/// A power of two: room for 65,536 addresses in 3.3 MB, taken when the first fails.
 const SETS: usize = 8192;
 /// How many failures an address may have, and what becomes of what it sends over that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailureLimit {
-    /// In a minute, at most so many at once.
+    /// In a minute; besides, what was under way when there were as many.
     pub per_minute: u64,
     /// Whether more is refused, or only counted.
     pub refuses: bool,
@@ -59,8 +61,8 @@ type Set = [Slot; WAYS];
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
     address: u64,
-    /// The credential that failed last.
-    credential: u64,
+    /// The credentials that failed last.
+    recent: [u64; RECENT],
     /// When all its failures are made up for (GCRA's theoretical arrival time).
     even_at: u64,
 }
@@ -92,12 +94,14 @@ impl Failures {
         if known.is_none() {
             *slot = Slot { address: number, ..Slot::default() };
         }
-        if slot.credential == credential && slot.even_at > now.0 {
+        if slot.recent.contains(&credential) && slot.even_at > now.0 {
             return;
         }
         let made_up = slot.even_at.max(now.0).saturating_add(each(limit.per_minute));
-        slot.even_at = made_up.min(now.0.saturating_add(LONGEST));
-        slot.credential = credential;
+        // One that took long was begun when less had failed.
+        slot.even_at = slot.even_at.max(made_up.min(now.0.saturating_add(LONGEST)));
+        slot.recent.rotate_right(1);
+        slot.recent[0] = credential;
     }
 
     /// What was decided so far.

@@ -90,6 +90,12 @@ impl Table {
         self.shard(id).get(&id).map(|ById(account)| Arc::clone(account))
     }
 
+    /// The account of that id, or one that has used nothing and is not kept: for whoever only looks.
+    #[must_use]
+    pub fn look_at(&self, id: u128) -> Arc<Account> {
+        self.known(id).unwrap_or_else(|| Arc::new(Account::new(id, [])))
+    }
+
     /// Where accounts tell that they are to be written down.
     #[must_use]
     pub const fn changed(&self) -> &Changed {

@@ -136,6 +136,10 @@ async fn try_handle(
     }
     refuse_long_body(&admission, plan.config.max.body)?;
     ticket.limit_total(plan.config.timeouts.total);
+    // The streams of a connection of HTTP/2 are one task's: it has its own turn of them.
+    if !carrier.is_stream() {
+        step_back().await;
+    }
     // Last: what is refused is not counted.
     if let Some(entry) = &ticket.entry
         && let Some(mut counted) = plan.decision.limit(route, entry, &worker.front, ticket.arrived())
@@ -195,7 +199,7 @@ pub fn refuse_long_body(admission: &Admission<'_>, limit: Option<u64>) -> Result
     }
 }
 
-/// Sends the request up and waits for the fields of the answer: on a cached credential the only suspension.
+/// Sends the request up and waits for the fields of the answer: on a cached credential the only wait.
 async fn send(
     state: &State,
     forward: &Forward<'_>,
@@ -217,7 +221,6 @@ async fn send(
         },
         connect: timeouts.connect,
     };
-    step_back().await;
     ticket.asked();
     let mut sending = pin!(upstream.send(outgoing));
     let outcome = poll_fn(|cx| match sending.as_mut().poll(cx) {
@@ -244,7 +247,8 @@ async fn send(
 }
 
 /// Lets those that have come at the same time be judged first. Sent one right after the other, they wake their upstream
-/// once: between two of them there is no time for it to fall asleep, and a wake-up costs more than a decision.
+/// once: between two of them there is no time for it to fall asleep, and a wake-up costs more than a decision. (The
+/// runtime's own way to yield asks the kernel for events first, which costs as much.)
 async fn step_back() {
     let mut stepped = false;
     poll_fn(|cx| {

@@ -102,6 +102,8 @@ pub struct Key {
     pub revoked_at: Option<Timestamp>,
     /// The key that replaced it, by id.
     pub replaced_by: Option<String>,
+    /// The first of those that it replaced, by id: what counts for that key counts for this. `None` = it replaced none.
+    pub counts_as: Option<String>,
 }
 
 /// A key to be kept.

@@ -108,9 +108,19 @@ async fn counting_begins_with_what_the_store_knows() {
 }
 
 #[tokio::test]
+async fn what_was_used_of_a_day_that_has_not_come_is_not_there_when_it_comes() {
+    let mut bed = Bed::before(&[(0, 4), (1, 10)]).await;
+    assert_eq!(bed.used(), [(today(), 4)]);
+    bed.advance(DAY).await;
+    assert_eq!(bed.count().await, Some(9));
+    bed.write().await;
+    assert_eq!(bed.used(), [(today(), 4), (today() + 1, 1)]);
+}
+
+#[tokio::test]
 async fn accounts_that_nobody_counts_on_any_more_are_forgotten() {
     let mut bed = Bed::before(&[(0, 8)]).await;
-    for (wait, there) in [(Duration::ZERO, 1), (DAY, 0)] {
+    for (wait, there) in [(Duration::ZERO, 1), (DAY, 1), (DAY, 0)] {
         bed.advance(wait).await;
         for _ in 0..SWEPT_EVERY {
             bed.write().await;

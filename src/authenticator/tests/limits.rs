@@ -9,6 +9,7 @@ use super::bed::{Bed, NEVER, digest, rules, terms};
 use crate::authenticator::{Plans, Rules, Valid};
 use crate::config;
 use crate::limits::{Overrides, Rates};
+use crate::store::Store as _;
 
 const LIMITS: &str = "{ account: { per_minute: 10, in_flight: 4 }, plans: { pro: { per_minute: 20, smooth: { burst: 2 }, per_day: 30 } } }";
 
@@ -76,6 +77,15 @@ async fn accounts_of_which_nothing_is_said_share_what_their_plan_says() {
     assert!(!Arc::ptr_eq(&alone.meter().rates, &valid(&bed, "m").await.meter().rates));
     // What counts is the same.
     assert!(Arc::ptr_eq(&one.meter().account, &alone.meter().account));
+}
+
+#[tokio::test]
+async fn who_only_looks_makes_nobody_begin_to_count() {
+    let bed = bed().await;
+    let (_, account) = bed.store.find_key(digest("k")).await.unwrap().key.unwrap();
+    let standing = bed.authenticator.standing(&account, None).unwrap();
+    assert_eq!(standing.rows().map(|(_, standing)| standing.left).collect::<Vec<_>>(), [10, 4]);
+    assert!(bed.front.accounts().is_empty());
 }
 
 #[tokio::test]

@@ -157,6 +157,7 @@ impl Script {
             last_used_at: None,
             revoked_at: None,
             replaced_by: None,
+            counts_as: None,
         };
         state.keys.insert(digest, key);
         state.digests.insert(id.to_owned(), digest);
@@ -472,8 +473,13 @@ impl Store for Script {
             Ok(Page { items, next: None })
         })
     }
-    fn remove_day_counts(&self, _: RangeInclusive<u32>, _: u32) -> Answer<'_, u32> {
-        unused()
+    fn remove_day_counts(&self, kept: RangeInclusive<u32>, _: u32) -> Answer<'_, u32> {
+        Box::pin(async move {
+            let days = &mut self.lock().days;
+            let before = days.len();
+            days.retain(|count| kept.contains(&count.day));
+            Ok(u32::try_from(before - days.len()).unwrap())
+        })
     }
     fn patch_key<'a>(&'a self, _: &'a str, _: &'a KeyPatch, _: Timestamp, _: &'a Origin) -> Answer<'a, Seq> {
         unused()

@@ -234,6 +234,7 @@ mod tests {
             last_used_at,
             revoked_at: None,
             replaced_by: None,
+            counts_as: None,
         };
         let used = |last_used_at| shown(&key(last_used_at), at).used;
         assert_eq!(used(Some(at)), r#"<time datetime="2026-11-01T00:00:00Z">2026-11-01 00:00 UTC</time>"#);

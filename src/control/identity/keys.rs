@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::caller::{Gift, Owner};
 use super::{Asked, render};
+use crate::auth::principal::Method;
 use crate::auth::refusal::Refusal;
 use crate::clock::Timestamp;
 use crate::issuer::{
@@ -31,6 +32,7 @@ pub(super) async fn create(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal>
     };
     let gift = Gift { scopes: new.scopes.clone(), networks: new.allowed_addresses.clone(), expires_at };
     owner.may_give(asked, &gift)?;
+    may_make(asked, &owner, None).await?;
     let once = once(asked)?;
     let made = asked.terms.issuer.create_key_once(&new, once, &owner.origin(asked)).await?;
     told(asked, &made)
@@ -45,11 +47,25 @@ pub(super) async fn rotate(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>
     let issuer = &asked.terms.issuer;
     let key = issuer.key_of(owner.account, id).await?;
     owner.may_give(asked, &Gift::like(&key))?;
+    may_make(asked, &owner, Some(&key)).await?;
     let overlap = overlap.map_or(OVERLAP, Duration::from_secs);
     let terms = Rotation { overlap, latest: owner.latest(), most: Some(KEYS_MAX) };
     let made = issuer.rotate_key(&key.id, terms, once(asked)?, &owner.origin(asked)).await?;
     told(asked, &made)
 }
+
+/// Whether it may make a key, or one in the place of `old`. A key that is limited itself makes none that is not.
+async fn may_make(asked: Asked<'_>, owner: &Owner<'_>, old: Option<&Key>) -> Result<(), Refusal> {
+    if owner.principal.method != Method::ApiKey {
+        return Ok(());
+    }
+    let own = asked.terms.issuer.key(owner.principal.identity.credential()).await?;
+    let is_itself = old.is_some_and(|old| old.id == own.id);
+    if own.limits.is_empty() || is_itself { Ok(()) } else { Err(Refusal::Conflict(LIMITED.into())) }
+}
+
+const LIMITED: &str =
+    "A key with limits of its own makes no other keys; it may only replace itself. Log in to make one.";
 
 /// `PATCH`: changes what is named.
 pub(super) async fn change(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>, Refusal> {

@@ -86,6 +86,26 @@ fn the_same_credential_again_and_again_is_one_failure() {
 }
 
 #[test]
+fn a_few_clients_with_a_wrong_key_each_do_not_add_up() {
+    let failures = Failures::default();
+    for round in 0..1000 {
+        failures.failed(ADDRESS, 7 + round % 4, limit(5), NOW);
+    }
+    assert!(failures.may_look_up(ADDRESS, limit(5), NOW).is_ok());
+    failures.failed(ADDRESS, 1, limit(5), NOW);
+    assert!(failures.may_look_up(ADDRESS, limit(5), NOW).is_err());
+}
+
+#[test]
+fn what_failed_late_takes_nothing_back() {
+    let failures = Failures::default();
+    (0..10_000).for_each(|credential| failures.failed(ADDRESS, credential, limit(6), NOW));
+    let wait = failures.may_look_up(ADDRESS, limit(6), NOW);
+    failures.failed(ADDRESS, 10_001, limit(6), NOW.before(30_000_000));
+    assert_eq!(failures.may_look_up(ADDRESS, limit(6), NOW), wait);
+}
+
+#[test]
 fn however_many_were_under_way_nobody_waits_longer_than_two_minutes() {
     let failures = Failures::default();
     (0..10_000).for_each(|credential| failures.failed(ADDRESS, credential, limit(6), NOW));

@@ -28,10 +28,9 @@ const IS_REPLACED: &str = "SELECT replaced_by IS NOT NULL FROM api_keys WHERE id
 const REPLACED: StoreError =
     StoreError::Conflict("this key was replaced already; rotate the key that replaced it, or make a new one");
 
-/// Whether there are so many living keys of an account and one more, not counting the one of this id. Looks at no more of
-/// them than matter.
+/// Whether there are so many living keys of an account and one more. Looks at no more of them than matter.
 pub(super) const IS_BEYOND: &str = "SELECT 1 FROM api_keys INDEXED BY api_keys_living \
-     WHERE account_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND id IS NOT $3 LIMIT 1 OFFSET $4";
+     WHERE account_id = $1 AND revoked_at IS NULL AND expires_at > $2 LIMIT 1 OFFSET $3";
 
 const IS_KNOWN: &str = "SELECT count(*) FROM api_keys WHERE digest = $1";
 
@@ -81,14 +80,16 @@ async fn make_in(conn: &mut SqliteConnection, new: &NewKey, origin: &Origin) -> 
     insert(conn, key, origin).await.map(Kept::New)
 }
 
-/// Whether the account has as many keys as it may. One that ends with this makes room.
+/// Whether the account has as many keys as it may. One that takes the place of another at once makes them no more.
 async fn is_one_too_many(
     conn: &mut SqliteConnection,
     NewKey { key, rotates, most, .. }: &NewKey,
 ) -> Result<bool, StoreError> {
     let (Some(most), at) = (*most, key.key.created_at) else { return Ok(false) };
-    let ending = rotates.as_ref().filter(|rotated| rotated.expires_at <= at).map(|rotated| &rotated.id);
-    let beyond = sqlx::query(IS_BEYOND).bind(&key.key.account_id).bind(at.millis()).bind(ending);
+    if rotates.as_ref().is_some_and(|rotated| rotated.expires_at <= at) {
+        return Ok(false);
+    }
+    let beyond = sqlx::query(IS_BEYOND).bind(&key.key.account_id).bind(at.millis());
     Ok(beyond.bind(most.saturating_sub(1)).fetch_optional(conn).await?.is_some())
 }
 

@@ -23,8 +23,8 @@ pub(super) const FIND: &str = concat!(
 );
 
 const INSERT: &str = "INSERT INTO api_keys (id, account_id, digest, name, prefix, last4, scopes, \
-     allowed_addresses, limits, created_at, expires_at, revoked_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+     allowed_addresses, limits, created_at, expires_at, revoked_at, counts_as) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
 const BY_ID: &str =
     concat!("SELECT ", key_columns!(), ", ", key_use!(), " FROM api_keys AS k WHERE k.id = $1");
@@ -87,6 +87,7 @@ pub(super) async fn insert(
         .bind(key.created_at.millis())
         .bind(key.expires_at.millis())
         .bind(key.revoked_at.map(Timestamp::millis))
+        .bind(&key.counts_as)
         .execute(&mut *conn)
         .await;
     match inserted {

@@ -460,7 +460,7 @@ mod tests {
         for (statement, values, search) in [
             (
                 key_changes::IS_BEYOND,
-                4,
+                3,
                 "SEARCH api_keys USING COVERING INDEX api_keys_living (account_id=? AND expires_at>?)",
             ),
             (keys::LIST_OF_ACCOUNT, 3, "SEARCH u USING PRIMARY KEY (key_id=?)"),

@@ -34,7 +34,8 @@ macro_rules! key_columns {
     () => {
         "k.id AS k_id, k.account_id AS k_account_id, k.name AS k_name, k.prefix AS k_prefix, k.last4 AS k_last4, \
          k.scopes AS k_scopes, k.allowed_addresses AS k_allowed_addresses, k.limits AS k_limits, k.created_at AS k_created_at, \
-         k.expires_at AS k_expires_at, k.revoked_at AS k_revoked_at, k.replaced_by AS k_replaced_by"
+         k.expires_at AS k_expires_at, k.revoked_at AS k_revoked_at, k.replaced_by AS k_replaced_by, \
+         k.counts_as AS k_counts_as"
     };
 }
 
@@ -92,6 +93,7 @@ pub(super) fn key(row: &SqliteRow) -> Result<Key, StoreError> {
         last_used_at: last_used_at.map(Timestamp),
         revoked_at: revoked_at.map(Timestamp),
         replaced_by: row.try_get("k_replaced_by")?,
+        counts_as: row.try_get("k_counts_as")?,
     })
 }
 

@@ -115,17 +115,48 @@ async fn of_ten_times_as_many_with_two_keys_exactly_so_many_pass_on_the_key_and_
 }
 
 #[tokio::test]
-async fn the_key_that_replaces_another_has_its_limits_and_counts_anew() {
+async fn the_key_that_replaces_another_has_its_limits_and_goes_on_with_its_counts() {
     let scene = Scene::new("{}").await;
     let old = scene.gateway.key().await;
-    scene.limit_key(&old, &per_minute(1)).await;
-    assert_eq!(statuses(&mut scene.with(&old)).await, [200, 429]);
+    scene.limit_key(&old, &per_minute(3)).await;
+    assert_eq!(statuses(&mut scene.with(&old)).await, [200]);
     let issuer = scene.gateway.issuer();
     let rotated = issuer.rotate_key(&old.id, OVERLAP, None, &origin()).await.unwrap();
     let MadeOnce::Made(next) = rotated else { panic!("{rotated:?}") };
+    let rotated = issuer.rotate_key(&next.key.id, OVERLAP, None, &origin()).await.unwrap();
+    let MadeOnce::Made(last) = rotated else { panic!("{rotated:?}") };
+    let mut client = scene.gateway.anonymous().with_key(last.token.expose());
+    assert_eq!(statuses(&mut client).await, [200]);
     let mut client = scene.gateway.anonymous().with_key(next.token.expose());
     assert_eq!(statuses(&mut client).await, [200, 429]);
     assert_eq!(statuses(&mut scene.with(&old)).await, [429]);
+}
+
+/// Or its holder had all the keys without limits that it wants.
+#[tokio::test]
+async fn a_limited_key_makes_no_key_and_replaces_none_but_itself() {
+    let scene = Scene::new("{}\nidentity: { public_url: \"https://a.test\" }").await;
+    let account = scene.gateway.account().await;
+    let [limited, free] = [
+        key(&scene.gateway.issuer(), account, &["keyward:account"]).await,
+        key(&scene.gateway.issuer(), account, &["keyward:account"]).await,
+    ];
+    scene.limit_key(&limited, &Overrides { per_day: Some(4), ..NOTHING }).await;
+    let post = async |by: &Key, path: &str| {
+        let mut client = scene.with(by).with_host("a.test");
+        let request = client.request("POST", path).header("Content-Type", "application/json");
+        request.body(json!({ "name": "x" }).to_string()).send().await
+    };
+    let rotate = async |by: &Key, of: &Key| {
+        let mut client = scene.with(by).with_host("a.test");
+        client.request("POST", &format!("/user/api-keys/{}/rotate", of.id)).send().await
+    };
+    let detail = post(&limited, "/user/api-keys").await.refused(Code::Conflict);
+    assert!(detail.starts_with("A key with limits of its own makes no other keys"), "{detail}");
+    rotate(&limited, &free).await.refused(Code::Conflict);
+    assert_eq!(post(&free, "/user/api-keys").await.status, 201);
+    let next = rotate(&limited, &limited).await;
+    assert_eq!((next.status, &next.json()["limits"]["per_day"]), (201, &json!(4)));
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ pub fn key(id: &str, account: &str) -> ApiKey {
         last_used_at: None,
         revoked_at: None,
         replaced_by: None,
+        counts_as: None,
     };
     ApiKey { key, digest: digest(id) }
 }

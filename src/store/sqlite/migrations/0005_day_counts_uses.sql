@@ -15,6 +15,6 @@ CREATE TABLE key_uses (
     at     BIGINT NOT NULL
 ) WITHOUT ROWID;
 
+-- The column stays, unread: a server of the version before, which is still running, selects it.
 INSERT INTO key_uses (key_id, at)
     SELECT id, last_used_at FROM api_keys WHERE last_used_at IS NOT NULL ORDER BY id;
-ALTER TABLE api_keys DROP COLUMN last_used_at;
