@@ -19,7 +19,6 @@ import statistics
 import string
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 import zlib
@@ -28,6 +27,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "hostile"))
 
+from crowd import Crowd  # noqa: E402
 from proxies import start  # noqa: E402
 from slow.beside import GoodClients, backend  # noqa: E402
 
@@ -49,23 +49,12 @@ def junk():
     return text + sum_
 
 
-class Flood:
+class Flood(Crowd):
     """So many keys a second; each comes once."""
 
     def __init__(self, proxy, rate, addresses):
-        self.proxy, self.period = proxy, SENDERS * PIECE / rate
-        self.addresses, self.over, self.sent, self.answers = addresses, threading.Event(), 0, {}
-        self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(SENDERS)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
+        super().__init__(proxy, SENDERS)
+        self.period, self.addresses, self.answers = SENDERS * PIECE / rate, addresses, {}
 
     def run(self, number):
         connection = socket.create_connection((self.proxy.host, self.proxy.port), timeout=30)

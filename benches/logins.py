@@ -16,13 +16,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "hostile"))
 
+from crowd import Crowd  # noqa: E402
 from proxies import start  # noqa: E402
 from slow.beside import GoodClients, backend  # noqa: E402
 
@@ -31,23 +31,12 @@ RATE = 200
 MOST = 2.0
 
 
-class Logins:
+class Logins(Crowd):
     """So many people who log in, over and over each."""
 
     def __init__(self, proxy, count):
-        self.proxy, self.over = proxy, threading.Event()
+        super().__init__(proxy, count)
         self.outcomes = []
-        self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(count)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
 
     def run(self, number):
         connection = http.client.HTTPConnection(self.proxy.host, self.proxy.port, timeout=60)
