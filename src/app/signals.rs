@@ -57,6 +57,16 @@ impl Signals {
     }
 }
 
+/// From now on a file that may not grow is an error where it is written, like a full disk, and does not end the process.
+/// Only within a runtime.
+pub fn outlive_full_files() {
+    // Of Linux on all machines but MIPS; tokio has no name for SIGXFSZ. It is never asked for: that it is taken is enough.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = signal(SignalKind::from_raw(25)) {
+        tracing::debug!(%error, "a file that may not grow ends this process");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;

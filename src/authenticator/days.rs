@@ -10,16 +10,13 @@ use crate::store::{SharedStore, StoreError};
 const PAGE: u32 = 10_000;
 /// How long one read may take before the store counts as gone.
 const READ_TIMEOUT: Duration = Duration::from_secs(1);
-/// A clock that wavers about midnight brings nothing back: a day that begins so soon counts as begun if somebody has counted
-/// on it. What was counted on a later one, under a clock that was wrong, is forgotten: nobody is refused for it, when that
-/// day comes neither.
-const SOON: Duration = Duration::from_hours(1);
-
 /// Has all accounts begin with what they have used. To be called before any of them counts.
 pub(super) async fn begin(store: &SharedStore, shared: &Shared) -> Result<(), StoreError> {
     let now = shared.clock.now();
-    let latest = limits::day(now.after(SOON));
+    let latest = limits::day(now.after(limits::SOON));
     let mut counts = read(store, limits::day(now)).await?;
+    // What was counted on a day that has not come, under a clock that was wrong, is held against nobody, when it comes
+    // neither.
     let read = counts.len();
     counts.retain(|count| count.day <= latest);
     if counts.len() < read {

@@ -17,7 +17,6 @@ use super::shared::Shared;
 use super::stats::{Layer, Outcome, Tally};
 use super::table::Table;
 use super::uses::{Notes, second};
-use crate::auth::jwt::access_token;
 use crate::auth::principal::Identity;
 use crate::auth::token::HashedToken;
 use crate::clock::{Tick, Timestamp};
@@ -67,14 +66,7 @@ impl Front {
     /// # Errors
     /// When it cannot be one of ours, or nobody can tell for want of the keys.
     pub fn question(&self, digest: HashedToken, token: &str, wall: Timestamp) -> Result<Question, Denied> {
-        const UNKNOWN: Denied = Denied::Refused(Refused::Unknown);
-        let parties = self.shared.parties.load();
-        let parties = parties.as_ref().ok_or(UNKNOWN)?;
-        let keys = self.shared.ring.keys().ok_or(Denied::Unavailable)?;
-        match access_token::read(token, &keys, parties, wall) {
-            Ok(token) => Ok(Question::token(digest, token)),
-            Err(_flaw) => Err(UNKNOWN),
-        }
+        self.shared.question(digest, token, wall)
     }
 
     /// Asks the store, together with whoever else asks about the same credential. When it does not answer, what is held

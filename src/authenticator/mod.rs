@@ -36,8 +36,9 @@ mod uses;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +53,7 @@ pub use stats::{Layer, Lookups, Outcome, Stats};
 use crate::auth::catalogue::Catalogue;
 use crate::auth::jwt::Ring;
 use crate::auth::jwt::access_token::Parties;
+use crate::auth::token::HashedToken;
 use crate::clock::Clock;
 use crate::config;
 use crate::limits::{Moment, Report};
@@ -61,6 +63,9 @@ use loader::{Ask, Loader};
 use shared::Shared;
 use uses::{Notes, Used};
 use writer::Writer;
+
+/// How long a token that is given out may be kept back for it.
+const LEARNING: Duration = Duration::from_secs(1);
 
 /// The shared side of validation: makes fronts, takes changes, tells how it stands.
 #[derive(Debug)]
@@ -179,6 +184,17 @@ impl Authenticator {
     #[must_use]
     pub fn ring(&self) -> Arc<Ring> {
         Arc::clone(&self.shared.ring)
+    }
+
+    /// Looks an access token up that is about to be given out: who gets it is known from the first request on, whatever
+    /// comes from where he is. Where that takes long it is given out all the same.
+    pub async fn learn(&self, token: &str) {
+        let digest = HashedToken::of(token.as_bytes());
+        let Ok(question) = self.shared.question(digest, token, self.shared.clock.now()) else { return };
+        let (reply, answer) = oneshot::channel();
+        if self.asks.try_send(Ask::Load { question, reply }).is_ok() {
+            let _ = tokio::time::timeout(LEARNING, answer).await;
+        }
     }
 
     /// How an account stands to its limits now, and a key of its own where it has some; `None` where nothing is limited.

@@ -8,15 +8,17 @@ use super::Rules;
 use super::allowances::Allowances;
 use super::cache::Caches;
 use super::contact::Contact;
-use super::entry::View;
+use super::entry::{Denied, Refused, View};
 use super::forms::Forms;
 use super::marks::Marks;
 use super::meter::{Meter, OfKey};
+use super::question::Question;
 use super::stats::{Stats, Totals};
 use super::unwritten::Unwritten;
 use crate::auth::catalogue::Catalogue;
-use crate::auth::jwt::access_token::Parties;
+use crate::auth::jwt::access_token::{self, Parties};
 use crate::auth::jwt::{Keyring, Ring};
+use crate::auth::token::HashedToken;
 use crate::clock::{Clock, Tick, Timestamp};
 use crate::config;
 use crate::limits::{self, Rates};
@@ -94,6 +96,23 @@ impl Shared {
         self.ring.set(keys);
         if shrinks {
             self.marks.end_all();
+        }
+    }
+
+    /// What a look-up is asked about an access token that nothing is known of.
+    pub(super) fn question(
+        &self,
+        digest: HashedToken,
+        token: &str,
+        wall: Timestamp,
+    ) -> Result<Question, Denied> {
+        const UNKNOWN: Denied = Denied::Refused(Refused::Unknown);
+        let parties = self.parties.load();
+        let parties = parties.as_ref().ok_or(UNKNOWN)?;
+        let keys = self.ring.keys().ok_or(Denied::Unavailable)?;
+        match access_token::read(token, &keys, parties, wall) {
+            Ok(token) => Ok(Question::token(digest, token)),
+            Err(_flaw) => Err(UNKNOWN),
         }
     }
 

@@ -57,6 +57,11 @@ impl Writer {
             self.write().await;
         }
         self.write().await;
+        let accounts = self.shared.accounts.take_changed().len();
+        if accounts > 0 || !self.waiting.is_empty() {
+            let keys = self.waiting.len();
+            tracing::error!(accounts, keys, "counts of days and last uses could not be written and are lost");
+        }
     }
 
     /// Takes what is handed over, until `what` is done.

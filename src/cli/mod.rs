@@ -26,6 +26,7 @@ use clap_complete::Shell;
 
 pub use failure::{Exit, Failure};
 
+use crate::app::signals;
 use crate::config;
 
 /// What is read when no file is named.
@@ -115,6 +116,7 @@ impl Streams<'_> {
 /// # Errors
 /// What to print and how to exit.
 pub async fn run(cli: Cli, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    signals::outlive_full_files();
     let named = cli.config;
     let file = named.clone().or_else(|| Path::new(DEFAULT_FILE).exists().then(|| DEFAULT_FILE.into()));
     let settings = || check::load(file.as_deref());

@@ -237,10 +237,16 @@ impl Decision {
     ) -> Result<Verdict, Refusal> {
         let limit = self.failures.filter(|_| !front.was_good(&digest));
         let Some(limit) = limit else { return Ok(front.load(question).await) };
-        front.failures().may_look_up(client, limit, tick).map_err(failed_too_often)?;
+        let failures = front.failures();
+        failures.may_look_up(client, limit, tick).map_err(|wait| {
+            if failures.may_tell(tick) {
+                tracing::warn!(%client, "too many unknown credentials come from this address; no more are looked up");
+            }
+            failed_too_often(wait)
+        })?;
         let verdict = front.load(question).await;
         if matches!(verdict, Err(Denied::Refused(Refused::Unknown | Refused::Forged))) {
-            front.failures().failed(client, digest.short(), limit, tick);
+            failures.failed(client, digest.short(), limit, tick);
         }
         Ok(verdict)
     }

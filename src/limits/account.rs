@@ -130,6 +130,7 @@ impl Account {
         let report = state.judge(asked, now);
         if !report.passes() {
             state.set_right(now);
+            state.keep_pace(asked, now);
             return (Verdict::Refused(report.uncounted(&state.judge(&asked.nothing(), now))), None);
         }
         if state.count(asked, now) && !std::mem::replace(&mut state.told, true) {
@@ -237,6 +238,19 @@ impl State {
         let others = self.others.iter_mut().flat_map(|others| &mut others.0).map(|(_, counters)| counters);
         for counters in std::iter::once(&mut self.own).chain(others) {
             counters.set_right(now.wall);
+        }
+    }
+
+    fn keep_pace(&mut self, asked: &Asked<'_>, now: Moment) {
+        for (subject, rates) in asked.each().filter(|(_, rates)| rates.smooth.is_some()) {
+            let others = self.others.iter_mut().flat_map(|others| &mut others.0);
+            let counters = match subject {
+                Of::Account => Some(&mut self.own),
+                _ => others.filter(|(known, _)| subject.is(known)).map(|(_, counters)| counters).next(),
+            };
+            if let Some(counters) = counters {
+                counters.keep_pace(rates, now.tick);
+            }
         }
     }
 

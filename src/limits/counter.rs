@@ -7,6 +7,9 @@ use std::time::Duration;
 use super::{Moment, Rates};
 use crate::clock::{Tick, Timestamp};
 
+/// A clock that wavers about midnight brings nothing back: a day that begins so soon counts as begun if somebody has counted
+/// on it.
+pub const SOON: Duration = Duration::from_hours(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const MINUTE_NANOS: u64 = 60_000_000_000;
 const NANOS_PER_TICK: u64 = 1_000;
@@ -20,13 +23,14 @@ pub(super) struct Counters {
     in_flight: u32,
 }
 
-/// Of a minute. Which of the two its fields are follows from the rates in force; a change from one to the other begins anew.
+/// Of a minute. Which of the two it is follows from the rates that it was counted by; other rates go on with what was used.
 #[derive(Clone, Copy, Debug)]
 enum Minute {
     /// Requests since the window opened; none = it is not open.
     Window { opened: Tick, used: u32 },
-    /// When all that was used is made up for, in nanoseconds of the monotonic clock (GCRA's theoretical arrival time).
-    Pace { even_at: u64 },
+    /// When all that was used is made up for, in nanoseconds of the monotonic clock (GCRA's theoretical arrival time), at
+    /// so many a minute.
+    Pace { even_at: u64, quota: u32 },
 }
 
 impl Default for Minute {
@@ -77,23 +81,57 @@ impl Counters {
     }
 
     fn window(&self, quota: u64, cost: u32, now: Tick) -> Standing {
-        let (opened, used) = self.open_window(now).unwrap_or((now, 0));
+        let (opened, used) = self.open_window(quota, now).unwrap_or((now, 0));
         let reset = MINUTE.saturating_sub(now.since(opened));
         judged(quota, u64::from(used), cost, reset)
     }
 
-    /// When the window opened that is open now, and what was used in it.
-    fn open_window(&self, now: Tick) -> Option<(Tick, u32)> {
+    /// When the window opened that is open now, and what was used in it. What is not made up for of a pace was used in one
+    /// that opens now.
+    fn open_window(&self, quota: u64, now: Tick) -> Option<(Tick, u32)> {
         match self.minute {
             Minute::Window { opened, used } if used > 0 && now.since(opened) < MINUTE => Some((opened, used)),
-            _ => None,
+            Minute::Window { .. } => None,
+            Minute::Pace { .. } => {
+                let used = u32::try_from(self.owed(now).min(quota)).unwrap_or(u32::MAX);
+                (used > 0).then_some((now, used))
+            }
+        }
+    }
+
+    /// How many requests are not made up for.
+    fn owed(&self, now: Tick) -> u64 {
+        match self.minute {
+            Minute::Pace { even_at, quota } => {
+                even_at.saturating_sub(nanos(now)).div_ceil(each(quota.into()))
+            }
+            Minute::Window { .. } => self.open_window(0, now).map_or(0, |(_, used)| used.into()),
+        }
+    }
+
+    /// How long the pace takes to make up for what was used.
+    fn behind(&self, quota: u64, burst: u64, now: Tick) -> u64 {
+        match self.minute {
+            Minute::Pace { even_at, quota: then } if u64::from(then) == quota => {
+                even_at.saturating_sub(nanos(now))
+            }
+            _ => self.owed(now).min(burst).saturating_mul(each(quota)),
+        }
+    }
+
+    /// Has what was used be made up for at the pace that holds now. Whoever is refused counts nothing: without this, he
+    /// would wait at the pace of before.
+    pub(super) fn keep_pace(&mut self, rates: &Rates, now: Tick) {
+        if let (Minute::Pace { .. }, Some(quota), Some(burst)) = (self.minute, rates.per_minute, rates.smooth)
+        {
+            self.minute = pace(quota, nanos(now).saturating_add(self.behind(quota, burst, now)));
         }
     }
 
     fn pace(&self, quota: u64, burst: u64, cost: u32, now: Tick) -> Standing {
-        let each = MINUTE_NANOS.div_ceil(quota.max(1));
+        let each = each(quota);
         let most = each.saturating_mul(burst);
-        let behind = self.even_at().saturating_sub(nanos(now));
+        let behind = self.behind(quota, burst, now);
         let then = behind.saturating_add(each.saturating_mul(u64::from(cost)));
         let passes = quota > 0 && then <= most;
         let behind_after = if passes { then } else { behind };
@@ -106,13 +144,6 @@ impl Counters {
                 true => MINUTE,
                 false => Duration::from_nanos(then.saturating_sub(most)),
             }),
-        }
-    }
-
-    const fn even_at(&self) -> u64 {
-        match self.minute {
-            Minute::Pace { even_at } => even_at,
-            Minute::Window { .. } => 0,
         }
     }
 
@@ -144,13 +175,12 @@ impl Counters {
         if let Some(quota) = rates.per_minute {
             self.minute = match rates.smooth {
                 None => {
-                    let (opened, used) = self.open_window(now.tick).unwrap_or((now.tick, 0));
+                    let (opened, used) = self.open_window(quota, now.tick).unwrap_or((now.tick, 0));
                     Minute::Window { opened, used: used.saturating_add(cost) }
                 }
-                Some(_) => {
-                    let each = MINUTE_NANOS.div_ceil(quota.max(1));
-                    let from = self.even_at().max(nanos(now.tick));
-                    Minute::Pace { even_at: from.saturating_add(each.saturating_mul(u64::from(cost))) }
+                Some(burst) => {
+                    let from = nanos(now.tick).saturating_add(self.behind(quota, burst, now.tick));
+                    pace(quota, from.saturating_add(each(quota).saturating_mul(u64::from(cost))))
                 }
             };
         }
@@ -181,8 +211,8 @@ impl Counters {
     /// Whether nothing is lost when it is forgotten.
     pub(super) fn is_idle(&self, now: Moment) -> bool {
         let even = match self.minute {
-            Minute::Window { .. } => self.open_window(now.tick).is_none(),
-            Minute::Pace { even_at } => even_at <= nanos(now.tick),
+            Minute::Window { .. } => self.open_window(0, now.tick).is_none(),
+            Minute::Pace { even_at, .. } => even_at <= nanos(now.tick),
         };
         // A clock that is ahead for a moment forgets nothing of the day that it will be again.
         let over = self.day.used == 0 || self.day.number + 1 < day(now.wall);
@@ -191,13 +221,13 @@ impl Counters {
 }
 
 impl Day {
-    /// The day that it is at `wall`, with what was used of it. A clock that is set back over midnight brings nothing back;
-    /// one that is set back further had been wrong, and what was used since counts for the day that it is.
+    /// The day that it is at `wall`, with what was used of it. A clock that is set back to shortly before midnight brings
+    /// nothing back; one that is set back further had been wrong, and what was used since counts for the day that it is.
     pub(super) fn at(self, wall: Timestamp) -> Self {
         let number = day(wall);
         match number.cmp(&self.number) {
             Ordering::Greater => Self { number, used: 0 },
-            Ordering::Less if number + 1 < self.number => Self { number, ..self },
+            Ordering::Less if day(wall.after(SOON)) < self.number => Self { number, ..self },
             Ordering::Less | Ordering::Equal => self,
         }
     }
@@ -219,6 +249,15 @@ pub fn day(wall: Timestamp) -> u32 {
 pub fn kept(wall: Timestamp) -> RangeInclusive<u32> {
     let today = day(wall);
     today.saturating_sub(1)..=today.saturating_add(1)
+}
+
+fn pace(quota: u64, even_at: u64) -> Minute {
+    Minute::Pace { even_at, quota: u32::try_from(quota).unwrap_or(u32::MAX) }
+}
+
+/// What one of so many a minute takes, in nanoseconds.
+fn each(quota: u64) -> u64 {
+    MINUTE_NANOS.div_ceil(quota.max(1))
 }
 
 fn judged(quota: u64, used: u64, cost: u32, reset: Duration) -> Standing {

@@ -53,6 +53,8 @@ pub struct Failures {
     allowed: AtomicU64,
     refused: AtomicU64,
     shadowed: AtomicU64,
+    /// When it may be told of again.
+    tells_from: AtomicU64,
 }
 
 type Set = [Slot; WAYS];
@@ -102,6 +104,14 @@ impl Failures {
         slot.even_at = slot.even_at.max(made_up.min(now.0.saturating_add(LONGEST)));
         slot.recent.rotate_right(1);
         slot.recent[0] = credential;
+    }
+
+    /// Whether it may be told of at `now`; then not for a minute.
+    pub fn may_tell(&self, now: Tick) -> bool {
+        let from = self.tells_from.load(Ordering::Relaxed);
+        let next = now.0.saturating_add(MINUTE);
+        now.0 >= from
+            && self.tells_from.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// What was decided so far.

@@ -15,7 +15,7 @@ mod table;
 mod tests;
 
 pub use self::account::{Account, Asked, InFlight, Report, Verdict};
-pub use self::counter::{Standing, day, kept};
+pub use self::counter::{SOON, Standing, day, kept};
 pub use self::failures::{FailureCounts, FailureLimit, Failures};
 pub use self::fields::{Fields, Told, fields, seconds};
 pub use self::overrides::{BURST, Beyond, IN_FLIGHT, Overrides, PER_DAY, PER_MINUTE};

@@ -24,7 +24,7 @@ pub(super) async fn login(asked: Asked<'_>) -> Result<Reply, Refusal> {
     let (email, password) = (email.unwrap_or_default(), password.unwrap_or_default());
     let (mint, origin) = (ready(asked)?, stranger(asked));
     let pair = asked.terms.issuer.login(&email, password, &asked.visitor(None), &origin).await?;
-    told(mint, &pair)
+    told(asked, mint, &pair).await
 }
 
 /// `POST /user/token/refresh`
@@ -35,7 +35,7 @@ pub(super) async fn refresh(asked: Asked<'_>) -> Result<Reply, Refusal> {
     members.done()?;
     let mint = ready(asked)?;
     let pair = asked.terms.issuer.refresh(&token, asked.call.client, &stranger(asked)).await?;
-    told(mint, &pair)
+    told(asked, mint, &pair).await
 }
 
 /// `POST /user/logout`
@@ -64,8 +64,9 @@ fn not_minted(error: &NotMinted) -> Refusal {
 }
 
 /// The pair as RFC 6749 §5.1 has it, and whose it is.
-fn told(mint: &Mint, pair: &Pair) -> Result<Reply, Refusal> {
+async fn told(asked: Asked<'_>, mint: &Mint, pair: &Pair) -> Result<Reply, Refusal> {
     let minted = mint.beside(pair).map_err(|error| not_minted(&error))?;
+    asked.authenticator.learn(&minted.token).await;
     let body = json!({
         "access_token": &*minted.token,
         "token_type": "Bearer",

@@ -23,7 +23,8 @@ impl Model {
         if day > self.day {
             (self.day, self.used) = (day, 0);
         }
-        if day < self.day - 1 {
+        // Not shortly before midnight.
+        if (wall + HOUR).div_euclid(DAY_MILLIS) < self.day {
             self.day = day;
             self.set_right += 1;
         }
@@ -141,4 +142,14 @@ fn who_counted_for_a_day_that_is_not_yet_can_be_forgotten_when_it_would_be_else(
         table.sweep(wall(START.wall.0 + days * DAY_MILLIS));
         assert_eq!(table.len(), left);
     }
+}
+
+/// Ten hours ahead for a moment: what was used that day is not held against the next.
+#[test]
+fn a_clock_that_was_a_day_ahead_for_a_moment_uses_up_no_other_day() {
+    let scene = scene(20);
+    let (noon, ahead, next) = (START, START.wall.0 + 13 * HOUR, START.wall.0 + DAY_MILLIS);
+    assert!(scene.ask(2, noon).passes() && scene.ask(1, wall(ahead)).passes());
+    assert_eq!((0..100).filter(|_| scene.ask(1, noon).passes()).count(), 19);
+    assert_eq!(scene.look(1, wall(next)).left, 19);
 }

@@ -67,6 +67,13 @@ fn who_is_told_to_wait_may_after_that_and_not_before() {
 }
 
 #[test]
+fn a_flood_is_told_of_once_a_minute() {
+    let failures = Failures::default();
+    assert!(failures.may_tell(NOW) && !failures.may_tell(NOW.after(Duration::from_secs(59))));
+    assert!(failures.may_tell(NOW.after(Duration::from_secs(60))));
+}
+
+#[test]
 fn in_shadow_mode_what_would_be_refused_is_counted_and_passes() {
     let failures = Failures::default();
     let shadow = FailureLimit { per_minute: 2, refuses: false };

@@ -157,3 +157,28 @@ proptest! {
         }
     }
 }
+
+/// What was used is kept as requests: whoever is granted more has not to wait as long as at the pace of before.
+#[test]
+fn a_higher_pace_makes_up_for_what_was_used_at_a_lower_one() {
+    let mut scene = scene(6, 100);
+    assert_eq!((0..120).filter(|_| scene.ask(1, START).passes()).count(), 100);
+    scene.rates.per_minute = Some(6000);
+    let refused = scene.ask(1, START);
+    assert_eq!((refused.left, refused.wait), (0, Some(Duration::from_millis(10))));
+    let second = at(START.tick.0 + 1_000_000);
+    assert_eq!((0..120).filter(|_| scene.ask(1, second).passes()).count(), 100);
+}
+
+#[test]
+fn a_window_and_a_pace_go_on_with_what_the_other_has_counted() {
+    let mut scene = scene(5, 2);
+    let paces = [Some(2), None];
+    let passed = (0..100).filter(|turn| {
+        scene.rates.smooth = paces[turn % 2];
+        scene.ask(1, START).passes()
+    });
+    assert!(passed.count() <= 5);
+    scene.rates.smooth = None;
+    assert_eq!(scene.look(1, START).left, 0);
+}

@@ -1,9 +1,11 @@
 //! What a login tells whom it refuses, and how long it makes them wait.
 
+use keyward::auth::random::System;
 use keyward::auth::refusal::Code;
+use keyward::auth::token::{Kind, PlainToken, Prefix};
 use serde_json::json;
 
-use super::{ANN, BEN, IDENTITY, PASSWORD, Scene, same_but_for_ids};
+use super::{ANN, BEN, IDENTITY, PASSWORD, Scene, same_but_for_ids, tokens};
 use crate::support::keys;
 use crate::support::raw::Response;
 
@@ -121,4 +123,18 @@ async fn a_reload_forgets_no_failure() {
     }
     scene.gateway.reload(|builder| builder.yaml(&format!("{IDENTITY}{BEHIND}{ANOTHER}"))).await;
     scene.login_from("203.0.113.5", ANN, PASSWORD).await.refused(Code::TooManyFailures);
+}
+
+/// Nobody is kept from what he was just given by who shares his address.
+#[tokio::test]
+async fn a_token_is_known_from_the_moment_it_is_given_out() {
+    let scene = Scene::with(&format!("{IDENTITY}limits: {{ failures: {{ per_minute: 3 }} }}\n")).await;
+    for number in 0..4 {
+        let key = PlainToken::generate(&Prefix::default(), Kind::ApiKey, &System::default()).unwrap();
+        assert_eq!(scene.route(key.expose()).await, if number < 3 { 401 } else { 429 });
+    }
+    let first = scene.login(ANN).await;
+    assert_eq!(scene.route(&first.access).await, 200);
+    let next = tokens(&scene.try_refresh(&first.refresh).await);
+    assert_eq!(scene.route(&next.access).await, 200);
 }

@@ -175,10 +175,10 @@ impl Home {
         command
     }
 
-    /// A command whose process may write no file larger than this many blocks of 512 bytes: what does not fit is refused
-    /// as on a full disk, instead of ending the process by a signal.
+    /// A command whose process may write no file larger than this many blocks of 512 bytes. What does not fit is refused as
+    /// on a full disk; the signal that would end the process is its own to take.
     pub fn command_with_little_space(&self, blocks: &str, words: &[&str]) -> Command {
-        let script = "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"";
+        let script = "ulimit -f \"$0\"; exec \"$@\"";
         self.command_under(&["sh", "-c", script, blocks, BINARY], words)
     }
 }
