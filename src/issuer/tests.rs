@@ -122,8 +122,7 @@ async fn a_key_is_shown_with_all_its_members_and_its_secret_once() {
     let expected = serde_json::json!({
         "id": made.key.id, "account_id": account.id, "name": "CI", "prefix": "kw_sk_", "last4": made.token.last4(),
         "scopes": ["orders:read"], "allowed_addresses": [],
-        "limits": { "per_minute": null, "burst": null, "per_day": null, "in_flight": null }, "created_at": "2026-11-01T00:00:00Z",
-        "expires_at": "2027-01-30T00:00:00Z", "last_used_at": null, "revoked_at": null, "status": "active",
+        "created_at": "2026-11-01T00:00:00Z", "expires_at": "2027-01-30T00:00:00Z", "last_used_at": null, "revoked_at": null, "status": "active",
         "key": made.token.expose(),
     });
     assert_eq!(shown, expected);
