@@ -44,10 +44,7 @@ impl Default for Minute {
 pub(super) struct Day {
     /// Days since 1970. It never goes back.
     pub(super) number: u32,
-    /// The day before it on which something was counted, and how much: a clock that is ahead comes back to it.
-    before: u32,
     pub(super) used: u64,
-    used_before: u64,
 }
 
 /// How a request stands to one limit.
@@ -224,22 +221,13 @@ impl Counters {
 }
 
 impl Day {
-    pub(super) const fn new(number: u32, used: u64) -> Self {
-        Self { number, used, before: 0, used_before: 0 }
-    }
-
-    /// The day that it is at `wall`, with what was used of it. A clock that is set back to shortly before midnight brings
-    /// nothing back; one that is set back further had been wrong, and what was used since counts for the day that it is, beside
-    /// what was used of that day before.
+    /// The day that it is at `wall`, with what was used of it. A clock that is set back over midnight brings nothing back;
+    /// one that is set back further had been wrong, and what was used since counts for the day that it is.
     pub(super) fn at(self, wall: Timestamp) -> Self {
         let number = day(wall);
         match number.cmp(&self.number) {
-            Ordering::Greater if self.used == 0 => Self { number, ..self },
-            Ordering::Greater => Self { number, used: 0, before: self.number, used_before: self.used },
-            Ordering::Less if day(wall.after(SOON)) < self.number => {
-                let again = if number == self.before { self.used_before } else { 0 };
-                Self::new(number, self.used.saturating_add(again))
-            }
+            Ordering::Greater => Self { number, used: 0 },
+            Ordering::Less if number + 1 < self.number => Self { number, ..self },
             Ordering::Less | Ordering::Equal => self,
         }
     }

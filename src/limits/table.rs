@@ -77,7 +77,8 @@ impl Table {
         if let Some(ById(known)) = shard.get(&id) {
             return Arc::clone(known);
         }
-        let days = days().into_iter().map(|count| (count.subject, Day::new(count.day, count.used)));
+        let days =
+            days().into_iter().map(|count| (count.subject, Day { number: count.day, used: count.used }));
         let account = Arc::new(Account::new(id, days));
         shard.insert(ById(Arc::clone(&account)));
         account

@@ -13,8 +13,6 @@ const MIDNIGHT: i64 = START.wall.0 + DAY_MILLIS / 2;
 struct Model {
     day: i64,
     used: u64,
-    /// The day before on which something was used, and how much.
-    before: (i64, u64),
     /// How often the clock was set back by more than a day.
     set_right: u64,
 }
@@ -23,23 +21,16 @@ impl Model {
     fn turn(&mut self, wall: i64) {
         let day = wall.div_euclid(DAY_MILLIS);
         if day > self.day {
-            if self.used > 0 {
-                self.before = (self.day, self.used);
-            }
             (self.day, self.used) = (day, 0);
         }
-        // Not shortly before midnight.
-        if (wall + HOUR).div_euclid(DAY_MILLIS) < self.day {
-            if self.before.0 == day {
-                self.used += self.before.1;
-            }
-            (self.day, self.before) = (day, (0, 0));
+        if day < self.day - 1 {
+            self.day = day;
             self.set_right += 1;
         }
     }
 
     fn expected(&mut self, quota: u64, cost: u32, wall: i64) -> Standing {
-        let (day, used, earlier) = (self.day, self.used, self.before);
+        let (day, used) = (self.day, self.used);
         self.turn(wall);
         let reset = Duration::from_millis(u64::try_from((self.day + 1) * DAY_MILLIS - wall).unwrap());
         let (before, after) = (self.used, self.used + u64::from(cost));
@@ -49,9 +40,9 @@ impl Model {
         }
         // What is refused begins no day.
         if self.day > day {
-            (self.day, self.used, self.before) = (day, used, earlier);
+            (self.day, self.used) = (day, used);
         }
-        Standing { quota, most: quota, left: quota.saturating_sub(before), reset, wait: Some(reset) }
+        Standing { quota, most: quota, left: quota - before, reset, wait: Some(reset) }
     }
 }
 
@@ -85,7 +76,7 @@ proptest! {
     #[test]
     fn a_day_lets_pass_its_quota_whatever_the_clock_does(quota in quotas(), walls in walls()) {
         let scene = scene(quota);
-        let mut model = Model { day: 0, used: 0, before: (0, 0), set_right: 0 };
+        let mut model = Model { day: 0, used: 0, set_right: 0 };
         let (mut now, mut passed) = (MIDNIGHT - HOUR, HashMap::<i64, u64>::new());
         for (jump, share) in walls {
             now = (now + jump).max(0);
@@ -150,14 +141,4 @@ fn who_counted_for_a_day_that_is_not_yet_can_be_forgotten_when_it_would_be_else(
         table.sweep(wall(START.wall.0 + days * DAY_MILLIS));
         assert_eq!(table.len(), left);
     }
-}
-
-/// Ten hours ahead for a moment: what was used that day is not held against the next.
-#[test]
-fn a_clock_that_was_a_day_ahead_for_a_moment_uses_up_no_other_day() {
-    let scene = scene(20);
-    let (noon, ahead, next) = (START, START.wall.0 + 13 * HOUR, START.wall.0 + DAY_MILLIS);
-    assert!(scene.ask(2, noon).passes() && scene.ask(1, wall(ahead)).passes());
-    assert_eq!((0..100).filter(|_| scene.ask(1, noon).passes()).count(), 17);
-    assert_eq!(scene.look(1, wall(next)).left, 19);
 }
