@@ -8,11 +8,12 @@ use keyward::auth::refusal::Code;
 use keyward::auth::token::{Kind, PlainToken, Prefix};
 
 use super::{START, Scene};
+use crate::guarantees::{metric, until_metric};
 use crate::support::http::Client;
 use crate::support::keys::{access_token, session};
 use crate::support::raw::Response;
-use crate::support::within;
 
+const IGNORED: &str = "keyward_forwarded_for_ignored_total ";
 const THREE: &str = "{ failures: { per_minute: 3 } }";
 
 /// A key that nobody made; only a look-up can tell.
@@ -33,11 +34,8 @@ impl Scene {
     }
 
     async fn counted(&self, outcome: &str) -> u64 {
-        let metrics = Client::new(self.gateway.admin()).get("/metrics").await;
         let series = format!("keyward_limit_decisions_total{{outcome=\"{outcome}\",policy=\"failures\"}} ");
-        let text = String::from_utf8(metrics.body).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(&series));
-        line.expect("the series is there").parse().unwrap()
+        metric(self.gateway.admin(), &series).await
     }
 }
 
@@ -177,26 +175,18 @@ async fn behind_a_trusted_proxy_each_client_fails_for_itself() {
 async fn a_proxy_that_is_not_trusted_is_told_of() {
     let scene = Scene::new("{}").await;
     let mut client = scene.gateway.client().await;
-    let ignored = async || {
-        let metrics = Client::new(scene.gateway.admin()).get("/metrics").await;
-        let text = String::from_utf8(metrics.body).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix("keyward_forwarded_for_ignored_total "));
-        line.expect("the series is there").parse::<u64>().unwrap()
-    };
     assert_eq!(client.get("/").await.status, 200);
     for _ in 0..3 {
         client.request("GET", "/").header("X-Forwarded-For", "198.51.100.1").send().await;
     }
-    within("its requests are counted", async {
-        while ignored().await != 3 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    until_metric(scene.gateway.admin(), IGNORED, 3).await;
     let trusting = Scene::new("{}\ntrusted_proxies: [127.0.0.1]").await;
     let mut client = trusting.gateway.client().await;
     client.request("GET", "/").header("X-Forwarded-For", "198.51.100.1").send().await;
     client.get("/").await;
+    // By the time that its worker tells of the one it has told of the other.
+    until_metric(trusting.gateway.admin(), "keyward_request_seconds_count{door=\"proxy\",route=\"all\"}", 2)
+        .await;
     let metrics = Client::new(trusting.gateway.admin()).get("/metrics").await;
-    assert!(String::from_utf8(metrics.body).unwrap().contains("\nkeyward_forwarded_for_ignored_total 0\n"));
+    assert!(metrics.text().contains(&format!("\n{IGNORED}0\n")));
 }
