@@ -26,8 +26,8 @@ fn rates(smooth: Option<u64>) -> Rates {
 }
 
 /// A request a microsecond.
-fn moment(number: u64) -> Moment {
-    Moment { tick: Tick(1 + number), wall: Timestamp(1_800_000_000_000) }
+fn moment(table: &Table, number: u64) -> Moment {
+    table.moment(Tick(1 + number), Timestamp(1_800_000_000_000))
 }
 
 fn passes(table: &Table, account: &Arc<Account>, asked: &Asked<'_>, now: Moment) -> bool {
@@ -47,16 +47,20 @@ fn one_request(criterion: &mut Criterion) {
         ("minute and day, of a route besides", Asked { route: Some((&name, &window)), ..asked(&window) }),
     ] {
         let table = Table::default();
-        let account = table.account(1, Vec::new);
+        let account = table.account(1);
         let mut numbers = 0..;
         group.bench_function(limits, |bencher| {
-            bencher.iter(|| assert!(passes(&table, &account, &asked, moment(numbers.next().unwrap_or(0)))));
+            bencher.iter(|| {
+                assert!(passes(&table, &account, &asked, moment(&table, numbers.next().unwrap_or(0))));
+            });
         });
     }
     let table = Table::default();
-    let account = table.account(1, Vec::new);
+    let account = table.account(1);
     group.bench_function("minute, day and at once, with its end", |bencher| {
-        bencher.iter(|| account.admit(black_box(&asked(&at_once)), moment(0), table.changed()).1.is_some());
+        bencher.iter(|| {
+            account.admit(black_box(&asked(&at_once)), moment(&table, 0), table.changed()).1.is_some()
+        });
     });
 }
 
@@ -65,10 +69,10 @@ fn took(threads: u32) -> Duration {
     let (table, rates, name) = (Table::default(), rates(None), Arc::<str>::from("orders"));
     let start = Barrier::new(threads as usize + 1);
     let work = |id: u32| {
-        let account = table.account(id.into(), Vec::new);
+        let account = table.account(id.into());
         let asked = Asked { cost: 1, account: &rates, key: None, route: Some((&name, &rates)) };
         start.wait();
-        (0..REQUESTS).all(|number| passes(&table, &account, &asked, moment(number)))
+        (0..REQUESTS).all(|number| passes(&table, &account, &asked, moment(&table, number)))
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|id| scope.spawn(move || work(id))).collect();
@@ -102,8 +106,8 @@ fn memory(_: &mut Criterion) {
     let asked = Asked { cost: 1, account: &rates, key: None, route: None };
     let Some(before) = resident() else { return };
     for id in 0..ACCOUNTS {
-        let account = table.account(id.into(), Vec::new);
-        assert!(passes(&table, &account, &asked, moment(0)));
+        let account = table.account(id.into());
+        assert!(passes(&table, &account, &asked, moment(&table, 0)));
     }
     // As they are written down every second.
     drop(table.take_changed());

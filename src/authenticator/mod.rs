@@ -56,7 +56,7 @@ use crate::auth::jwt::access_token::Parties;
 use crate::auth::token::HashedToken;
 use crate::clock::Clock;
 use crate::config;
-use crate::limits::{Moment, Report};
+use crate::limits::Report;
 use crate::store::{Account, Change, ChangeSink, Key, KeyForm, SharedStore};
 use feed::Feed;
 use loader::{Ask, Loader};
@@ -200,8 +200,7 @@ impl Authenticator {
     /// How an account stands to its limits now, and a key of its own where it has some; `None` where nothing is limited.
     #[must_use]
     pub fn standing(&self, account: &Account, key: Option<&Key>) -> Option<Report> {
-        let Shared { clock, .. } = &*self.shared;
-        self.shared.look(account, key).standing(Moment { tick: clock.tick(), wall: clock.now() })
+        self.shared.look(account, key).standing(self.shared.moment())
     }
 
     /// How contact to the store stands.

@@ -21,7 +21,7 @@ use crate::auth::jwt::{Keyring, Ring};
 use crate::auth::token::HashedToken;
 use crate::clock::{Clock, Tick, Timestamp};
 use crate::config;
-use crate::limits::{self, Rates};
+use crate::limits::{self, Moment, Rates};
 use crate::store::{Account, Key};
 
 /// See the module.
@@ -50,6 +50,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// The moment that it is for limits.
+    pub(super) fn moment(&self) -> Moment {
+        self.accounts.moment(self.clock.tick(), self.clock.now())
+    }
+
     pub(super) fn new(clock: Clock, terms: &config::Cache, rules: Rules) -> Self {
         Self {
             clock,
@@ -118,7 +123,7 @@ impl Shared {
 
     /// Where the requests of this account's credentials are counted, and by which limits; for a key, by its own as well.
     pub(super) fn meter(&self, account: &Account, key: Option<&Key>) -> Meter {
-        self.measured(self.accounts.account(limits::number(&account.id), Vec::new), account, key)
+        self.measured(self.accounts.account(limits::number(&account.id)), account, key)
     }
 
     /// The same for whoever only looks: nobody is made to begin by it.

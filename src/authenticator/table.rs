@@ -155,11 +155,7 @@ mod tests {
             allowed_addresses: Networks::default(),
         };
         let digest = HashedToken::of(&number.to_be_bytes());
-        let meter = Meter {
-            account: limits::Table::default().account(0, Vec::new),
-            rates: Arc::default(),
-            key: None,
-        };
+        let meter = Meter { account: limits::Table::default().account(0), rates: Arc::default(), key: None };
         Arc::new(Valid::new(
             digest,
             footing,

@@ -4,7 +4,7 @@
 //! comes, the newest of each, and written when it is back. What is kept for it does not grow with requests: a number for
 //! each account, which is there to count by anyway, and a time for each key, of so many keys at most.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,11 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::days;
 use super::shared::Shared;
 use super::uses::Used;
 use crate::clock::Timestamp;
-use crate::limits::{self, Account, DayCount, Moment, Table};
+use crate::limits::{Account, DayCount};
 use crate::store::{KeyUse, SharedStore, StoreError};
 
 /// Keys that wait for the store.
@@ -42,11 +43,22 @@ pub(super) struct Writer {
     taken: u64,
     fails: bool,
     rounds: u32,
+    /// Days that the clock jumped to.
+    jumped_to: BTreeSet<u32>,
 }
 
 impl Writer {
     pub(super) fn new(lists: mpsc::Receiver<Vec<Used>>, store: SharedStore, shared: Arc<Shared>) -> Self {
-        Self { lists, store, shared, waiting: BTreeMap::new(), taken: 0, fails: false, rounds: 0 }
+        Self {
+            lists,
+            store,
+            shared,
+            waiting: BTreeMap::new(),
+            taken: 0,
+            fails: false,
+            rounds: 0,
+            jumped_to: BTreeSet::new(),
+        }
     }
 
     /// Writes again and again until `stop`, and then once more.
@@ -98,13 +110,13 @@ impl Writer {
     fn sweep_now_and_then(&mut self) {
         self.rounds = self.rounds.wrapping_add(1);
         if self.rounds.is_multiple_of(SWEPT_EVERY) {
-            let clock = &self.shared.clock;
-            self.shared.accounts.sweep(Moment { tick: clock.tick(), wall: clock.now() });
+            self.shared.accounts.sweep(self.shared.moment());
         }
     }
 
     /// Batch by batch. What is not written, of the batch that failed on, waits.
     async fn write_all(&mut self) -> Result<(), StoreError> {
+        self.follow_the_clock().await?;
         let mut accounts = self.shared.accounts.take_changed();
         let mut uses = std::mem::take(&mut self.waiting);
         while !accounts.is_empty() || !uses.is_empty() {
@@ -123,14 +135,28 @@ impl Writer {
         Ok(())
     }
 
+    /// Where the clock on the wall has jumped to another day, what the store knows of that day is added first: the process
+    /// may have begun under a clock that was wrong.
+    async fn follow_the_clock(&mut self) -> Result<(), StoreError> {
+        let now = self.shared.moment();
+        let day = self.shared.accounts.jumped_to(self.shared.clock.now());
+        if let Some(day) = day.filter(|day| !self.jumped_to.contains(day)) {
+            tracing::warn!(
+                next_day_in_seconds = now.today.left().as_secs(),
+                "the clock has jumped to another day; what accounts may use of a day begins anew later"
+            );
+            days::add_of(day, &self.store, &self.shared).await?;
+            self.jumped_to.insert(day);
+        }
+        Ok(())
+    }
+
     async fn write_batch(
         &mut self,
         accounts: &[Arc<Account>],
         uses: &BTreeMap<String, Timestamp>,
     ) -> Result<(), StoreError> {
-        let kept = limits::kept(self.shared.clock.now());
-        let mut days = Table::days(accounts);
-        days.retain(|count| kept.contains(&count.day));
+        let mut days = self.shared.accounts.days(accounts, self.shared.clock.now());
         days.sort_unstable_by_key(|count| count.account);
         let uses: Vec<_> = uses.iter().map(|(id, at)| KeyUse { id: id.clone(), at: *at }).collect();
         // An account may have counts of many keys and routes.

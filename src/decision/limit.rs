@@ -36,16 +36,17 @@ impl Decision {
     ) -> Option<Counted> {
         let asked = self.asked(route, entry)?;
         let account = &entry.meter().account;
-        let (verdict, held) = account.admit(&asked, Moment { tick, wall }, front.accounts().changed());
+        let (verdict, held) =
+            account.admit(&asked, front.accounts().moment(tick, wall), front.accounts().changed());
         let (Verdict::Passes(report) | Verdict::Refused(report)) = verdict;
         Some(Counted { refusal: self.judged(route, &report).err(), report, held, told: self.told })
     }
 
     /// How a request on `route` would stand to its limits, without counting it; `None` where nothing is limited.
     #[must_use]
-    pub fn standing(&self, route: usize, entry: &Valid, (tick, wall): (Tick, Timestamp)) -> Option<Report> {
+    pub fn standing(&self, route: usize, entry: &Valid, now: Moment) -> Option<Report> {
         let asked = self.asked(route, entry)?;
-        Some(entry.meter().account.look(&asked, Moment { tick, wall }))
+        Some(entry.meter().account.look(&asked, now))
     }
 
     /// What a request on `route` that stands so is told.

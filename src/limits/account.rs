@@ -106,12 +106,8 @@ impl<'a> Asked<'a> {
 }
 
 impl Account {
-    pub(super) fn new(id: u128, days: impl IntoIterator<Item = (Subject, Day)>) -> Self {
-        let mut state = State::default();
-        for (subject, day) in days {
-            state.of((&subject).into(), None).day = day;
-        }
-        Self { id, state: Mutex::new(state) }
+    pub(super) fn new(id: u128) -> Self {
+        Self { id, state: Mutex::default() }
     }
 
     pub(super) const fn id(&self) -> &u128 {
@@ -129,7 +125,6 @@ impl Account {
         let mut state = self.lock();
         let report = state.judge(asked, now);
         if !report.passes() {
-            state.set_right(now);
             state.keep_pace(asked, now);
             return (Verdict::Refused(report.uncounted(&state.judge(&asked.nothing(), now))), None);
         }
@@ -155,10 +150,14 @@ impl Account {
         self.lock().judge(&asked.nothing(), now)
     }
 
+    /// Adds what `subject` used of today elsewhere.
+    pub(super) fn add(&self, subject: &Subject, used: u64, now: Moment) {
+        self.lock().of(subject.into(), now).add(used, now.today);
+    }
+
     /// Whether nothing is lost when it is forgotten; what is to be written down yet, [`Changed`] holds.
     pub(super) fn is_idle(&self, now: Moment) -> bool {
-        let mut state = self.lock();
-        state.set_right(now);
+        let state = self.lock();
         state.own.is_idle(now)
             && state.others.iter().flat_map(|others| &others.0).all(|(_, counters)| counters.is_idle(now))
     }
@@ -187,7 +186,7 @@ impl Account {
 
 impl State {
     /// The counters of a subject, made where there are none. Keys come and go: those of which nothing is lost make room.
-    fn of(&mut self, subject: Of<'_>, now: Option<Moment>) -> &mut Counters {
+    fn of(&mut self, subject: Of<'_>, now: Moment) -> &mut Counters {
         if matches!(subject, Of::Account) {
             return &mut self.own;
         }
@@ -195,9 +194,7 @@ impl State {
         let index = match others.iter().position(|(known, _)| subject.is(known)) {
             Some(index) => index,
             None => {
-                if let Some(now) = now {
-                    others.retain(|(_, counters)| !counters.is_idle(now));
-                }
+                others.retain(|(_, counters)| !counters.is_idle(now));
                 others.push((subject.into(), Counters::default()));
                 others.len() - 1
             }
@@ -234,30 +231,28 @@ impl State {
         report
     }
 
-    fn set_right(&mut self, now: Moment) {
-        let others = self.others.iter_mut().flat_map(|others| &mut others.0).map(|(_, counters)| counters);
-        for counters in std::iter::once(&mut self.own).chain(others) {
-            counters.set_right(now.wall);
+    /// The counters of a subject, if it has some.
+    fn find(&mut self, subject: Of<'_>) -> Option<&mut Counters> {
+        if matches!(subject, Of::Account) {
+            return Some(&mut self.own);
         }
+        let mut others = self.others.iter_mut().flat_map(|others| &mut others.0);
+        others.find(|(known, _)| subject.is(known)).map(|(_, counters)| counters)
     }
 
     fn keep_pace(&mut self, asked: &Asked<'_>, now: Moment) {
         for (subject, rates) in asked.each().filter(|(_, rates)| rates.smooth.is_some()) {
-            let others = self.others.iter_mut().flat_map(|others| &mut others.0);
-            let counters = match subject {
-                Of::Account => Some(&mut self.own),
-                _ => others.filter(|(known, _)| subject.is(known)).map(|(_, counters)| counters).next(),
-            };
-            if let Some(counters) = counters {
+            if let Some(counters) = self.find(subject) {
                 counters.keep_pace(rates, now.tick);
             }
         }
     }
 
     fn count(&mut self, asked: &Asked<'_>, now: Moment) -> bool {
-        asked.each().filter(|(_, rates)| !rates.is_empty()).fold(false, |day, (subject, rates)| {
-            self.of(subject, Some(now)).count(rates, asked.cost, now) || day
-        })
+        asked
+            .each()
+            .filter(|(_, rates)| !rates.is_empty())
+            .fold(false, |day, (subject, rates)| self.of(subject, now).count(rates, asked.cost, now) || day)
     }
 }
 
@@ -283,7 +278,9 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.account.lock();
         for subject in self.subjects.iter().flatten() {
-            state.of(subject.into(), None).leave();
+            if let Some(counters) = state.find(subject.into()) {
+                counters.leave();
+            }
         }
     }
 }

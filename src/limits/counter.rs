@@ -1,19 +1,13 @@
 //! One subject's counters. A limit is judged first and counted after all others have been judged too.
 
-use std::cmp::Ordering;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Moment, Rates};
-use crate::clock::{Tick, Timestamp};
+use super::{Moment, Rates, Today};
+use crate::clock::Tick;
 
-/// A clock that wavers about midnight brings nothing back: a day that begins so soon counts as begun if somebody has counted
-/// on it.
-pub const SOON: Duration = Duration::from_hours(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const MINUTE_NANOS: u64 = 60_000_000_000;
 const NANOS_PER_TICK: u64 = 1_000;
-const DAY_SECONDS: i64 = 86_400;
 
 /// What one subject has used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,7 +36,7 @@ impl Default for Minute {
 /// Of a day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Day {
-    /// Days since 1970. It never goes back.
+    /// As the calendar counts days.
     pub(super) number: u32,
     pub(super) used: u64,
 }
@@ -150,8 +144,7 @@ impl Counters {
     /// How a request of `cost` stands to the limit of a day, if there is one.
     pub(super) fn day(&self, rates: &Rates, cost: u32, now: Moment) -> Option<Standing> {
         let quota = rates.per_day?;
-        let day = self.day.at(now.wall);
-        Some(judged(quota, day.used, cost, day.until_next(now.wall)))
+        Some(judged(quota, self.day.at(now.today).used, cost, now.today.left))
     }
 
     /// How one more at once stands to the limit, if there is one. Whatever it costs it is one; what costs nothing is none.
@@ -188,19 +181,14 @@ impl Counters {
             self.in_flight = self.in_flight.saturating_add(1);
         }
         if rates.per_day.is_some() {
-            let day = self.day.at(now.wall);
-            self.day = Day { used: day.used.saturating_add(u64::from(cost)), ..day };
+            self.day = self.day.at(now.today).and(u64::from(cost));
         }
         rates.per_day.is_some()
     }
 
-    /// Moves what was used of a day that is not yet to the day that it is, as [`Day::at`] has it. Whoever is refused counts
-    /// nothing: without this, it would be moved to each day anew, and refused on all of them.
-    pub(super) fn set_right(&mut self, wall: Timestamp) {
-        let today = self.day.at(wall);
-        if today.number < self.day.number {
-            self.day = today;
-        }
+    /// Adds what was used of today elsewhere.
+    pub(super) fn add(&mut self, used: u64, today: Today) {
+        self.day = self.day.at(today).and(used);
     }
 
     /// One of those at once has ended.
@@ -214,41 +202,23 @@ impl Counters {
             Minute::Window { .. } => self.open_window(0, now.tick).is_none(),
             Minute::Pace { even_at, .. } => even_at <= nanos(now.tick),
         };
-        // A clock that is ahead for a moment forgets nothing of the day that it will be again.
-        let over = self.day.used == 0 || self.day.number + 1 < day(now.wall);
+        let over = self.day.at(now.today).used == 0;
         even && self.in_flight == 0 && over
     }
 }
 
 impl Day {
-    /// The day that it is at `wall`, with what was used of it. A clock that is set back over midnight brings nothing back;
-    /// one that is set back further had been wrong, and what was used since counts for the day that it is.
-    pub(super) fn at(self, wall: Timestamp) -> Self {
-        let number = day(wall);
-        match number.cmp(&self.number) {
-            Ordering::Greater => Self { number, used: 0 },
-            Ordering::Less if number + 1 < self.number => Self { number, ..self },
-            Ordering::Less | Ordering::Equal => self,
+    /// What was used of today.
+    const fn at(self, today: Today) -> Self {
+        match self.number == today.number {
+            true => self,
+            false => Self { number: today.number, used: 0 },
         }
     }
 
-    fn until_next(self, wall: Timestamp) -> Duration {
-        let next = (i64::from(self.number) + 1) * DAY_SECONDS * 1000;
-        wall.until(Timestamp(next))
+    const fn and(self, used: u64) -> Self {
+        Self { used: self.used.saturating_add(used), ..self }
     }
-}
-
-/// The day of UTC that it is at `wall`, in days since 1970.
-#[must_use]
-pub fn day(wall: Timestamp) -> u32 {
-    u32::try_from(wall.0.div_euclid(1000).div_euclid(DAY_SECONDS)).unwrap_or(0)
-}
-
-/// The days whose counts are kept at `wall`: a clock that is set back over midnight, or that ran ahead of it, finds its own.
-#[must_use]
-pub fn kept(wall: Timestamp) -> RangeInclusive<u32> {
-    let today = day(wall);
-    today.saturating_sub(1)..=today.saturating_add(1)
 }
 
 fn pace(quota: u64, even_at: u64) -> Minute {

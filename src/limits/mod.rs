@@ -5,6 +5,7 @@
 //! counts on it; the [`Table`] knows each by its id, so that all of its credentials count on the same.
 
 mod account;
+mod calendar;
 mod counter;
 mod failures;
 mod fields;
@@ -15,13 +16,14 @@ mod table;
 mod tests;
 
 pub use self::account::{Account, Asked, InFlight, Report, Verdict};
-pub use self::counter::{SOON, Standing, day, kept};
+pub use self::calendar::{SOON, Today, day, kept};
+pub use self::counter::Standing;
 pub use self::failures::{FailureCounts, FailureLimit, Failures};
 pub use self::fields::{Fields, Told, fields, seconds};
 pub use self::overrides::{BURST, Beyond, IN_FLIGHT, Overrides, PER_DAY, PER_MINUTE};
 pub use self::subject::Subject;
 pub use self::table::{DayCount, Table};
-use crate::clock::{Tick, Timestamp};
+use crate::clock::Tick;
 
 /// How much a subject may: an account, or a key or a route of one. `None` = as much as it likes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -154,11 +156,11 @@ fn digits(id: &str) -> u128 {
     id.bytes().fold(0, |number, byte| number << 8 | u128::from(byte))
 }
 
-/// A moment, by both clocks: minutes run by the one that never jumps, days by the one on the wall.
+/// A moment: minutes run by the clock that never jumps, days as [`Table::moment`] has them.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     /// By the monotonic clock.
     pub tick: Tick,
-    /// By the wall's.
-    pub wall: Timestamp,
+    /// The day.
+    pub today: Today,
 }

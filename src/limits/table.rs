@@ -6,8 +6,10 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::account::Account;
+use super::calendar::Calendar;
 use super::counter::Day;
 use super::{Moment, Subject};
+use crate::clock::{Tick, Timestamp};
 
 /// A power of two; look-ups of different accounts seldom meet.
 const SHARDS: usize = 64;
@@ -44,6 +46,7 @@ pub struct Table {
     hasher: RandomState,
     shards: Box<[Mutex<Shard>]>,
     changed: Changed,
+    calendar: Calendar,
 }
 
 /// Accounts whose count of the day has changed since it was written down.
@@ -66,22 +69,44 @@ pub struct DayCount {
 impl Default for Table {
     fn default() -> Self {
         let shards = std::iter::repeat_with(Mutex::default).take(SHARDS).collect();
-        Self { hasher: RandomState::new(), shards, changed: Changed::default() }
+        Self {
+            hasher: RandomState::new(),
+            shards,
+            changed: Changed::default(),
+            calendar: Calendar::default(),
+        }
     }
 }
 
 impl Table {
-    /// The account of that id. `days` is what the store knows of it; only read where nobody counts on it yet.
-    pub fn account(&self, id: u128, days: impl FnOnce() -> Vec<DayCount>) -> Arc<Account> {
+    /// The moment that it is by these clocks.
+    pub fn moment(&self, tick: Tick, wall: Timestamp) -> Moment {
+        self.calendar.moment(tick, wall)
+    }
+
+    /// The day by whose name today's counts are written down, where it is another than that which today began with: the
+    /// clock on the wall has jumped.
+    #[must_use]
+    pub fn jumped_to(&self, wall: Timestamp) -> Option<u32> {
+        self.calendar.jumped_to(wall)
+    }
+
+    /// The account of that id.
+    pub fn account(&self, id: u128) -> Arc<Account> {
         let mut shard = self.shard(id);
         if let Some(ById(known)) = shard.get(&id) {
             return Arc::clone(known);
         }
-        let days =
-            days().into_iter().map(|count| (count.subject, Day { number: count.day, used: count.used }));
-        let account = Arc::new(Account::new(id, days));
+        let account = Arc::new(Account::new(id));
         shard.insert(ById(Arc::clone(&account)));
         account
+    }
+
+    /// Adds what was used of today before this process began, or by it under another name of the day.
+    pub fn add<'a>(&self, counts: impl IntoIterator<Item = &'a DayCount>, now: Moment) {
+        for count in counts {
+            self.account(count.account).add(&count.subject, count.used, now);
+        }
     }
 
     /// The account of that id, if somebody counts on it.
@@ -93,7 +118,7 @@ impl Table {
     /// The account of that id, or one that has used nothing and is not kept: for whoever only looks.
     #[must_use]
     pub fn look_at(&self, id: u128) -> Arc<Account> {
-        self.known(id).unwrap_or_else(|| Arc::new(Account::new(id, [])))
+        self.known(id).unwrap_or_else(|| Arc::new(Account::new(id)))
     }
 
     /// Where accounts tell that they are to be written down.
@@ -118,18 +143,16 @@ impl Table {
         taken
     }
 
-    /// Their counts of the day.
+    /// What they used of today and of the day before, as it is written down at `wall`.
     #[must_use]
-    pub fn days(accounts: &[Arc<Account>]) -> Vec<DayCount> {
+    pub fn days(&self, accounts: &[Arc<Account>], wall: Timestamp) -> Vec<DayCount> {
+        let names = self.calendar.names(wall);
         let of = |account: &Arc<Account>| {
             let id = *account.id();
-            let count = move |(subject, day): (Subject, Day)| DayCount {
-                account: id,
-                subject,
-                day: day.number,
-                used: day.used,
+            let count = move |(subject, day): (Subject, Day)| {
+                Some(DayCount { account: id, subject, day: names.of(day.number)?, used: day.used })
             };
-            account.days().into_iter().map(count)
+            account.days().into_iter().filter_map(count)
         };
         accounts.iter().flat_map(of).collect()
     }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Account, Asked, InFlight, Moment, Overrides, Policy, Rates, Report, Standing, Table, Verdict};
-use crate::clock::{Tick, Timestamp};
+use super::{
+    Account, Asked, InFlight, Moment, Overrides, Policy, Rates, Report, Standing, Table, Today, Verdict,
+};
+use crate::clock::Tick;
 
 mod account;
 mod day;
@@ -13,10 +15,9 @@ mod pace;
 mod table;
 mod window;
 
-const DAY_MILLIS: i64 = 86_400_000;
-/// A noon of UTC, and some time after the process began.
+/// Noon of the first day, and some time after the process began.
 const START: Moment =
-    Moment { tick: Tick(5_000_000_000), wall: Timestamp(20_000 * DAY_MILLIS + DAY_MILLIS / 2) };
+    Moment { tick: Tick(5_000_000_000), today: Today { number: 1, left: Duration::from_hours(12) } };
 
 /// One account with limits of its own and nothing else.
 struct Scene {
@@ -28,7 +29,7 @@ struct Scene {
 impl Scene {
     fn new(rates: Rates) -> Self {
         let table = Table::default();
-        let account = table.account(7, Vec::new);
+        let account = table.account(7);
         Self { table, account, rates }
     }
 

@@ -5,7 +5,7 @@ use crate::auth::refusal::Refusal;
 use crate::authenticator::Valid;
 use crate::clock::{Tick, Timestamp};
 use crate::config::{LimitMode, Limits};
-use crate::limits::{Policy, Span};
+use crate::limits::{Policy, Span, Table};
 use crate::proxy::plan::Plan;
 use crate::store::{Account, Store};
 
@@ -17,9 +17,10 @@ pub(super) async fn tell(
     (plan, store): (&Plan, &dyn Store),
     route: usize,
     entry: Option<&Valid>,
-    now: (Tick, Timestamp),
+    (tick, wall): (Tick, Timestamp),
     story: &mut Story,
 ) -> Result<(), Refusal> {
+    let now = Table::default().moment(tick, wall);
     let found = entry.and_then(|entry| Some((entry, plan.decision.standing(route, entry, now)?)));
     let Some((entry, report)) = found else {
         story.tell("limits", "none apply");

@@ -51,7 +51,7 @@ fn judged_by_all(
     everything: &Asked<'_>,
     now: Moment,
 ) -> Result<Option<InFlight>, TestCaseError> {
-    let account = table.account(7, Vec::new);
+    let account = table.account(7);
     let rows = |asked: &Asked<'_>| state(&account, asked, now);
     let (all, concerned, looked) = (rows(everything), rows(asked), told(&account.look(asked, now)));
     let (report, held) = admit(table, &account, asked, now);
@@ -100,7 +100,7 @@ proptest! {
             }
         }
         under_way.clear();
-        let at_the_end = table.account(7, Vec::new).look(&everything, now);
+        let at_the_end = table.account(7).look(&everything, now);
         let free = at_the_end.rows().filter(|(policy, _)| policy.span() == Span::Now);
         prop_assert!(free.into_iter().all(|(_, it)| it.left == it.quota));
     }

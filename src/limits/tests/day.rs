@@ -1,57 +1,58 @@
 //! The day, under a wall clock that goes forwards and backwards.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::{Asked, DAY_MILLIS, Duration, Moment, Rates, START, Scene, Standing, Timestamp, admit};
+use super::{Asked, Duration, Moment, Rates, Scene, Standing, Tick, admit};
+use crate::clock::Timestamp;
+use crate::limits::{DayCount, Subject, day, kept};
 
 const HOUR: i64 = 3_600_000;
-const MIDNIGHT: i64 = START.wall.0 + DAY_MILLIS / 2;
+const DAY: i64 = 24 * HOUR;
+/// Days in a row begin so far apart at least.
+const APART: i64 = 23 * HOUR;
+const NOON: i64 = 20_000 * DAY + DAY / 2;
+const MIDNIGHT: i64 = NOON + DAY / 2;
 
-/// The day that counts, and what was used of it.
-struct Model {
-    day: i64,
-    used: u64,
-    /// How often the clock was set back by more than a day.
-    set_right: u64,
+/// Milliseconds by both clocks.
+#[derive(Clone, Copy, Debug)]
+struct Clocks {
+    /// Since the process began.
+    run: i64,
+    wall: i64,
 }
 
-impl Model {
-    fn turn(&mut self, wall: i64) {
-        let day = wall.div_euclid(DAY_MILLIS);
-        if day > self.day {
-            (self.day, self.used) = (day, 0);
-        }
-        if day < self.day - 1 {
-            self.day = day;
-            self.set_right += 1;
-        }
+impl Clocks {
+    const fn at(wall: i64) -> Self {
+        Self { run: 0, wall }
     }
 
-    fn expected(&mut self, quota: u64, cost: u32, wall: i64) -> Standing {
-        let (day, used) = (self.day, self.used);
-        self.turn(wall);
-        let reset = Duration::from_millis(u64::try_from((self.day + 1) * DAY_MILLIS - wall).unwrap());
-        let (before, after) = (self.used, self.used + u64::from(cost));
-        if after <= quota {
-            self.used = after;
-            return Standing { quota, most: quota, left: quota - after, reset, wait: None };
-        }
-        // What is refused begins no day.
-        if self.day > day {
-            (self.day, self.used) = (day, used);
-        }
-        Standing { quota, most: quota, left: quota - before, reset, wait: Some(reset) }
+    const fn after(self, time: i64) -> Self {
+        Self { run: self.run + time, wall: self.wall + time }
+    }
+
+    const fn jump(self, by: i64) -> Self {
+        Self { wall: self.wall + by, ..self }
     }
 }
 
-fn wall(wall: i64) -> Moment {
-    Moment { wall: Timestamp(wall), ..START }
-}
+impl Scene {
+    fn of_day(per_day: u64) -> Self {
+        Self::new(Rates { per_day: Some(per_day), ..Rates::default() })
+    }
 
-fn scene(per_day: u64) -> Scene {
-    Scene::new(Rates { per_day: Some(per_day), ..Rates::default() })
+    fn now(&self, clocks: Clocks) -> Moment {
+        self.table.moment(Tick(u64::try_from(clocks.run * 1000).unwrap()), Timestamp(clocks.wall))
+    }
+
+    fn ask_at(&self, cost: u32, clocks: Clocks) -> Standing {
+        self.ask(cost, self.now(clocks))
+    }
+
+    fn passes(&self, clocks: Clocks) -> bool {
+        self.ask_at(1, clocks).passes()
+    }
 }
 
 fn quotas() -> impl Strategy<Value = u64> {
@@ -62,83 +63,194 @@ fn cost(quota: u64, share: u64) -> u32 {
     u32::try_from(1 + quota.min(1_000_000) * share / 100).unwrap()
 }
 
-/// How the clock on the wall goes: on, over midnight and back, or far off and back.
-fn walls() -> impl Strategy<Value = Vec<(i64, u64)>> {
+/// How both clocks run on, and by how much the one on the wall jumps then: not at all, a little, over midnights or years.
+fn walks(little: i64) -> impl Strategy<Value = Vec<(i64, i64, u64)>> {
+    let far = prop::sample::select(vec![HOUR, 3 * HOUR, 14 * HOUR, DAY, 2 * DAY, 400 * DAY]);
     let jump = prop_oneof![
-        4 => 0..HOUR,
-        2 => -HOUR..HOUR,
-        1 => prop::sample::select(vec![DAY_MILLIS, -DAY_MILLIS, 400 * DAY_MILLIS, -400 * DAY_MILLIS]),
+        4 => Just(0),
+        2 => -little..=little,
+        1 => (far, any::<bool>()).prop_map(move |(by, back)| if little < HOUR { 0 } else if back { -by } else { by }),
     ];
-    proptest::collection::vec((jump, 0..103_u64), 1..80)
+    proptest::collection::vec((prop_oneof![0..HOUR, 0..DAY], jump, 0..103_u64), 1..80)
 }
 
 proptest! {
     #[test]
-    fn a_day_lets_pass_its_quota_whatever_the_clock_does(quota in quotas(), walls in walls()) {
-        let scene = scene(quota);
-        let mut model = Model { day: 0, used: 0, set_right: 0 };
-        let (mut now, mut passed) = (MIDNIGHT - HOUR, HashMap::<i64, u64>::new());
-        for (jump, share) in walls {
-            now = (now + jump).max(0);
+    fn whatever_the_clock_does_there_is_one_quota_in_23_hours(quota in quotas(), walks in walks(HOUR)) {
+        let scene = Scene::of_day(quota);
+        let mut now = Clocks::at(NOON);
+        // What passed, by the moment at which the first of the day did.
+        let mut days = Vec::<(i64, u32, u64)>::new();
+        for (time, jump, share) in walks {
+            now = now.after(time).jump(jump);
             let cost = cost(quota, share);
-            let standing = scene.ask(cost, wall(now));
-            prop_assert_eq!(standing, model.expected(quota, cost, now));
+            let (today, standing) = (scene.now(now).today, scene.ask_at(cost, now));
+            let (number, left) = (today.number, i64::try_from(today.left.as_millis()).unwrap());
             if let Some(wait) = standing.wait {
-                let then = now + i64::try_from(wait.as_millis()).unwrap();
-                prop_assert!(!scene.look(cost, wall(then - 1)).passes());
-                prop_assert_eq!(scene.look(cost, wall(then)).passes(), u64::from(cost) <= quota);
+                prop_assert_eq!(wait, today.left);
+                prop_assert!(!scene.look(cost, scene.now(now.after(left - 1))).passes());
+                prop_assert_eq!(scene.look(cost, scene.now(now.after(left))).passes(), u64::from(cost) <= quota);
+                // To look at what comes begins the day that comes.
+                now = now.after(left);
                 continue;
             }
-            let of_day = passed.entry(model.day).or_default();
-            *of_day += u64::from(cost);
-            // A clock that was wrong by days and was set right costs one quota, and no more.
-            prop_assert!(*of_day <= quota * (1 + model.set_right));
+            match days.last_mut() {
+                Some(last) if last.1 == number => last.2 += u64::from(cost),
+                _ => days.push((now.run, number, cost.into())),
+            }
+            prop_assert_eq!(standing.left, quota - days.last().unwrap().2);
+            prop_assert!(days.last().unwrap().2 <= quota);
         }
-    }
-
-    #[test]
-    fn a_clock_that_wavers_about_midnight_gives_each_day_once(
-        quota in quotas(),
-        walls in proptest::collection::vec((-HOUR..HOUR, 0..103_u64), 1..120)
-    ) {
-        let (scene, mut total) = (scene(quota), 0);
-        for (off, share) in walls {
-            let cost = cost(quota, share);
-            if scene.ask(cost, wall(MIDNIGHT + off)).passes() {
-                total += u64::from(cost);
+        // Of its first day each may have asked at the end only.
+        for (index, (first, number, _)) in days.iter().enumerate() {
+            for (later, other, _) in &days[index + 1..] {
+                prop_assert!(later - first >= i64::from(other - number - 1) * APART, "{:?}", days);
             }
         }
-        prop_assert!(total <= 2 * quota);
-        prop_assert_eq!(scene.look(1, wall(MIDNIGHT + DAY_MILLIS)).left, quota - 1);
+    }
+
+    /// What NTP does.
+    #[test]
+    fn with_a_clock_that_is_a_little_off_each_day_of_the_calendar_has_its_quota(
+        quota in quotas(),
+        walks in walks(20 * 60_000)
+    ) {
+        let scene = Scene::of_day(quota);
+        let (mut time, mut off) = (NOON, 0);
+        let mut passed = BTreeMap::<u32, u64>::new();
+        for (by, jump, share) in walks {
+            (time, off) = (time + by, (off + jump).clamp(-25 * 60_000, 25 * 60_000));
+            let (cost, clocks) = (cost(quota, share), Clocks { run: time - NOON, wall: time + off });
+            scene.now(clocks);
+            // About midnight it may be one day or the other.
+            let [today, other] = [-25, 25].map(|minutes| day(Timestamp(time + minutes * 60_000)));
+            if today != other {
+                continue;
+            }
+            let standing = scene.ask_at(cost, clocks);
+            let used = passed.entry(today).or_default();
+            *used += if standing.passes() { u64::from(cost) } else { 0 };
+            prop_assert_eq!(standing.left, quota - *used);
+        }
     }
 }
 
 #[test]
-fn what_was_used_of_a_day_that_is_not_yet_counts_for_the_day_that_it_is() {
-    let scene = scene(10);
-    assert!(scene.ask(6, wall(START.wall.0 + 400 * DAY_MILLIS)).passes());
-    assert_eq!(scene.ask(3, START).left, 1);
-    assert!(!scene.ask(3, START).passes());
-}
-
-/// A client that had used up a day of next year was refused until that day came.
-#[test]
-fn a_clock_that_was_wrong_is_forgotten_by_the_next_day() {
-    let scene = scene(1);
-    assert!(scene.ask(1, wall(START.wall.0 + 400 * DAY_MILLIS)).passes());
-    assert!(!scene.ask(1, START).passes());
-    let tomorrow = wall(START.wall.0 + DAY_MILLIS);
-    assert!(scene.ask(1, tomorrow).passes());
+fn a_day_ends_at_midnight_whether_somebody_asks_then_or_not() {
+    for first in [0, 1, 5 * HOUR, 12 * HOUR, DAY - 1] {
+        let scene = Scene::of_day(1);
+        let noon = Clocks::at(NOON);
+        assert!(scene.passes(noon));
+        assert!(!scene.passes(noon.after(DAY / 2 - 1)));
+        for days in 0..3 {
+            let day = noon.after(DAY / 2 + days * DAY);
+            assert!(scene.passes(day.after(first)), "{first} ms after midnight {days}");
+            assert!(!scene.passes(day.after(DAY - 1)));
+        }
+    }
 }
 
 #[test]
-fn who_counted_for_a_day_that_is_not_yet_can_be_forgotten_when_it_would_be_else() {
-    let Scene { table, account, rates } = scene(1);
+fn a_process_that_begins_before_midnight_has_a_day_that_ends_soon() {
+    let scene = Scene::of_day(1);
+    let late = Clocks::at(MIDNIGHT - 5);
+    assert!(scene.passes(late));
+    assert_eq!(scene.ask_at(1, late).wait, Some(Duration::from_millis(5)));
+    assert!(scene.passes(late.after(5)));
+    assert_eq!(
+        scene.ask_at(1, late.after(6)).wait,
+        Some(Duration::from_millis(u64::try_from(DAY - 1).unwrap()))
+    );
+}
+
+#[test]
+fn a_clock_that_wavers_about_midnight_gives_each_day_once() {
+    let scene = Scene::of_day(1);
+    let now = Clocks::at(MIDNIGHT - 10);
+    assert!(scene.passes(now));
+    for (jump, passes) in
+        [(15, true), (0, false), (15, false), (-HOUR, false), (HOUR, false), (DAY - 16, false)]
+    {
+        assert_eq!(scene.passes(now.jump(jump)), passes, "{jump}");
+    }
+    assert!(scene.passes(now.after(DAY + 10)));
+}
+
+#[test]
+fn a_clock_that_jumps_over_midnights_begins_no_day_before_the_last_is_over() {
+    for jump in [14 * HOUR, 400 * DAY, -400 * DAY] {
+        let scene = Scene::of_day(1);
+        let noon = Clocks::at(NOON);
+        assert!(scene.passes(noon));
+        let jumped = noon.jump(jump);
+        // The day began twelve hours ago.
+        assert_eq!(scene.ask_at(1, jumped).wait, Some(Duration::from_hours(11)), "{jump}");
+        assert!(!scene.passes(jumped.after(11 * HOUR - 1)));
+        assert!(scene.passes(jumped.after(11 * HOUR)));
+        // And none by being set right.
+        assert!(!scene.passes(noon.after(12 * HOUR)));
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_right_within_the_day_changes_nothing() {
+    let scene = Scene::of_day(1);
+    let noon = Clocks::at(NOON);
+    assert!(scene.passes(noon));
+    assert!(!scene.passes(noon.jump(400 * DAY)));
+    assert!(!scene.passes(noon.after(DAY / 2 - 1)));
+    assert!(scene.passes(noon.after(DAY / 2)));
+}
+
+fn rows(scene: &Scene, wall: i64) -> Vec<(u32, u64)> {
+    let counts = scene.table.days(std::slice::from_ref(&scene.account), Timestamp(wall));
+    assert!(counts.iter().all(|count| count.account == 7 && count.subject == Subject::Account));
+    counts.iter().map(|DayCount { day, used, .. }| (*day, *used)).collect()
+}
+
+#[test]
+fn a_day_is_written_down_by_the_name_by_which_it_will_be_asked_for() {
+    let scene = Scene::of_day(9);
+    let noon = Clocks::at(NOON);
+    scene.ask_at(4, noon);
+    for (wall, name) in [
+        (NOON, 20_000),
+        (MIDNIGHT, 20_000),
+        (MIDNIGHT + HOUR - 1, 20_000),
+        (MIDNIGHT + HOUR, 20_001),
+        (NOON + 400 * DAY, 20_400),
+        (MIDNIGHT - DAY - HOUR, 20_000),
+        (MIDNIGHT - DAY - HOUR - 1, 19_999),
+    ] {
+        assert_eq!(rows(&scene, wall), [(name, 4)], "{wall}");
+        assert_eq!(scene.table.jumped_to(Timestamp(wall)), Some(name).filter(|name| *name != 20_000));
+    }
+    // What was counted just before midnight is written just after, and never later.
+    for (days, expected) in [(1, &[(20_000, 4)][..]), (2, &[])] {
+        let then = noon.after(days * DAY);
+        scene.now(then);
+        assert_eq!(rows(&scene, then.wall), expected);
+    }
+}
+
+#[test]
+fn who_counted_can_be_forgotten_when_the_day_is_over() {
+    let Scene { table, account, rates } = Scene::of_day(1);
     let asked = Asked { cost: 1, account: &rates, key: None, route: None };
-    admit(&table, &account, &asked, wall(START.wall.0 + 400 * DAY_MILLIS));
+    let at = |days: u64| {
+        table.moment(Tick(days * 86_400_000_000), Timestamp(NOON + i64::try_from(days).unwrap() * DAY))
+    };
+    admit(&table, &account, &asked, at(0));
     drop((account, table.take_changed()));
-    for (days, left) in [(0, 1), (1, 1), (2, 0)] {
-        table.sweep(wall(START.wall.0 + days * DAY_MILLIS));
+    for (days, left) in [(0, 1), (1, 0)] {
+        table.sweep(at(days));
         assert_eq!(table.len(), left);
     }
+}
+
+#[test]
+fn counts_of_days_to_come_are_not_kept_unless_they_come_soon() {
+    assert_eq!(kept(Timestamp(MIDNIGHT - HOUR - 1)), 19_999..=20_000);
+    assert_eq!(kept(Timestamp(MIDNIGHT - HOUR)), 19_999..=20_001);
+    assert_eq!(kept(Timestamp(MIDNIGHT)), 20_000..=20_001);
 }

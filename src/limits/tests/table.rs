@@ -4,15 +4,29 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::{Account, Arc, DAY_MILLIS, Moment, Rates, START, Table, Tick, Timestamp, admit};
+use super::{Account, Arc, Moment, Rates, START, Table, Tick, Today, admit};
+use crate::clock::Timestamp;
 use crate::limits::{Asked, DayCount, Subject};
 
 const IDS: u128 = 4;
 
 fn ask(table: &Table, id: u128, rates: &Rates, now: Moment) -> Arc<Account> {
-    let account = table.account(id, Vec::new);
+    let account = table.account(id);
     admit(table, &account, &Asked { cost: 1, account: rates, key: None, route: None }, now);
     account
+}
+
+const NOON: Timestamp = Timestamp((20_000 * 24 + 12) * 3_600_000);
+
+/// A table at [`START`].
+fn begun() -> Table {
+    let table = Table::default();
+    assert_eq!(table.moment(START.tick, NOON).today, START.today);
+    table
+}
+
+fn tomorrow() -> Moment {
+    Moment { today: Today { number: START.today.number + 1, ..START.today }, ..START }
 }
 
 #[derive(Clone, Debug)]
@@ -43,7 +57,7 @@ proptest! {
         let (mut held, mut counts_until) = (HashMap::<u128, Arc<Account>>::new(), HashMap::<u128, u64>::new());
         for life in lives {
             match life {
-                Life::Hold(id) => drop(held.insert(id, table.account(id, Vec::new))),
+                Life::Hold(id) => drop(held.insert(id, table.account(id))),
                 Life::LetGo(id) => drop(held.remove(&id)),
                 Life::Count(id) => {
                     ask(&table, id, &rates, now);
@@ -62,7 +76,7 @@ proptest! {
                 }
             }
             for (id, account) in &held {
-                prop_assert!(Arc::ptr_eq(account, &table.account(*id, Vec::new)));
+                prop_assert!(Arc::ptr_eq(account, &table.account(*id)));
             }
         }
     }
@@ -104,7 +118,7 @@ proptest! {
     /// However takings, readings, writings and failures follow each other, what was counted is written in the end.
     #[test]
     fn no_count_of_a_day_is_lost_on_its_way_to_the_store(writings in writings()) {
-        let (table, rates) = (Table::default(), Rates { per_day: Some(1000), ..Rates::default() });
+        let (table, rates) = (begun(), Rates { per_day: Some(1000), ..Rates::default() });
         let (mut counted, mut store) = (HashMap::<u128, u64>::new(), HashMap::new());
         let mut batches: Vec<Batch> = Vec::new();
         for writing in writings {
@@ -119,11 +133,11 @@ proptest! {
                 _ if batches.is_empty() => {}
                 Writing::Read(index) => {
                     let (accounts, days) = index.get_mut(&mut batches);
-                    *days = Table::days(accounts);
+                    *days = table.days(accounts, NOON);
                 }
                 Writing::Written(index) => {
                     let (accounts, _) = batches.swap_remove(index.index(batches.len()));
-                    written(&mut store, &Table::days(&accounts));
+                    written(&mut store, &table.days(&accounts, NOON));
                 }
                 Writing::Failed(index) => table.not_written(batches.swap_remove(index.index(batches.len())).0),
             }
@@ -131,7 +145,7 @@ proptest! {
         for (accounts, _) in batches {
             table.not_written(accounts);
         }
-        written(&mut store, &Table::days(&table.take_changed()));
+        written(&mut store, &table.days(&table.take_changed(), NOON));
         prop_assert_eq!(store, counted);
         prop_assert!(table.take_changed().is_empty());
     }
@@ -139,9 +153,9 @@ proptest! {
 
 #[test]
 fn what_was_counted_after_its_count_was_read_is_told_again() {
-    let (table, rates) = (Table::default(), Rates { per_day: Some(10), ..Rates::default() });
+    let (table, rates) = (begun(), Rates { per_day: Some(10), ..Rates::default() });
     let account = ask(&table, 1, &rates, START);
-    let used = |accounts: &[Arc<Account>]| Table::days(accounts).iter().map(|day| day.used).sum::<u64>();
+    let used = |accounts: &[Arc<Account>]| table.days(accounts, NOON).iter().map(|day| day.used).sum::<u64>();
     let taken = table.take_changed();
     assert_eq!(used(&taken), 1);
     ask(&table, 1, &rates, START);
@@ -150,24 +164,23 @@ fn what_was_counted_after_its_count_was_read_is_told_again() {
 }
 
 #[test]
-fn an_account_begins_with_what_the_store_knows_of_it() {
+fn what_was_used_of_today_elsewhere_is_added() {
     let (table, rates) = (Table::default(), Rates { per_day: Some(10), ..Rates::default() });
     let route: Arc<str> = "orders".into();
-    let day = u32::try_from(START.wall.0 / DAY_MILLIS).unwrap();
-    let known = |subject: Subject, used| DayCount { account: 3, subject, day, used };
-    let days = || vec![known(Subject::Account, 4), known(Subject::Route(Arc::clone(&route)), 6)];
-    let account = table.account(3, days);
+    let account = table.account(3);
     let asked = Asked { cost: 1, account: &rates, key: None, route: Some((&route, &rates)) };
     let left = |now| account.look(&asked, now).rows().map(|(_, it)| it.left).collect::<Vec<_>>();
-    assert_eq!(left(START), [5, 3]);
-    assert_eq!(left(Moment { wall: Timestamp(START.wall.0 + DAY_MILLIS), ..START }), [9, 9]);
-    // Only who is not there yet begins.
-    assert!(Arc::ptr_eq(&account, &table.account(3, || unreachable!())));
+    admit(&table, &account, &asked, START);
+    assert_eq!(left(START), [8, 8]);
+    let known = |subject: Subject, used| DayCount { account: 3, subject, day: 0, used };
+    table.add(&[known(Subject::Account, 4), known(Subject::Route(Arc::clone(&route)), 6)], START);
+    assert_eq!(left(START), [4, 2]);
+    assert_eq!(left(tomorrow()), [9, 9]);
 }
 
 #[test]
 fn keys_that_come_and_go_make_room_for_each_other_and_none_that_counts_is_forgotten() {
-    let (table, account) = (Table::default(), Table::default().account(1, Vec::new));
+    let (table, account) = (Table::default(), Table::default().account(1));
     let rates = |per_minute, per_day| Rates { per_minute, per_day, ..Rates::default() };
     let (none, a_minute, a_day) = (Rates::default(), rates(Some(1), None), rates(None, Some(9)));
     let ask = |key: &Arc<str>, rates: &Rates, now| {

@@ -62,7 +62,7 @@ pub async fn answer(
     let body = body::collect(body, admission.framing, asker).await?;
     match endpoint {
         Endpoint::Validate => return validate::answer(asker, parts, &body, ticket).await,
-        Endpoint::Limits => return Ok(limits::answer(parts, ticket)),
+        Endpoint::Limits => return Ok(limits::answer(parts, ticket, &asker.worker.front)),
         _ => {}
     }
     let caller = match early {

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use keyward::auth::refusal::Code;
+use keyward::clock::Timestamp;
 
 use super::Scene;
+use crate::support::http::Client;
 use crate::support::raw::Raw;
 use crate::support::upstream::{Answer, Gate, Upstream};
 
 const CONNECTIONS: usize = 64;
+const DAY: Duration = Duration::from_hours(24);
 
 /// Of so many requests with these keys, over as many connections at once as there are workers for many times over: how many
 /// pass, and how many are refused.
@@ -65,16 +68,38 @@ async fn a_window_opens_with_its_first_request_and_ends_a_minute_later() {
     }
 }
 
+/// The status of a request once there is contact to the store again, which is lost when hours pass at once.
+async fn in_contact(client: &mut Client) -> u16 {
+    crate::support::within("contact", async {
+        loop {
+            match client.get("/").await.status {
+                503 => {}
+                status => return status,
+            }
+        }
+    })
+    .await
+}
+
 #[tokio::test]
-async fn a_day_ends_at_midnight_and_never_comes_back() {
+async fn a_day_ends_at_midnight_and_no_clock_that_jumps_brings_one() {
     let scene = Scene::new("{ account: { per_day: 2 } }").await;
     let mut client = scene.gateway.client().await;
     for _ in 0..2 {
         assert_eq!(client.get("/").await.status, 200);
     }
     client.get("/").await.refused(Code::QuotaExceeded);
-    scene.clock.set_wall(super::START.after(Duration::from_secs(16 * 3600)));
-    assert_eq!(client.get("/").await.status, 200);
+    // A jump over midnight begins none, and neither does one back.
+    for jump in [super::START.after(DAY), Timestamp(0)] {
+        scene.clock.set_wall(jump);
+        client.get("/").await.refused(Code::QuotaExceeded);
+    }
+    scene.clock.set_wall(super::START);
+    // It was eight.
+    scene.pass(Duration::from_hours(16) - Duration::from_millis(1));
+    assert_eq!(in_contact(&mut client).await, 429);
+    scene.pass(Duration::from_millis(1));
+    assert_eq!(in_contact(&mut client).await, 200);
     scene.clock.set_wall(super::START);
     assert_eq!(client.get("/").await.status, 200);
     client.get("/").await.refused(Code::QuotaExceeded);
