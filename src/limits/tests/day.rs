@@ -76,7 +76,7 @@ fn walks(little: i64) -> impl Strategy<Value = Vec<(i64, i64, u64)>> {
 
 proptest! {
     #[test]
-    fn whatever_the_clock_does_there_is_one_quota_in_23_hours(quota in quotas(), walks in walks(HOUR)) {
+    fn whatever_the_clock_does_there_is_no_more_than_a_quota_in_23_hours(quota in quotas(), walks in walks(HOUR)) {
         let scene = Scene::of_day(quota);
         let mut now = Clocks::at(NOON);
         // What passed, by the moment at which the first of the day did.
@@ -101,11 +101,9 @@ proptest! {
             prop_assert_eq!(standing.left, quota - days.last().unwrap().2);
             prop_assert!(days.last().unwrap().2 <= quota);
         }
-        // Of its first day each may have asked at the end only.
-        for (index, (first, number, _)) in days.iter().enumerate() {
-            for (later, other, _) in &days[index + 1..] {
-                prop_assert!(later - first >= i64::from(other - number - 1) * APART, "{:?}", days);
-            }
+        // The first has begun before, the second may begin at once.
+        for (first, number, _) in days {
+            prop_assert!(first >= (i64::from(number) - 2) * APART);
         }
     }
 
