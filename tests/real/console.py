@@ -1,6 +1,10 @@
-"""The console in a real browser (Debian's Chromium), and the identity endpoints with real libraries for tokens."""
+"""The console in a real browser (Debian's Chromium), and the identity endpoints with real libraries for tokens.
+
+With PICTURES=FOLDER the browser keeps a picture of every page there, in two themes and three widths.
+"""
 
 import json
+import os
 import subprocess
 
 import requests
@@ -99,7 +103,7 @@ def once(suite):
 def in_the_browser(suite):
     with_password(suite)
     modules = node_modules()["NODE_PATH"].removesuffix("/node_modules")
-    command = [tool("node"), HERE / "console.mjs", suite.gateway.base, EMAIL, PASSWORD, "", modules]
+    command = [tool("node"), HERE / "console.mjs", suite.gateway.base, EMAIL, PASSWORD, os.environ.get("PICTURES", ""), modules]
     environment = {**node_modules(), "CHROMIUM": tool("chromium")}
     done = subprocess.run(
         list(map(str, command)), env=environment, capture_output=True, text=True, timeout=PATIENCE
