@@ -12,6 +12,7 @@ pub mod host;
 pub mod message;
 pub mod peer;
 mod pieces;
+pub mod proxy_protocol;
 mod strict;
 pub mod target;
 
@@ -19,7 +20,7 @@ pub mod target;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target by its name, which is that of its folder under `seeds/` and of its program under `fuzz_targets/`.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("answer", answer::run),
     ("config", config::run),
     ("credential", credential::run),
@@ -28,5 +29,6 @@ pub const TARGETS: [Target; 9] = [
     ("host", host::run),
     ("message", message::run),
     ("peer", peer::run),
+    ("proxy_protocol", proxy_protocol::run),
     ("target", target::run),
 ];

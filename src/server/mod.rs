@@ -14,6 +14,7 @@ mod http1;
 pub mod http2;
 pub mod incoming;
 pub mod listener;
+pub mod proxy_protocol;
 mod sniff;
 pub mod takeover;
 mod watched;
