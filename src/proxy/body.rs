@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -13,6 +13,7 @@ use super::request_body::RequestBody;
 use super::ticket::Ticket;
 use super::upstream::failure::Failure;
 use super::upstream::{Endpoint, Exchange};
+use crate::server::carrier::Carrier;
 
 /// What the client gets after the fields.
 #[derive(Debug)]
@@ -36,6 +37,14 @@ enum Source {
 pub struct Stream {
     pub exchange: Exchange<RequestBody>,
     pub endpoint: Rc<Endpoint>,
+}
+
+impl Stream {
+    /// The next piece, once there is room for it.
+    fn poll_data(&mut self, cx: &mut Context<'_>, carrier: &Carrier) -> Poll<Option<Result<Bytes, Failure>>> {
+        let room = ready!(carrier.poll_room(cx));
+        self.exchange.poll_data(cx, room)
+    }
 }
 
 impl Body {
@@ -77,7 +86,7 @@ impl HttpBody for Body {
             // Asked first, so that an answer that never pauses ends too.
             Source::Stream(stream) => match ticket.poll_broken_off(cx) {
                 Poll::Ready(failure) => Some(Err(failure)),
-                Poll::Pending => match stream.exchange.poll_data(cx, ticket.carrier.room()) {
+                Poll::Pending => match stream.poll_data(cx, &ticket.carrier) {
                     Poll::Ready(data) => data,
                     Poll::Pending => {
                         ticket.pauses(cx);

@@ -293,7 +293,7 @@ impl Ticket {
     /// A piece of the answer's body was handed over.
     pub fn moved(&mut self, bytes: usize) {
         self.bytes_out += bytes as u64;
-        self.carrier.answer_moved();
+        self.carrier.handed_over(bytes);
     }
 
     /// The answer's body broke off: too late for another status, but not for the log.

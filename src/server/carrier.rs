@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use http::HeaderValue;
 
@@ -81,12 +82,19 @@ impl Carrier {
     }
 
     /// How much of the answer can be passed on now; what is more would have to be kept.
-    #[must_use]
-    pub fn room(&self) -> usize {
+    pub fn poll_room(&self, cx: &Context<'_>) -> Poll<usize> {
         match self {
-            Self::Connection(_) => usize::MAX,
-            Self::Stream(stream) => stream.offered(),
+            Self::Connection(conn) => conn.ahead_of_client().poll_room(cx),
+            Self::Stream(stream) => Poll::Ready(stream.offered()),
         }
+    }
+
+    /// A piece of the answer's body was handed over.
+    pub fn handed_over(&self, bytes: usize) {
+        if let Self::Connection(conn) = self {
+            conn.ahead_of_client().handed_over(bytes);
+        }
+        self.answer_moved();
     }
 
     /// The answer is complete, as far as the service can tell.

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of authentication or proxying.
 
+mod ahead;
 pub mod carrier;
 mod closing;
 pub mod conn;

@@ -68,7 +68,8 @@ def start(
     """Runs a proxy while the `with` block lasts.
 
     `keyward` is its binary. `extra` is added to the configuration: top-level sections of Keyward's, directives of nginx's
-    `http` block, lines of HAProxy's `defaults`. `cores` is how many processors it may use, `None` for all of them.
+    `http` block, lines of HAProxy's `defaults`. `cores` is how many processors it may use, `None` for all of them, or a set
+    of those that it may use.
     `upstream_protocol` is `http1` or `http2` (prior knowledge). `other_port` is a second upstream's, for `/other/`.
     `files` is how many descriptors it may have; it cannot get more.
     """
@@ -85,7 +86,7 @@ def start(
 
 @dataclass
 class Limits:
-    cores: int | None
+    cores: int | set | None
     files: int | None
 
 
@@ -197,7 +198,9 @@ def keep_to(limits):
     """Takes processors away from this process, another set each time, so that several proxies spread; and descriptors."""
     if limits.files is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limits.files, limits.files))
-    if limits.cores is not None:
+    if isinstance(limits.cores, set):
+        os.sched_setaffinity(0, limits.cores)
+    elif limits.cores is not None:
         mine = sorted(os.sched_getaffinity(0))
         first = os.getpid() % len(mine)
         os.sched_setaffinity(0, (mine[first:] + mine[:first])[: limits.cores])

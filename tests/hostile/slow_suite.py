@@ -1,34 +1,40 @@
 """Slow clients in thousands beside good ones: none of the good fails or waits long, the slow are ended on time, and
 each costs little. Then descriptors that run out: no spin, no crash, and good clients as soon as there are some again.
 
+Thousands of clients and what they ask for load a small machine, whoever serves them. So how long the good wait is held
+against how long they wait at the same proxy while the same slow clients are at a second one beside it.
+
 `--slow N` is how many there are of each kind, and below a thousand of all kinds together, for a quick look; `--untimed`
-does not judge how long the good wait, which wants a quiet machine.
+does not judge how long the good wait, which wants a machine of one's own, and has no second proxy.
 """
 
+import contextlib
+import os
 import resource
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 
 from proxies import start
-from slow.beside import GoodClients, backend
-from slow.clients import Clients
+from slow.attack import LIMIT, Attack, attack
+from slow.beside import GoodClients, Seen, backend
 from slow.kinds import KINDS
 from slow.starved import starved
-from slow.watch import Watch
 from verdict import HARMED, PASS, Verdict
 
-LIMIT = 6  # seconds, of every phase; twice that for a whole request. The slow come within half of it: a crowd, not a storm
-SLACK = 2  # seconds that a limit may fire late, here where others run
-STEPS = 500  # in which the slow come
-LINGER = 5  # seconds that a client which was told may take to go
 RATE = 200  # requests of good clients a second
 QUIET = 3  # seconds
+ENOUGH = 1500  # requests of the good that a p99 is worth something of, on either side
+FACTOR = 3  # times what they take while the slow are at the other proxy
+SETTLE = 0.5  # seconds between turns
+WARM = 0.2  # seconds until the good are under way
 THOUSAND = 1000
 BIG = 256 * 1024  # bytes of an answer that is not read: more than sockets hold
 NOT_ENDED = "slow ones stay"
 LATE = "told too late"
 TOO_DEAR = "memory"
+WAITED = "good ones waited"
 
 SETTINGS = {
     "keyward": """
@@ -57,88 +63,90 @@ timeouts:
 }
 
 
+@dataclass
+class Measured:
+    """What the good saw, and what became of the slow."""
+
+    quiet: Seen
+    apart: Seen | None  # while the slow were at the other proxy
+    beside: Seen  # while they were at the proxy of the good
+    attack: Attack  # on that one
+    alive: bool
+    log: str
+
+
 def run(target, only):
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # What the good ask comes from a backend of theirs: how long the other takes is not the proxy's doing.
-    with backend(BIG) as (_, port), backend(BIG) as (_, apart):
+    with backend(BIG) as (_, port), backend(BIG) as (_, other_port):
         each = [[kind] for kind in KINDS] if target.slow >= THOUSAND else []
         for kinds in [*each, KINDS]:
             name = kinds[0].name if len(kinds) == 1 else "all kinds at once"
             if only in name:
-                yield from beside_good_ones(target, name, kinds, port, apart)
+                measured = measure(target, kinds, port, other_port)
+                print(f"  slow {target.kind:8} {name:28} {told(measured, kinds)}", flush=True)
+                for words, failure, holds, detail in facts(target, kinds, measured):
+                    yield Verdict(f"{name}: {words}", PASS if holds else failure, detail, "slow")
         if only in "descriptors run out, or are taken away":
             yield from starved(target, port)
 
 
-def settings(kind):
-    return SETTINGS[kind].format(limit=LIMIT, twice=2 * LIMIT)
+def measure(target, kinds, port, other_port):
+    """Lets the good ask one proxy, and the slow come to another one before they come to this, if times are judged."""
+    with contextlib.ExitStack() as stack:
 
+        def instance(cores):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hostile-slow-"))
+            extra = SETTINGS[target.kind].format(limit=LIMIT, twice=2 * LIMIT)
+            options = {"extra": extra, "cores": cores, "other_port": other_port}
+            return stack.enter_context(start(target.kind, folder, port, target.keyward, **options))
 
-def beside_good_ones(target, name, kinds, port, apart):
-    with tempfile.TemporaryDirectory(prefix="hostile-slow-") as folder:
-        extra = settings(target.kind)
-        with start(target.kind, folder, port, target.keyward, extra=extra, other_port=apart) as proxy:
-            yield from judge(target, name, kinds, proxy)
-
-
-def judge(target, name, kinds, proxy):
-    with GoodClients(proxy, RATE) as good, Clients(proxy) as slow:
-        time.sleep(QUIET if target.timed else 0.5)
-        watch = Watch(proxy)
-        began = time.monotonic()
-        open_most, freed = attack(kinds, target.slow, slow, watch)
-        ended, held = time.monotonic(), watch.clients()
-        slow.close()
+        proxy = instance(1)
+        # On the same processor: who serves thousands draws those that talk to it there, and the good would have theirs alone.
+        other = instance(os.sched_getaffinity(proxy.pid)) if target.timed else None
+        good = stack.enter_context(GoodClients(proxy, RATE))
+        time.sleep(QUIET if target.timed else SETTLE)
+        quiet_until = time.monotonic()
+        elsewhere = attack(other, kinds, target.slow) if other else None
+        time.sleep(SETTLE)
+        here = attack(proxy, kinds, target.slow)
         good.stop()
-        quiet, busy = good.between(good.began + 0.3, began), good.between(began, ended)
-    each = (watch.memory_most - watch.memory_before) / max(1, open_most)
-    lives, late = slow.lives(), slow.late(LIMIT, SLACK)
-    limit = max(kind.limit for kind in kinds) * LIMIT
-    print(
-        f"  slow {proxy.kind:8} {name:28} {open_most:6} at once; good: {busy.count} requests, {len(busy.wrong)} failed, "
-        f"p99 {quiet.p99 * 1e3:.1f} ms quiet, {busy.p99 * 1e3:.1f} ms beside; told after "
-        f"{statistics.median(lives) if lives else float('nan'):.1f} s, freed "
-        f"{f'{freed:.1f} s' if freed else 'not'} of {limit} s; {each / 1024:.1f} KiB each",
-        flush=True,
+        return Measured(
+            quiet=good.between(good.began + WARM, quiet_until),
+            apart=good.between(elsewhere.began, elsewhere.ended) if elsewhere else None,
+            beside=good.between(here.began, here.ended),
+            attack=here,
+            alive=proxy.alive() and "panicked at" not in proxy.log(),
+            log=proxy.log(),
+        )
+
+
+def told(measured, kinds):
+    """One line for who reads along."""
+    quiet, apart, beside, attack = measured.quiet, measured.apart, measured.beside, measured.attack
+    other = f", {apart.p99 * 1e3:.1f} ms with the slow at another" if apart else ""
+    return (
+        f"{attack.open_most:6} at once; good: {beside.count} requests, {len(beside.wrong)} failed, "
+        f"p99 {quiet.p99 * 1e3:.1f} ms quiet{other}, {beside.p99 * 1e3:.1f} ms beside; told after "
+        f"{statistics.median(attack.lives) if attack.lives else float('nan'):.1f} s, "
+        f"freed {f'{attack.freed:.1f} s' if attack.freed else 'not'} of {max(kind.limit for kind in kinds) * LIMIT} s; "
+        f"{attack.memory / 1024:.1f} KiB each"
     )
-    bound = max(0.010, 3 * quiet.p99)
-    allowed = sum(kind.memory for kind in kinds) / len(kinds)
-    facts = [
-        ("the good succeed", HARMED, busy.count > 0 and not busy.wrong, "\n".join(busy.wrong[:5])),
-        ("all were there", "refused", open_most >= 0.95 * target.slow, f"{open_most} at once"),
-        ("the slow are told in time", LATE, not late, ", ".join(f"{count} of {kind}" for kind, count in late.items())),
-        ("the slow are ended", NOT_ENDED, freed is not None, f"{held} connections are held"),
-        ("the slow cost little", TOO_DEAR, each <= allowed, f"{each:.0f} bytes each, {allowed:.0f} allowed"),
-        ("it lives", HARMED, proxy.alive() and "panicked at" not in proxy.log(), proxy.log()[-2000:]),
-    ]
-    if target.timed:
-        facts.append(("the good do not wait", HARMED, busy.p99 <= bound, f"p99 {busy.p99:.4f} s, {bound:.4f} allowed"))
-    for words, failure, holds, detail in facts:
-        yield Verdict(f"{name}: {words}", PASS if holds else failure, detail, "slow")
 
 
-def attack(kinds, count, slow, watch):
-    """Opens `count` in half the limit, and waits until they are gone or should be. Gives the most that were open at once,
-    and how many seconds after the last of them the proxy had let go of all but a few."""
-    open_most, freed = 0, None
-    # Evenly: many who are sent a quarter of a megabyte at the same moment are a load, and not slow.
-    pace = max(1, count // STEPS)
-    for number in range(count):
-        slow.open(kinds[number % len(kinds)])
-        if number % pace == pace - 1:
-            slow.turn(LIMIT / 2 / STEPS)
-            watch.look()
-    complete = time.monotonic()
-    limit = max(kind.limit for kind in kinds) * LIMIT
-    while (waited := time.monotonic() - complete) < limit + LINGER + SLACK:
-        slow.turn(0.1)
-        open_most = max(open_most, slow.open_now())
-        watch.look()
-        all_told = slow.open_now() == 0
-        if freed is None and (all_told or waited > LIMIT) and watch.has_let_go(count):
-            freed = waited
-        # The last of them have come late, and have their time as well.
-        if freed is not None and (all_told or waited > limit + SLACK):
-            break
-    return open_most, freed
+def facts(target, kinds, measured):
+    """What is judged: in words, the word for its failure, whether it holds, and the measure."""
+    apart, beside, attack = measured.apart, measured.beside, measured.attack
+    late = ", ".join(f"{count} of {kind}" for kind, count in attack.late.items())
+    memory, allowed = attack.memory, sum(kind.memory for kind in kinds) / len(kinds)
+    yield "the good succeed", HARMED, beside.count > 0 and not beside.wrong, "\n".join(beside.wrong[:5])
+    yield "all were there", "refused", attack.open_most >= 0.95 * target.slow, f"{attack.open_most} at once"
+    yield "the slow are told in time", LATE, not attack.late, late
+    yield "the slow are ended", NOT_ENDED, attack.freed is not None, f"{attack.held} connections are held"
+    yield "the slow cost little", TOO_DEAR, memory <= allowed, f"{memory:.0f} bytes each, {allowed:.0f} allowed"
+    yield "it lives", HARMED, measured.alive, measured.log[-2000:]
+    if apart:
+        enough = min(apart.count, beside.count) >= ENOUGH
+        times = f"p99 of {beside.count} {beside.p99:.4f} s, of {apart.count} with the slow at another {apart.p99:.4f} s"
+        yield "the good do not wait", WAITED, enough and beside.p99 <= FACTOR * apart.p99, times

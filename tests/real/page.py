@@ -11,16 +11,17 @@ PATIENCE = 60  # seconds for one page
 def checks(suite):
     for server in ("wspy", "wsjs"):
         suite.gateway_check(f"page: its WebSocket opens and ends with its key, {server}", opens_and_ends, suite, server)
+        suite.gateway_check(f"page: its WebSocket opens to a backend of no subprotocol, {server}", opens_without_any, suite, server)
         suite.gateway_check(f"page: it sees that a wrong key opens nothing, {server}", opens_nothing, suite, server)
 
 
 class Page:
     """One page with one WebSocket."""
 
-    def __init__(self, suite, server, key):
+    def __init__(self, suite, server, key, name="chat"):
         url = f"{suite.gateway.base}/{server}/page/fields".replace("http:", "ws:", 1)
         modules = node_modules()["NODE_PATH"].removesuffix("/node_modules")
-        command = [tool("node"), str(HERE / "page_websocket.mjs"), url, key, modules]
+        command = [tool("node"), str(HERE / "page_websocket.mjs"), url, key, modules, name]
         environment = {**node_modules(), "CHROMIUM": tool("chromium")}
         self.process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -58,6 +59,18 @@ def opens_and_ends(suite, server):
         suite.gateway.command("keys", "revoke", key["id"])
         closed = page.end()["closed"]
     assert closed == {"code": 1008, "reason": "revoked_credentials", "clean": True}, closed
+
+
+def opens_without_any(suite, server):
+    """A browser ends a connection where it offered subprotocols and none was selected: the name that stands in is."""
+    key = suite.gateway.new_key("page")
+    with Page(suite, server, key["key"], "keyward") as page:
+        opened = page.opened()
+        assert (opened["protocol"], opened["back"]) == ("keyward", "from the page"), opened
+        names = [name.lower() for name, _ in json.loads(opened["first"])]
+        assert "sec-websocket-protocol" not in names, names
+        suite.gateway.command("keys", "revoke", key["id"])
+        page.end()
 
 
 def opens_nothing(suite, server):

@@ -1,12 +1,14 @@
 // A page in Debian's Chromium that opens a WebSocket as pages do: with `new WebSocket`, which can set no field.
 //
-//     node page_websocket.mjs URL KEY MODULES
+//     node page_websocket.mjs URL KEY MODULES NAME
+//
+// NAME is the subprotocol that it offers beside its key.
 //
 // Prints one line of JSON for what the page sees: {"opened": {"protocol", "first", "back"}} and, when the server ends it,
 // {"closed": {"code", "reason", "clean"}}; or {"failed": {"code", "opened"}} where it does not open.
 import { createRequire } from "node:module";
 
-const [url, key, modules] = process.argv.slice(2);
+const [url, key, modules, name] = process.argv.slice(2);
 const puppeteer = createRequire(`${modules}/`)("puppeteer-core");
 
 const tell = (what) => console.log(JSON.stringify(what));
@@ -38,7 +40,7 @@ const browser = await puppeteer.launch({
 });
 try {
   const page = await browser.newPage();
-  const told = await page.evaluate(open, url, ["chat", `keyward.bearer.${key}`]);
+  const told = await page.evaluate(open, url, [name, `keyward.bearer.${key}`]);
   tell(told);
   if (told.opened) tell({ closed: await page.evaluate(() => window.ended) });
 } finally {
