@@ -12,7 +12,7 @@ use super::follow::{Follower, Head};
 use super::takeover::{Forget, Slot, Takeover};
 use super::watched::Watch;
 use crate::web::client_address::AddressText;
-use crate::web::forwarded::PortText;
+use crate::web::forwarded::{PortText, Scheme};
 
 /// How long each phase of a connection may last.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +50,8 @@ pub struct Conn {
     pub peer_text: AddressText,
     /// The port of the socket's own end, likewise.
     pub port_text: PortText,
+    /// How it is secured.
+    pub scheme: Scheme,
     phase: Cell<Phase>,
     limits: Cell<Limits>,
     timer: Timer,
@@ -111,6 +113,7 @@ impl Conn {
     pub fn new(
         peer: SocketAddr,
         local: SocketAddr,
+        scheme: Scheme,
         limits: Limits,
         deadlines: &Rc<Deadlines>,
         drain: Rc<Drain>,
@@ -122,6 +125,7 @@ impl Conn {
             peer,
             peer_text: AddressText::new(peer.ip().to_canonical()),
             port_text: PortText::new(local.port()),
+            scheme,
             phase: Cell::new(Phase::FirstByte),
             limits: Cell::new(limits),
             timer,
@@ -135,6 +139,11 @@ impl Conn {
             ahead: Cell::new(false),
             drain,
         })
+    }
+
+    /// What comes before HTTP is over: from here its first byte has its time.
+    pub(super) fn awaits_first_byte(&self) {
+        self.timer.set(self.limits.get().first_byte);
     }
 
     /// The fields of a request are complete: from here the service watches the time. Gives what its head has that its
@@ -358,7 +367,7 @@ mod tests {
             let deadlines = Deadlines::new(clock.clone());
             let limits = LIMITS;
             let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
-            let conn = Conn::new(nowhere, nowhere, limits, &deadlines, Rc::default());
+            let conn = Conn::new(nowhere, nowhere, Scheme::Http, limits, &deadlines, Rc::default());
             Self { clock, deadlines, conn }
         }
 

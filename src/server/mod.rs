@@ -1,4 +1,4 @@
-//! Sockets → requests: listening, connections in both protocols and their limits of time, ending without a cut.
+//! Sockets → requests: listening, TLS, connections in both protocols and their limits of time, ending without a cut.
 //!
 //! Knows nothing of authentication or proxying.
 
@@ -10,12 +10,15 @@ pub mod date;
 pub mod deadline;
 pub mod descriptors;
 pub mod follow;
+mod handshake;
 mod http1;
 pub mod http2;
 pub mod incoming;
 pub mod listener;
 mod sniff;
 pub mod takeover;
+pub mod tls;
+pub mod transport;
 mod watched;
 
 pub use closing::{reset, turn_away};
