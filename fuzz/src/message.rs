@@ -24,6 +24,7 @@ use keyward::server::carrier::Carrier;
 use keyward::server::conn::Conn;
 use keyward::server::incoming::Incoming;
 use keyward::web::client_address::Trust;
+use keyward::web::forwarded::Scheme;
 
 use super::pieces::Manner;
 
@@ -53,7 +54,7 @@ pub fn run(data: &[u8]) {
 /// Serves the stream as `server::connection` does.
 fn serve(bed: &Bed, stream: &[u8], manner: Manner, trust: Trust) -> Vec<Seen> {
     let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
-    let conn = Conn::new(nowhere, nowhere, bed.plan.connection, &bed.deadlines, Rc::default());
+    let conn = Conn::new(nowhere, nowhere, Scheme::Http, bed.plan.connection, &bed.deadlines, Rc::default());
     let seen = RefCell::new(Vec::new());
     let service = service_fn(|request: Request<hyper::body::Incoming>| {
         handle(bed, &conn, request.map(Incoming::Http1), manner, trust, &seen)

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use hyper::server::conn::http1;
 use tokio::net::TcpStream;
@@ -14,11 +15,16 @@ use crate::proxy::{gateway, unread};
 use crate::server::conn::Conn;
 use crate::server::connection::{self, Protocols};
 use crate::server::date::Dates;
+use crate::server::tls::Tls;
 use crate::server::{http2, turn_away};
 use crate::telemetry::metrics::Connections;
+use crate::web::forwarded::Scheme;
 
 /// Connections that are turned away gently at once: those beyond may be reset before they see why.
 const TURNED_AWAY: usize = 32;
+
+/// In place of a handshake: a fatal alert, internal_error (RFC 8446 §6.2).
+const NO_HANDSHAKE: &[u8] = &[21, 3, 3, 0, 2, 2, 80];
 
 /// Takes what one listener of one worker accepts.
 pub struct Acceptor {
@@ -27,6 +33,7 @@ pub struct Acceptor {
     connections: Connections,
     /// The most connections that this process has descriptors for.
     most: usize,
+    tls: Option<Arc<Tls>>,
     dates: Rc<Dates>,
 }
 
@@ -38,9 +45,15 @@ fn buffered(max: &Max) -> usize {
 }
 
 impl Acceptor {
-    pub fn new(worker: Rc<Worker>, tasks: TaskTracker, connections: Connections, most: usize) -> Self {
+    pub fn new(
+        worker: Rc<Worker>,
+        tasks: TaskTracker,
+        connections: Connections,
+        most: usize,
+        tls: Option<Arc<Tls>>,
+    ) -> Self {
         let dates = Rc::new(Dates::new(worker.clock.clone()));
-        Self { worker, tasks, connections, most, dates }
+        Self { worker, tasks, connections, most, tls, dates }
     }
 
     /// Serves the connection, or turns it away.
@@ -52,7 +65,9 @@ impl Acceptor {
         };
         let (Ok(local), Ok(())) = (stream.local_addr(), stream.set_nodelay(true)) else { return };
         let (worker, open) = (Rc::clone(&self.worker), self.connections.open());
-        let conn = Conn::new(peer, local, state.plan.connection, &worker.deadlines, Rc::clone(&worker.drain));
+        let scheme = if self.tls.is_some() { Scheme::Https } else { Scheme::Http };
+        let (limits, drain) = (state.plan.connection, Rc::clone(&worker.drain));
+        let conn = Conn::new(peer, local, scheme, limits, &worker.deadlines, drain);
         let protocols = self.protocols(&state.plan.config.max);
         self.tasks.spawn_local(async move {
             let handle = |carrier, request| gateway::handle(Rc::clone(&worker), carrier, request);
@@ -76,18 +91,22 @@ impl Acceptor {
             headers: u32::try_from(max.headers).unwrap_or(u32::MAX),
             dates: Rc::clone(&self.dates),
         };
-        Protocols { http1, http2 }
+        Protocols { http1, http2, tls: self.tls.as_ref().map(|tls| tls.config()) }
     }
 
     fn turn_away(&self, stream: TcpStream, client: IpAddr) {
         let worker = &self.worker;
-        let answer = unread::refuse(worker, client, &Refusal::TooManyConnections);
+        let mut answer = unread::refuse(worker, client, &Refusal::TooManyConnections);
+        if self.tls.is_some() {
+            // A handshake for who is turned away would cost more than a request.
+            answer = NO_HANDSHAKE.to_vec();
+        }
         let Some(place) = Place::take(worker, |shared| &shared.turned_away, TURNED_AWAY) else {
             let _ = stream.try_write(&answer);
             return;
         };
         self.tasks.spawn_local(async move {
-            turn_away(stream, &answer).await;
+            turn_away(stream.into(), &answer).await;
             drop(place);
         });
     }

@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::watch::{self, Found, InForce};
 use super::workers::Handle;
-use super::{Options, signing};
+use super::{Options, signing, tls};
 use crate::auth::jwt::Ring;
 use crate::auth::random;
 use crate::authenticator::{self, Authenticator, Layer, Outcome, Rules, Tasks};
 use crate::clock::{Clock, Timestamp};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Listener};
 use crate::control::identity::Terms;
 use crate::control::{AskHealth, AskReload, Checks, Health, ReloadOutcome, Status};
 use crate::issuer::Issuer;
@@ -46,6 +46,8 @@ pub struct Core {
     pub(super) metrics: Arc<Metrics>,
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) log: AccessLog,
+    /// What listeners serve TLS by.
+    pub(super) tls: tls::Listeners,
     pub(super) draining: CancellationToken,
     pub(super) loaded_at: ArcSwap<Timestamp>,
     pub(super) reloading: tokio::sync::Mutex<()>,
@@ -144,10 +146,14 @@ impl Running {
         Arc::clone(&self.core.store)
     }
 
-    /// Takes over a configuration; gives what waits for a restart.
+    /// Takes over a configuration; gives what waits for a restart, or what is wrong with its certificates: it is not
+    /// taken over then.
     pub async fn reload(&self, config: Config) -> Vec<String> {
         let _one_at_a_time = self.core.reloading.lock().await;
-        self.core.take_over(config).await
+        match tls::Files::load(&config) {
+            Ok(files) => self.core.take_over(config, files).await,
+            Err(flaws) => flaws.0,
+        }
     }
 
     /// Has the configuration's file read again and returns at once. How it went is logged.
@@ -206,10 +212,12 @@ pub(super) fn terms(issuer: Issuer, ring: Arc<Ring>, config: &Config) -> Terms {
 
 impl Core {
     /// Puts `config` in force. Under the lock [`reloading`](Self::reloading), so that one is whole before the next.
-    async fn take_over(&self, config: Config) -> Vec<String> {
+    async fn take_over(&self, config: Config, files: tls::Files) -> Vec<String> {
         let mut warnings = waiting_for_restart(&self.started_with, &config);
         warnings.extend(too_few_descriptors(&config));
         warnings.extend(lost_keys(&self.config.load(), &config));
+        warnings.extend(files.notices(self.clock.now()));
+        self.adopt_certificates(files);
         // Each worker's part of the cache is as large as it was made.
         let capacity = self.started_with.cache.capacity;
         self.authenticator.reload(&config::Cache { capacity, ..config.cache.clone() }, Rules::of(&config));
@@ -253,8 +261,8 @@ impl Core {
         }
         let absolute = std::path::absolute(&file).unwrap_or_else(|_| file.clone());
         match read(file).await {
-            Ok((content, config)) => {
-                let warnings = self.take_over(config).await;
+            Ok((content, config, files)) => {
+                let warnings = self.take_over(config, files).await;
                 self.in_force.record(&content);
                 self.metrics.reloaded(Reload::Loaded(self.clock.now()));
                 self.file_is_refused.store(false, Ordering::Relaxed);
@@ -337,6 +345,7 @@ impl Core {
             config_loaded: Some(**self.loaded_at.load()),
             workers_running: running,
             workers: self.workers.len(),
+            certificates: self.tls.ends(),
         };
         Health { status, checks }
     }
@@ -377,14 +386,14 @@ const LOOKUPS: [(Outcome, Lookup); 4] = [
 
 /// The configuration in `file`, and the bytes that were there when it was read. File systems can hang; the control
 /// plane's own threads must not wait for them.
-async fn read(file: PathBuf) -> Result<(Vec<u8>, Config), String> {
+async fn read(file: PathBuf) -> Result<(Vec<u8>, Config, tls::Files), String> {
     let reading = tokio::task::spawn_blocking(move || {
         // Before it is loaded: what is written in between counts as a change.
         let content = std::fs::read(&file).unwrap_or_default();
-        let loaded = config::load(&file, &|name| std::env::var(name).ok());
-        loaded
-            .map(|loaded| (content, loaded.config))
-            .map_err(|problems| problems.render(config::Style::Plain))
+        let loaded = config::load(&file, &|name| std::env::var(name).ok())
+            .map_err(|problems| problems.render(config::Style::Plain))?;
+        let files = tls::Files::load(&loaded.config).map_err(|flaws| flaws.to_string())?;
+        Ok((content, loaded.config, files))
     });
     reading.await.unwrap_or_else(|error| Err(format!("reading it broke off: {error}")))
 }
@@ -409,7 +418,7 @@ pub(super) fn too_few_descriptors(config: &Config) -> Option<String> {
 /// What of `new` differs from what runs since the start and holds only from the next start on.
 fn waiting_for_restart(old: &Config, new: &Config) -> Vec<String> {
     [
-        ("listeners", old.listeners != new.listeners),
+        ("listeners", !listen_alike(&old.listeners, &new.listeners)),
         ("admin", old.admin != new.admin),
         ("store", old.store != new.store),
         ("log.access", old.log.access != new.log.access),
@@ -419,6 +428,12 @@ fn waiting_for_restart(old: &Config, new: &Config) -> Vec<String> {
     .filter(|(_, changed)| *changed)
     .map(|(name, _)| format!("{name} differs from what is running; that takes effect with the next start"))
     .collect()
+}
+
+/// Whether the sockets are the same, and whether TLS is spoken on them; what it is served by is no matter of the sockets.
+fn listen_alike(old: &[Listener], new: &[Listener]) -> bool {
+    let socket = |listener: &Listener| (Arc::clone(&listener.name), listener.address, listener.tls.is_some());
+    old.iter().map(socket).eq(new.iter().map(socket))
 }
 
 /// Says that `new` makes good keys of `old` worthless.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::running::{Core, Running, terms, too_few_descriptors};
 use super::watch::InForce;
 use super::workers::{Handle, Socket};
-use super::{Options, checking, cleaning, logins, signing};
+use super::{Options, checking, cleaning, logins, signing, tls};
 use crate::auth::random::{self, RandomFailed};
 use crate::authenticator::{Authenticator, Counting, Health, Rules};
 use crate::config::{self, Config, Reach};
@@ -46,6 +46,9 @@ pub enum StartError {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// A certificate or key of a listener cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::Flaws),
     /// The access log cannot be written.
     #[error(transparent)]
     AccessLog(#[from] CannotOpen),
@@ -68,6 +71,7 @@ impl StartError {
             Self::Bind(error) => error.hint().to_owned(),
             Self::Store(error) => error.hint(),
             Self::AccessLog(_) => "check log.access in the configuration, and who may write there".to_owned(),
+            Self::Tls(_) => "`keyward check` looks at certificates and keys too".to_owned(),
             Self::Random(_) => "check that this process may read the system's random generator".to_owned(),
             Self::Metrics(_) => "this is a defect of Keyward; please report it".to_owned(),
             Self::System(_) => "check the limits of this process (ulimit -n, ulimit -u)".to_owned(),
@@ -84,6 +88,11 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     descriptors::raise();
     let count =
         options.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
+    let files = tls::Files::load(&config)?;
+    for notice in files.notices(clock.now()) {
+        tracing::warn!("{notice}");
+    }
+    let tls = tls::Listeners::start(files)?;
     let bound = bind(&config, count)?;
     let admin = listener::bind_alone(config.admin.address)?;
     let store = SqliteStore::open(&config.store.path, config.store.synchronous, Open::Create).await?;
@@ -116,7 +125,8 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     let (desk, errands) = errand::desk();
     let in_force = in_force(options.config_file.as_deref(), &config);
     let core = Arc::new(Core {
-        workers: start_workers(bound, count, &plan, &clock, &authenticator, &log, (&metrics, &desk))?,
+        workers: start_workers(bound, count, &plan, &clock, &authenticator, &log, (&metrics, &desk, &tls))?,
+        tls,
         type_base: Arc::new(ArcSwap::from_pointee(config.errors.type_base.clone())),
         started_with: config.clone(),
         identity: Arc::new(ArcSwap::from_pointee(terms(issuer.clone(), authenticator.ring(), &config))),
@@ -136,6 +146,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
         draining: CancellationToken::new(),
     });
     core.metrics.config_loaded(loaded_at);
+    core.show_certificates();
     let running = Running::new(core, addresses, admin.local_addr()?, tasks);
     serve_control(&running, admin).await?;
     let (terms, clock) = (Arc::clone(&running.core().identity), running.core().clock.clone());
@@ -148,6 +159,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     running.keep(signing::run(running.core()));
     running.keep(checking::run(file, running.core().draining.clone()));
     running.keep(running.core().watch());
+    running.keep(tls::run(running.core()));
     Ok(running)
 }
 
@@ -224,7 +236,7 @@ fn start_workers(
     clock: &crate::clock::Clock,
     authenticator: &Arc<Authenticator>,
     log: &AccessLog,
-    (metrics, desk): (&Arc<Metrics>, &Desk),
+    (metrics, desk, tls): (&Arc<Metrics>, &Desk, &tls::Listeners),
 ) -> Result<Vec<Handle>, StartError> {
     let tunnels = descriptors::limit().map_or(usize::MAX, descriptors::tunnels);
     let shared = Arc::new(Shared::new(tunnels));
@@ -235,7 +247,8 @@ fn start_workers(
     let mut workers = Vec::new();
     for number in 0..count {
         let sockets = bound.iter_mut().filter_map(|(name, bound)| {
-            Some(Socket { listener: bound.sockets.pop()?, connections: metrics.connections(name), most })
+            let (listener, tls) = (bound.sockets.pop()?, tls.of(name));
+            Some(Socket { listener, connections: metrics.connections(name), most, tls })
         });
         let sockets: Vec<_> = sockets.collect();
         let (plan, clock, metrics, shared) = (plan.clone(), clock.clone(), metrics.clone(), shared.clone());

@@ -46,7 +46,7 @@ fn hash(content: &[u8]) -> [u8; 32] {
 
 /// By what a change is noticed without reading: where the path leads, and what is known of the file there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Signature {
+pub(super) struct Signature {
     canonical: PathBuf,
     file: (u64, u64),
     size: u64,
@@ -56,7 +56,7 @@ struct Signature {
 
 impl Signature {
     /// `None` when there is no regular file, or it cannot be looked at.
-    fn of(path: &Path) -> Option<Self> {
+    pub(super) fn of(path: &Path) -> Option<Self> {
         let canonical = fs::canonicalize(path).ok()?;
         let metadata = fs::metadata(&canonical).ok().filter(fs::Metadata::is_file)?;
         Some(Self {

@@ -20,6 +20,7 @@ use crate::proxy::plan::Plan;
 use crate::proxy::worker::Worker;
 use crate::server::deadline::PERIOD;
 use crate::server::listener;
+use crate::server::tls::Tls;
 use crate::telemetry::metrics::Connections;
 
 /// One listener as a worker has it.
@@ -30,6 +31,8 @@ pub struct Socket {
     pub connections: Connections,
     /// The most connections that this process has descriptors for.
     pub most: usize,
+    /// What TLS is served by; `None` in clear.
+    pub tls: Option<Arc<Tls>>,
 }
 
 enum Command {
@@ -103,8 +106,8 @@ async fn run(worker: Rc<Worker>, sockets: Vec<Socket>, mut commands: mpsc::Unbou
     for socket in sockets {
         match tokio::net::TcpListener::from_std(socket.listener) {
             Ok(listener) => {
-                let acceptor =
-                    Acceptor::new(Rc::clone(&worker), connections.clone(), socket.connections, socket.most);
+                let (worker, tasks) = (Rc::clone(&worker), connections.clone());
+                let acceptor = Acceptor::new(worker, tasks, socket.connections, socket.most, socket.tls);
                 let connected = move |stream, peer| acceptor.take(stream, peer);
                 accepting.spawn_local(listener::accept(listener, stop.clone(), connected));
             }

@@ -145,6 +145,9 @@ impl Config {
     fn relative_to(mut self, folder: &Path) -> Self {
         let resolved = |path: &PathBuf| folder.join(path);
         self.store.path = resolved(&self.store.path);
+        for tls in self.listeners.iter_mut().filter_map(|listener| listener.tls.as_mut()) {
+            tls.resolve(folder);
+        }
         if let AccessLog::File(path) = &self.log.access {
             self.log.access = AccessLog::File(resolved(path));
         }

@@ -26,6 +26,7 @@ mod section;
 mod sections;
 mod source;
 mod suggest;
+mod tls;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -51,11 +52,12 @@ pub use kind::time::parse_duration;
 pub use load::{Loaded, load, parse};
 pub use problem::{Entry, Problems, Severity, Style};
 pub use schema::schema;
+pub use tls::{CertificateFiles, Tls, TlsVersion};
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Public listeners. Fixed until a restart.
+    /// Public listeners. Fixed until a restart, but for what TLS is served by.
     pub listeners: Vec<Listener>,
     /// Peers whose forwarding fields count.
     pub trusted_proxies: Vec<IpNet>,
@@ -119,6 +121,8 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Where it listens; port 0 takes any free one.
     pub address: SocketAddr,
+    /// TLS, which alone is spoken then; `None` = in clear.
+    pub tls: Option<Tls>,
 }
 
 /// The admin listener.

@@ -70,6 +70,25 @@ pub struct Checks {
     pub workers_running: usize,
     /// Workers that should.
     pub workers: usize,
+    /// When the certificates of the listeners end.
+    pub certificates: Vec<CertificateEnd>,
+}
+
+/// When a certificate ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateEnd {
+    /// The listener that shows it.
+    pub listener: Arc<str>,
+    /// Where it came from.
+    pub file: String,
+    /// Its end.
+    pub expires: Timestamp,
+}
+
+impl CertificateEnd {
+    fn json(&self) -> Value {
+        json!({ "listener": &*self.listener, "file": self.file, "expires": self.expires.rfc3339() })
+    }
 }
 
 impl Checks {
@@ -79,6 +98,7 @@ impl Checks {
             "feed_age_seconds": self.feed_age.map(|age| age.as_secs_f64()),
             "config_loaded": self.config_loaded.map(Timestamp::rfc3339),
             "workers": { "running": self.workers_running, "expected": self.workers },
+            "certificates": self.certificates.iter().map(CertificateEnd::json).collect::<Vec<_>>(),
         })
     }
 }

@@ -40,6 +40,11 @@ fn health(status: Status) -> Health {
         config_loaded: Some(Timestamp(1_793_491_200_000)),
         workers_running: 2,
         workers: 2,
+        certificates: vec![CertificateEnd {
+            listener: "public".into(),
+            file: "/tls/cert.pem".to_owned(),
+            expires: Timestamp(1_793_491_200_000),
+        }],
     };
     Health { status, checks }
 }
@@ -116,6 +121,9 @@ async fn readyz_verbose_says_what_its_word_rests_on() {
             "feed_age_seconds": 0.25,
             "config_loaded": "2026-11-01T00:00:00Z",
             "workers": { "running": 2, "expected": 2 },
+            "certificates": [
+                { "listener": "public", "file": "/tls/cert.pem", "expires": "2026-11-01T00:00:00Z" },
+            ],
         },
     });
     for target in ["/readyz?verbose", "/readyz?a=b&verbose=1"] {

@@ -28,7 +28,7 @@ use crate::server::follow::Head;
 use crate::server::incoming::Incoming;
 use crate::telemetry::Door;
 use crate::web::errand::Reply;
-use crate::web::forwarded::{Arrival, Scheme};
+use crate::web::forwarded::Arrival;
 use crate::web::problem::Asked;
 
 /// Answers one request, whatever happens.
@@ -152,7 +152,7 @@ async fn try_handle(
     let arrival = Arrival {
         peer: ticket.carrier.peer_text().as_bytes(),
         trust: ticket.trust,
-        scheme: Scheme::Http,
+        scheme: ticket.carrier.scheme(),
         port: ticket.carrier.port_text().as_bytes(),
         host: admission.host.sent(),
     };

@@ -13,6 +13,8 @@ use crate::telemetry::access::AccessRecord;
 use crate::web::problem;
 use crate::web::request_id::RequestId;
 
+/// For who speaks HTTP in clear where TLS is spoken.
+const IN_CLEAR: &str = "This port speaks HTTPS: write https:// in place of http://.\n";
 /// What parts the head of an answer from its body.
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
@@ -21,12 +23,13 @@ const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 pub fn refuse_unread(worker: &Worker, client: IpAddr, unread: Unread) -> Vec<u8> {
     let (code, status) = match unread {
         Unread::Slow => return refuse(worker, client, &Refusal::RequestTimeout),
-        Unread::Malformed => (Code::BadRequest, StatusCode::BAD_REQUEST),
+        Unread::Malformed | Unread::InClear => (Code::BadRequest, StatusCode::BAD_REQUEST),
         Unread::TooLarge => (Code::HeadersTooLarge, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
     };
     let id = worker.request_ids.make(worker.clock.now());
-    record(worker, client, code, &id, 0);
-    problem::bare(status)
+    let said = if unread == Unread::InClear { IN_CLEAR } else { "" };
+    record(worker, client, code, &id, said.len() as u64);
+    problem::bare(status, said)
 }
 
 /// Counts and logs that the connection of `client` is refused; gives the answer.

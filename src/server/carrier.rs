@@ -11,7 +11,7 @@ use super::follow::Head;
 use super::http2::Stream;
 use super::takeover::Takeover;
 use crate::web::client_address::AddressText;
-use crate::web::forwarded::PortText;
+use crate::web::forwarded::{PortText, Scheme};
 
 /// One request's carrier. Lives on one worker.
 #[derive(Clone, Debug)]
@@ -46,6 +46,12 @@ impl Carrier {
     #[must_use]
     pub fn port_text(&self) -> &PortText {
         &self.conn().port_text
+    }
+
+    /// How it is secured.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.conn().scheme
     }
 
     /// The fields of the request are complete: from here the service watches the time. Gives what its head has that its

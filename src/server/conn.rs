@@ -13,7 +13,7 @@ use super::follow::{Follower, Head};
 use super::takeover::{Forget, Slot, Takeover};
 use super::watched::Watch;
 use crate::web::client_address::AddressText;
-use crate::web::forwarded::PortText;
+use crate::web::forwarded::{PortText, Scheme};
 
 /// How long each phase of a connection may last.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,8 @@ pub struct Conn {
     pub peer_text: AddressText,
     /// The port of the socket's own end, likewise.
     pub port_text: PortText,
+    /// How it is secured.
+    pub scheme: Scheme,
     phase: Cell<Phase>,
     limits: Cell<Limits>,
     timer: Timer,
@@ -114,6 +116,7 @@ impl Conn {
     pub fn new(
         peer: SocketAddr,
         local: SocketAddr,
+        scheme: Scheme,
         limits: Limits,
         deadlines: &Rc<Deadlines>,
         drain: Rc<Drain>,
@@ -125,6 +128,7 @@ impl Conn {
             peer,
             peer_text: AddressText::new(peer.ip().to_canonical()),
             port_text: PortText::new(local.port()),
+            scheme,
             phase: Cell::new(Phase::FirstByte),
             limits: Cell::new(limits),
             timer,
@@ -139,6 +143,11 @@ impl Conn {
             ahead: Cell::new(false),
             drain,
         })
+    }
+
+    /// What comes before HTTP is over: from here its first byte has its time.
+    pub(super) fn awaits_first_byte(&self) {
+        self.timer.set(self.limits.get().first_byte);
     }
 
     /// The fields of a request are complete: from here the service watches the time. Gives what its head has that its

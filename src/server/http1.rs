@@ -3,8 +3,6 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::io;
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -15,16 +13,14 @@ use http_body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use socket2::SockRef;
-use tokio::io::Interest;
-use tokio::net::TcpStream;
 
 use super::carrier::Carrier;
-use super::closing::{has_unread, linger, reset, turn_away};
+use super::closing::{linger, reset, turn_away};
 use super::conn::Conn;
 use super::connection::Unread;
 use super::incoming::Incoming;
 use super::takeover::Bare;
+use super::transport::Transport;
 use super::watched::Watched;
 
 /// How a connection ended.
@@ -45,7 +41,7 @@ enum End {
 /// Serves one connection to its end, of which `ahead` has been read and told. `unread` is told when what came was no
 /// request, and gives the answer, which is written unless hyper has answered.
 pub(super) async fn serve<H, F, B>(
-    stream: TcpStream,
+    stream: Transport,
     ahead: Vec<u8>,
     conn: &Rc<Conn>,
     http: &http1::Builder,
@@ -76,7 +72,7 @@ pub(super) async fn serve<H, F, B>(
         if conn.poll_overdue(cx).is_ready() {
             return Poll::Ready(if conn.is_in_head() { End::SlowHead } else { End::Closed });
         }
-        if conn.is_to_end() || conn.waits_for_its_answer() && is_gone(&socket.borrow(), conn, cx) {
+        if conn.is_to_end() || conn.waits_for_its_answer() && is_gone(&mut socket.borrow_mut(), conn, cx) {
             return Poll::Ready(End::Closed);
         }
         Poll::Pending
@@ -95,29 +91,19 @@ pub(super) async fn serve<H, F, B>(
 ///
 /// hyper would look by reading, and make room for a whole request each time it does. Here nothing is read: what a
 /// client sends ahead stays where it is, and means that it is there.
-fn is_gone(stream: &TcpStream, conn: &Conn, cx: &mut Context<'_>) -> bool {
-    loop {
-        match stream.poll_read_ready(cx) {
-            Poll::Pending => return false,
-            Poll::Ready(Err(_)) => return true,
-            Poll::Ready(Ok(())) => {}
+fn is_gone(stream: &mut Transport, conn: &Conn, cx: &mut Context<'_>) -> bool {
+    match stream.poll_ahead(cx) {
+        Poll::Pending => false,
+        Poll::Ready(Ok(true)) => {
+            conn.sends_ahead();
+            false
         }
-        let ahead =
-            stream.try_io(Interest::READABLE, || SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]));
-        match ahead {
-            Ok(0) => return true,
-            Ok(_) => {
-                conn.sends_ahead();
-                return false;
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => return true,
-        }
+        Poll::Ready(Ok(false) | Err(_)) => true,
     }
 }
 
 async fn end_connection(
-    mut stream: TcpStream,
+    mut stream: Transport,
     conn: &Conn,
     end: End,
     unread: impl FnOnce(Unread) -> Vec<u8>,
@@ -129,13 +115,14 @@ async fn end_connection(
         return;
     }
     match end {
-        End::Done if conn.has_left_body() || has_unread(&stream) => linger(&mut stream).await,
-        End::Done | End::Closed | End::Cut => {}
+        End::Done if conn.has_left_body() || stream.has_unread() => linger(&mut stream).await,
+        End::Done | End::Closed => stream.say_end(),
+        End::Cut => {}
         End::Failed(error) => {
             tracing::debug!(peer = %conn.peer, %error, "a client connection failed");
             if conn.is_in_unanswered_head() && error.is_incomplete_message() {
                 // hyper says nothing to a head that is cut off. Whose connection broke hears nothing more.
-                let _ = stream.try_write(&unread(Unread::Malformed));
+                stream.try_write(&unread(Unread::Malformed));
                 linger(&mut stream).await;
             } else if error.is_parse() {
                 let _ = unread(if error.is_parse_too_large() { Unread::TooLarge } else { Unread::Malformed });

@@ -1,4 +1,4 @@
-//! Sockets → requests: listening, connections in both protocols and their limits of time, ending without a cut.
+//! Sockets → requests: listening, TLS, connections in both protocols and their limits of time, ending without a cut.
 //!
 //! Knows nothing of authentication or proxying.
 
@@ -11,6 +11,7 @@ pub mod date;
 pub mod deadline;
 pub mod descriptors;
 pub mod follow;
+mod handshake;
 mod http1;
 pub mod http2;
 pub mod incoming;
@@ -18,6 +19,8 @@ pub mod listener;
 pub mod proxy_protocol;
 mod sniff;
 pub mod takeover;
+pub mod tls;
+pub mod transport;
 mod watched;
 
 pub use closing::{reset, turn_away};

@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::conn::Conn;
+use super::transport::Transport;
 use super::watched::Watch;
 
 /// What an HTTP/2 client sends first.
@@ -31,7 +31,7 @@ pub(super) enum First {
 }
 
 /// Reads until one byte differs from the preface, or all of it is there.
-pub(super) async fn first(stream: &mut TcpStream, conn: &Conn) -> First {
+pub(super) async fn first(stream: &mut Transport, conn: &Conn) -> First {
     let mut seen = Vec::new();
     poll_fn(|cx| {
         if let Poll::Ready(first) = poll_decide(stream, conn, &mut seen, cx) {
@@ -45,7 +45,7 @@ pub(super) async fn first(stream: &mut TcpStream, conn: &Conn) -> First {
     .await
 }
 
-fn poll_decide(stream: &mut TcpStream, conn: &Conn, seen: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<First> {
+fn poll_decide(stream: &mut Transport, conn: &Conn, seen: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<First> {
     loop {
         let mut room = [MaybeUninit::uninit(); ROOM];
         let mut room = ReadBuf::uninit(&mut room);

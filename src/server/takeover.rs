@@ -5,17 +5,16 @@ use std::cell::RefCell;
 use std::fmt;
 use std::pin::Pin;
 
-use bytes::Bytes;
-use tokio::net::TcpStream;
-
 use super::http2::Duplex;
+use super::transport::Transport;
+use bytes::Bytes;
 
 /// What is behind the last answer.
 pub enum Bare {
     /// Of a connection of HTTP/1.
     Socket {
         /// The socket.
-        stream: TcpStream,
+        stream: Transport,
         /// What had been read of it behind the request.
         read: Bytes,
     },

@@ -8,7 +8,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use super::transport::Transport;
 
 /// Answers up to this size, fields included, are written in one piece.
 const SMALL: usize = 4096;
@@ -23,7 +24,7 @@ pub trait Watch {
 
 /// A client's socket: the protocol reads and writes it, the driver looks whether the client is still there, and has it in
 /// the end.
-pub(super) type Socket = Rc<RefCell<TcpStream>>;
+pub(super) type Socket = Rc<RefCell<Transport>>;
 
 /// The socket as the protocol has it.
 #[derive(Debug)]
@@ -99,7 +100,17 @@ impl<W: Watch> AsyncWrite for Watched<W> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.socket.borrow_mut()).poll_flush(cx)
+        let socket = &mut *self.socket.borrow_mut();
+        let before = socket.sent_below();
+        let outcome = Pin::new(&mut *socket).poll_flush(cx);
+        // What TLS had taken is written when the socket takes it.
+        if socket.sent_below() != before {
+            self.watch.wrote(&Poll::Ready(Ok(1)));
+        }
+        if outcome.is_pending() {
+            self.watch.wrote(&Poll::Pending);
+        }
+        outcome
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,7 +1,7 @@
 //! Every metric once: name, help, labels. The rest of the program sees verbs, not the library behind them.
 //!
 //! Labels come from closed sets only: doors, codes, and the names of routes, upstreams and listeners in the
-//! configuration. What a client sends never becomes a label.
+//! configuration, and its certificates' files. What a client sends never becomes a label.
 
 mod handles;
 mod labels;
@@ -58,6 +58,7 @@ pub struct Metrics {
     reloads: IntCounterVec,
     logins: IntCounterVec,
     config_loaded: Gauge,
+    certificates: IntGaugeVec,
     forwarded_for_ignored: IntCounter,
     log_dropped: IntCounter,
     hooks: Mutex<Vec<Hook>>,
@@ -113,6 +114,11 @@ impl Metrics {
             reloads: add.counters("keyward_reloads_total", "Reloads by how they ended.", &["result"])?,
             logins: add.counters("keyward_logins_total", "Logins by how they ended.", &["outcome"])?,
             config_loaded: add.gauge("keyward_config_loaded_timestamp_seconds", loaded)?,
+            certificates: add.gauges(
+                "keyward_tls_certificate_expires_timestamp_seconds",
+                "When the certificates of the listeners end.",
+                &["listener", "file"],
+            )?,
             forwarded_for_ignored: add.counter("keyward_forwarded_for_ignored_total", ignored)?,
             log_dropped: add.counter("keyward_log_dropped_total", lost)?,
             hooks: Mutex::default(),
@@ -215,6 +221,14 @@ impl Metrics {
     /// The first configuration is in force.
     pub fn config_loaded(&self, at: Timestamp) {
         self.config_loaded.set(at.millis() as f64 / 1000.0);
+    }
+
+    /// These certificates are shown, and no others: by which listener, from which file, to what end.
+    pub fn set_certificates<'a>(&self, all: impl Iterator<Item = (&'a str, &'a str, Timestamp)>) {
+        self.certificates.reset();
+        for (listener, file, expires) in all {
+            self.certificates.with_label_values(&[listener, file]).set(expires.millis().div_euclid(1000));
+        }
     }
 
     /// A reload was tried.

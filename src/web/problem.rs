@@ -186,10 +186,13 @@ fn status_line(status: StatusCode) -> Vec<u8> {
     ["HTTP/1.1 ", status.as_str(), " ", reason, "\r\n"].concat().into_bytes()
 }
 
-/// The bytes of an HTTP/1.1 answer where no request could be read: the bare status, and the connection ends.
+/// The bytes of an HTTP/1.1 answer where no request could be read: the status, a line of text where there is something
+/// to say, and the connection ends.
 #[must_use]
-pub fn bare(status: StatusCode) -> Vec<u8> {
+pub fn bare(status: StatusCode, said: &str) -> Vec<u8> {
     let mut bytes = status_line(status);
-    bytes.extend_from_slice(b"connection: close\r\ncontent-length: 0\r\n\r\n");
+    let kind = if said.is_empty() { "" } else { "content-type: text/plain\r\n" };
+    let head = format!("connection: close\r\n{kind}content-length: {}\r\n\r\n{said}", said.len());
+    bytes.extend_from_slice(head.as_bytes());
     bytes
 }

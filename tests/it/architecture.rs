@@ -102,6 +102,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("h2::", &["proxy", "server"]),
     ("hyper::", &["app", "cli", "control", "proxy", "server"]),
     ("clap::", &["cli", "main"]),
+    ("rustls::", &["server"]),
 ];
 
 /// What the lowest layer never touches, so that it stays testable without anything.

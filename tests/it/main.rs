@@ -25,5 +25,6 @@ mod proxy;
 mod readme;
 mod store;
 mod support;
+mod tls;
 mod tokens;
 mod upstream_http2;

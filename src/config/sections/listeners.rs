@@ -3,44 +3,63 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::config::kind::net::Address;
-use crate::config::kind::text::Name;
+use crate::config::kind::text::{File, Name};
+use crate::config::kind::words::Words;
 use crate::config::problem::Problem;
 use crate::config::read::Placed;
 use crate::config::section::{Least, Section};
-use crate::config::{Admin, Listener};
+use crate::config::{Admin, CertificateFiles, Listener, Tls, TlsVersion};
 
 const PUBLIC: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
 
 /// The public listeners, each placed at its address.
 pub(super) fn listeners(s: &mut Section<'_>) -> Vec<Placed<Listener>> {
-    let comment = "Where requests arrive. A change needs a restart.";
+    let comment = "Where requests arrive. A change needs a restart, but for what stands in `tls`.";
     let Some(read) = s.sections("listeners", Least::OneIfGiven, comment, listener) else {
-        let public = Listener { name: "public".into(), address: PUBLIC };
+        let public = Listener { name: "public".into(), address: PUBLIC, tls: None };
         return vec![Placed::default(public, s.at())];
     };
-    let names: Vec<&Placed<_>> = read.iter().filter_map(|(name, _)| name.as_ref()).collect();
+    let names: Vec<&Placed<_>> = read.iter().filter_map(|(name, ..)| name.as_ref()).collect();
     super::distinct(s, "listeners", &names);
     let mut listeners: Vec<Placed<Listener>> = Vec::new();
-    for (name, address) in read {
+    for (name, address, tls) in read {
         let (Some(name), Some(address)) = (name, address) else { continue };
         if let Some(other) = listeners.iter().find(|other| collide(other.value.address, address.value)) {
             conflict(s, &address, other);
         }
-        let listener = Listener { name: name.value, address: address.value };
+        let listener = Listener { name: name.value, address: address.value, tls };
         listeners.push(Placed { value: listener, at: address.at, written: address.written, given: true });
     }
     listeners
 }
 
-type Read = (Option<Placed<std::sync::Arc<str>>>, Option<Placed<SocketAddr>>);
+type Read = (Option<Placed<std::sync::Arc<str>>>, Option<Placed<SocketAddr>>, Option<Tls>);
 
 fn listener(s: &mut Section<'_>) -> Read {
-    s.not_yet(&["tls", "proxy_protocol"]);
+    s.not_yet(&["proxy_protocol"]);
     let name = s.required("name", &Name, "public", "Its name in metrics.");
     let address =
         s.required("address", &Address, "0.0.0.0:8080", "IP address and port; port 0 takes any free one.");
-    (name, address)
+    let comment = "HTTPS in place of HTTP; absent = in clear. Its files are read anew when they change.";
+    let tls = s.optional_section("tls", comment, tls);
+    (name, address, tls)
+}
+
+const VERSIONS: Words<TlsVersion> = Words(&[("TLSv1.2", TlsVersion::Tls12), ("TLSv1.3", TlsVersion::Tls13)]);
+
+fn tls(s: &mut Section<'_>) -> Tls {
+    s.not_yet(&["client_ca_file", "client_auth", "crl_files"]);
+    let comment = "Which one a client gets goes by the host that it asks for; the first is for all others.";
+    let certificates = s.sections("certificates", Least::One, comment, |s| {
+        let chain = "The certificate, then its chain, as PEM.";
+        let cert_file = s.required("cert_file", &File, "tls/cert.pem", chain);
+        let key_file = s.required("key_file", &File, "tls/key.pem", "Its private key, as PEM.");
+        Some(CertificateFiles { cert_file: cert_file?.value, key_file: key_file?.value })
+    });
+    let certificates = certificates.unwrap_or_default().into_iter().flatten().collect();
+    let comment = "The oldest version that is spoken: TLSv1.2 or TLSv1.3.";
+    Tls { certificates, min_version: s.value("min_version", &VERSIONS, TlsVersion::Tls12, comment).value }
 }
 
 /// The admin listener.

@@ -15,7 +15,6 @@ use std::time::Duration;
 use bytes::BytesMut;
 use http::{Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 use super::body::Body;
 use super::expiry;
@@ -29,6 +28,7 @@ use crate::server::deadline::Timer;
 use crate::server::http2::Duplex;
 use crate::server::reset;
 use crate::server::takeover::Bare;
+use crate::server::transport::Transport;
 use crate::telemetry::metrics::OpenConnection;
 use frames::{Farewell, Frames};
 use pipe::{Broken, Pipe};
@@ -53,7 +53,7 @@ trait Side: AsyncRead + AsyncWrite + Unpin {
     fn break_off(&mut self);
 }
 
-impl Side for TcpStream {
+impl Side for Transport {
     fn break_off(&mut self) {
         reset(self);
     }
@@ -106,7 +106,7 @@ pub fn open(answer: Answer<RequestBody>, kind: Kind, mut ticket: Box<Ticket>) ->
 struct Ends<C> {
     client: C,
     client_read: BytesMut,
-    upstream: TcpStream,
+    upstream: Transport,
     upstream_read: BytesMut,
 }
 
@@ -123,7 +123,7 @@ enum Stage {
 /// See the module.
 struct Tunnel<C> {
     client: C,
-    upstream: TcpStream,
+    upstream: Transport,
     down: Pipe,
     up: Pipe,
     kind: Kind,

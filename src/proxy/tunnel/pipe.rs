@@ -28,6 +28,8 @@ pub struct Pipe {
     frames: Option<Frames>,
     flow: Flow,
     moved: u64,
+    /// Whether what was written may wait below.
+    unflushed: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -57,7 +59,7 @@ impl Pipe {
         if let Some(frames) = &mut frames {
             frames.feed(&waiting);
         }
-        Self { waiting, frames, flow: Flow::Open, moved: 0 }
+        Self { waiting, frames, flow: Flow::Open, moved: 0, unflushed: false }
     }
 
     /// Bytes that were written.
@@ -67,7 +69,7 @@ impl Pipe {
 
     /// Whether the sink takes too little.
     pub fn is_held_back(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || self.unflushed
     }
 
     /// Whether the sink was told the end.
@@ -78,6 +80,7 @@ impl Pipe {
     /// The sink is gone: what still comes is thrown away.
     pub fn give_up(&mut self) {
         self.waiting = BytesMut::new();
+        self.unflushed = false;
         if self.flow != Flow::Done {
             self.flow = Flow::Discarding;
         }
@@ -152,10 +155,15 @@ impl Pipe {
             let written = ready!(write(to, cx, &self.waiting))?;
             self.waiting.advance(written);
             self.moved += written as u64;
+            self.unflushed = true;
             if self.waiting.is_empty() {
                 // Most tunnels are silent most of the time.
                 self.waiting = BytesMut::new();
             }
+        }
+        if self.unflushed {
+            ready!(Pin::new(to).poll_flush(cx)).map_err(|_| Broken::Sink)?;
+            self.unflushed = false;
         }
         Poll::Ready(Ok(()))
     }
@@ -184,6 +192,7 @@ impl Pipe {
                     Poll::Pending => 0,
                 };
                 self.moved += written as u64;
+                self.unflushed = true;
                 self.waiting.extend_from_slice(bytes.get(written..).unwrap_or_default());
             }
             Flow::Until(farewell) => {

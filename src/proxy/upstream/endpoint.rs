@@ -61,7 +61,7 @@ impl Endpoint {
     /// The unused connection that was used last, if one is still good.
     pub(super) fn checkout(&self, look: Look) -> Option<Wire> {
         loop {
-            let wire = self.idle.borrow_mut().pop()?;
+            let mut wire = self.idle.borrow_mut().pop()?;
             if wire.is_quiet(look) {
                 return Some(wire);
             }
@@ -89,7 +89,7 @@ impl Endpoint {
             Err(_) => return Err(self.put_aside(Failure::ConnectTimeout)),
         };
         stream.set_nodelay(true).map_err(Failure::Connect)?;
-        Ok(Wire::new(stream, self.deadlines.timer()))
+        Ok(Wire::new(stream.into(), self.deadlines.timer()))
     }
 
     pub(super) fn put_aside(&self, failure: Failure) -> Failure {
@@ -112,6 +112,6 @@ impl Endpoint {
         self.links.sweep(now, after);
         self.idle
             .borrow_mut()
-            .retain(|wire| now.since(wire.idle_since) < after && wire.is_quiet(Look::Known));
+            .retain_mut(|wire| now.since(wire.idle_since) < after && wire.is_quiet(Look::Known));
     }
 }

@@ -10,7 +10,6 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Body;
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 
 use super::chunked::{self, Decoder, Step};
 use super::failure::{BodyFailure, Failure};
@@ -18,6 +17,7 @@ use super::head::{self, Head, Interim};
 use super::wire::Wire;
 use crate::message::framing::{Asked, Framing, ResponseFraming};
 use crate::message::trailers::{self, Nominated};
+use crate::server::transport::Transport;
 
 /// The limits of time of one exchange.
 #[derive(Clone, Copy, Debug)]
@@ -235,7 +235,7 @@ where
     }
 
     /// The socket, and what came on it behind the answer, when HTTP is left.
-    pub fn into_parts(self) -> (TcpStream, BytesMut) {
+    pub fn into_parts(self) -> (Transport, BytesMut) {
         self.wire.into_parts()
     }
 
@@ -325,7 +325,7 @@ where
             let parts = [out, &*self.data, self.tail];
             let stream = Pin::new(&mut self.wire.stream);
             let written = match parts.map(<[u8]>::is_empty) {
-                [true, true, true] => return Poll::Ready(Ok(())),
+                [true, true, true] => return stream.poll_flush(cx),
                 [false, true, true] => ready!(stream.poll_write(cx, out))?,
                 _ => ready!(stream.poll_write_vectored(cx, &parts.map(io::IoSlice::new)))?,
             };

@@ -5,12 +5,12 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Body;
-use tokio::net::TcpStream;
 
 use super::endpoint::Endpoint;
 use super::exchange::Exchange as Http1;
 use super::failure::{BodyFailure, Failure};
 use super::http2::Exchange as Http2;
+use crate::server::transport::Transport;
 
 /// An answer that is still coming, with the request that may still be going.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ where
     }
 
     /// The socket, and what came on it behind the answer, when HTTP is left; a stream of HTTP/2 cannot leave it.
-    pub fn into_parts(self) -> Option<(TcpStream, BytesMut)> {
+    pub fn into_parts(self) -> Option<(Transport, BytesMut)> {
         match self {
             Self::Http1(exchange) => Some(exchange.into_parts()),
             Self::Http2(_) => None,

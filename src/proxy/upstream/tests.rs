@@ -71,7 +71,7 @@ impl Bed {
         let (endpoint, _) = listener.accept().await.unwrap();
         let clock = Clock::manual(Timestamp(0));
         let deadlines = Deadlines::new(clock.clone());
-        let mut wire = Wire::new(stream, deadlines.timer());
+        let mut wire = Wire::new(stream.into(), deadlines.timer());
         wire.out.extend_from_slice(b"HEAD|");
         let length_known = matches!(framing, Framing::Length(_));
         let body = Scripted { pieces: pieces.iter().copied().collect(), trailers, length_known };
@@ -265,11 +265,11 @@ async fn a_kept_connection_that_ended_is_not_used() {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (mut other, _) = listener.accept().await.unwrap();
-            upstream.endpoints[0].give_back(Wire::new(stream, deadlines.timer()));
+            upstream.endpoints[0].give_back(Wire::new(stream.into(), deadlines.timer()));
             let kept = upstream.endpoints[0].checkout(look).expect("it is still good");
             other.write_all(bytes.as_bytes()).await.unwrap();
             other.shutdown().await.unwrap();
-            kept.stream.readable().await.unwrap();
+            kept.stream.socket().readable().await.unwrap();
             upstream.endpoints[0].give_back(kept);
             assert!(upstream.endpoints[0].checkout(look).is_none(), "{look:?} {bytes:?}");
         }

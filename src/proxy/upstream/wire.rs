@@ -1,18 +1,15 @@
 //! One connection to an endpoint: its socket, what was read ahead, and its limit of time.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use socket2::SockRef;
-use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
 use crate::clock::Tick;
 use crate::server::deadline::Timer;
+use crate::server::transport::Transport;
 
 /// Room made for an answer's fields and the start of its body.
 const READ_AHEAD: usize = 8 * 1024;
@@ -31,7 +28,7 @@ pub enum Look {
 /// A connection to an endpoint. Belongs to one worker.
 #[derive(Debug)]
 pub struct Wire {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Transport,
     pub(super) read: BytesMut,
     /// What of a request is written next: its line and fields, the size of a chunk.
     pub(super) out: Vec<u8>,
@@ -46,7 +43,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, timer: Timer) -> Self {
+    pub(super) fn new(stream: Transport, timer: Timer) -> Self {
         Self {
             stream,
             read: BytesMut::new(),
@@ -86,7 +83,7 @@ impl Wire {
     }
 
     /// The socket, and what was read from it already.
-    pub(super) fn into_parts(self) -> (TcpStream, BytesMut) {
+    pub(super) fn into_parts(self) -> (Transport, BytesMut) {
         (self.stream, self.read)
     }
 
@@ -98,12 +95,10 @@ impl Wire {
     }
 
     /// Whether an idle connection is still good: nothing came on it, not even its end.
-    pub(super) fn is_quiet(&self, look: Look) -> bool {
-        let peek = || SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
-        let came = match look {
-            Look::Known => self.stream.try_io(Interest::READABLE, peek),
-            Look::Ask => peek(),
-        };
-        matches!(came, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    pub(super) fn is_quiet(&mut self, look: Look) -> bool {
+        match look {
+            Look::Known => self.stream.is_quiet(),
+            Look::Ask => self.stream.is_silent(),
+        }
     }
 }

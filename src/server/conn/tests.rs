@@ -17,7 +17,7 @@ impl Bed {
         let deadlines = Deadlines::new(clock.clone());
         let limits = LIMITS;
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
-        let conn = Conn::new(nowhere, nowhere, limits, &deadlines, Rc::default());
+        let conn = Conn::new(nowhere, nowhere, Scheme::Http, limits, &deadlines, Rc::default());
         Self { clock, deadlines, conn }
     }
 

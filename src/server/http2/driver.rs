@@ -38,7 +38,11 @@ pub(super) async fn handshake(
     poll_fn(|cx| {
         session.begin_turn();
         match Pin::new(&mut handshake).poll(cx) {
-            Poll::Ready(outcome) => Poll::Ready(outcome.map_err(End::Failed)),
+            Poll::Ready(outcome) => {
+                // The preface may have had less time than the first request has.
+                session.settle();
+                Poll::Ready(outcome.map_err(End::Failed))
+            }
             Poll::Pending => session.poll_overdue(cx).map(|()| Err(End::Closed)),
         }
     })
@@ -186,7 +190,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let session = session();
-        let io = Turns::new(&Rc::new(RefCell::new(stream)), requests(20), &session);
+        let io = Turns::new(&Rc::new(RefCell::new(stream.into())), requests(20), &session);
         let http = handshake(io, &session, &Builder::new()).await.expect("it begins");
         let mut begun = 0;
         let run = |_, reply: SendResponse<Piece>| {

@@ -26,13 +26,13 @@ use bytes::Bytes;
 use h2::{Reason, server};
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
-use tokio::net::TcpStream;
 
 use super::carrier::Carrier;
-use super::closing::{has_unread, linger};
+use super::closing::linger;
 use super::conn::Conn;
 use super::date::Dates;
 use super::incoming::Incoming;
+use super::transport::Transport;
 use driver::{Driver, End};
 pub use duplex::Duplex;
 pub use receiving::Receiving;
@@ -82,7 +82,7 @@ impl Settings {
 
 /// Serves one connection to its end, of which `ahead` has been read.
 pub(super) async fn serve<H, F, B>(
-    stream: TcpStream,
+    stream: Transport,
     ahead: Vec<u8>,
     conn: Rc<Conn>,
     settings: &Settings,
@@ -94,6 +94,9 @@ pub(super) async fn serve<H, F, B>(
     B::Error: Into<Reason>,
 {
     let session = Session::open(conn, &ahead);
+    if ahead.is_empty() {
+        session.conn().awaits_first_byte();
+    }
     let socket = Rc::new(RefCell::new(stream));
     let end = converse(Turns::new(&socket, ahead, &session), &session, settings, handle).await;
     // h2's half went with the rest.
@@ -106,8 +109,8 @@ pub(super) async fn serve<H, F, B>(
                 linger(&mut stream).await;
             }
         }
-        End::Done if has_unread(&stream) => linger(&mut stream).await,
-        End::Done | End::Closed => {}
+        End::Done if stream.has_unread() => linger(&mut stream).await,
+        End::Done | End::Closed => stream.say_end(),
     }
 }
 
@@ -157,6 +160,7 @@ mod tests {
     use crate::clock::{Clock, Timestamp};
     use crate::server::conn::Limits;
     use crate::server::deadline::Deadlines;
+    use crate::web::forwarded::Scheme;
 
     /// A connection that has just begun, whose clock stands.
     pub(super) fn session() -> Rc<Session> {
@@ -164,6 +168,6 @@ mod tests {
         let limits = Limits { first_byte: minute, request_head: minute, idle: minute, response_idle: minute };
         let deadlines = Deadlines::new(Clock::manual(Timestamp(0)));
         let peer = ([127, 0, 0, 1], 1).into();
-        Session::open(Conn::new(peer, peer, limits, &deadlines, Rc::default()), b"")
+        Session::open(Conn::new(peer, peer, Scheme::Http, limits, &deadlines, Rc::default()), b"")
     }
 }

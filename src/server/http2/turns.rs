@@ -84,7 +84,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let session = session();
-        let mut turns = Turns::new(&Rc::new(RefCell::new(stream)), vec![0; 4 * TURN], &session);
+        let mut turns = Turns::new(&Rc::new(RefCell::new(stream.into())), vec![0; 4 * TURN], &session);
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..4 {
             session.begin_turn();

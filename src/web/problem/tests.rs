@@ -145,7 +145,7 @@ fn an_id_that_is_no_uuid_is_not_called_one() {
 #[test]
 fn raw_answers_end_the_connection() {
     assert_eq!(
-        bare(StatusCode::BAD_REQUEST),
+        bare(StatusCode::BAD_REQUEST, ""),
         b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
     );
     let raw = problems().raw(&Refusal::RequestTimeout, &id(Some("abc")));

@@ -15,6 +15,7 @@ use keyward::server::connection::{self, Protocols};
 use keyward::server::date::Dates;
 use keyward::server::deadline::Deadlines;
 use keyward::server::http2;
+use keyward::web::forwarded::Scheme;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::PUBLIC;
@@ -197,11 +198,12 @@ async fn the_future_of_a_connection_keeps_no_room_for_what_is_rare() {
     let second = Duration::from_secs(1);
     let limits = Limits { first_byte: second, request_head: second, idle: second, response_idle: second };
     let (peer, local) = (stream.peer_addr().unwrap(), stream.local_addr().unwrap());
-    let conn = Conn::new(peer, local, limits, &Deadlines::new(Clock::system()), Rc::default());
+    let conn = Conn::new(peer, local, Scheme::Http, limits, &Deadlines::new(Clock::system()), Rc::default());
     let clock = Clock::system();
     let protocols = Protocols {
         http1: http1::Builder::new(),
         http2: http2::Settings { streams: 1, headers: 1, dates: Rc::new(Dates::new(clock)) },
+        tls: None,
     };
     let handle = |_, _| {
         let body = Full::<Bytes>::default().map_err(|never| -> Failure { match never {} });

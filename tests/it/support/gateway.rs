@@ -48,6 +48,8 @@ pub struct Builder {
     /// Name, protocol, URLs.
     upstreams: Vec<(String, &'static str, Vec<String>)>,
     yaml: String,
+    /// The section `tls` of a second listener.
+    tls: Option<String>,
     clock: Clock,
     workers: usize,
 }
@@ -94,6 +96,13 @@ impl Builder {
         self
     }
 
+    /// Adds a second listener, `secure`, with this section `tls`.
+    #[must_use]
+    pub fn tls(mut self, tls: &str) -> Self {
+        self.tls = Some(tls.to_owned());
+        self
+    }
+
     /// Goes by this clock.
     #[must_use]
     pub fn clock(mut self, clock: &Clock) -> Self {
@@ -120,11 +129,13 @@ impl Builder {
     }
 
     fn config(&self, folder: &TempDir) -> Config {
-        let mut text = "listeners: [{ name: public, address: \"127.0.0.1:0\" }]\n\
-                        admin: { address: \"127.0.0.1:0\" }\n\
+        let mut text = "listeners:\n  - { name: public, address: \"127.0.0.1:0\" }\n".to_owned();
+        if let Some(tls) = &self.tls {
+            text += &format!("  - {{ name: secure, address: \"127.0.0.1:0\", tls: {tls} }}\n");
+        }
+        text += "admin: { address: \"127.0.0.1:0\" }\n\
                         store: { sqlite: { path: data/keyward.db, synchronous: normal } }\n\
-                        upstreams:\n"
-            .to_owned();
+                        upstreams:\n";
         for (name, protocol, urls) in &self.upstreams {
             let endpoints: Vec<String> = urls.iter().map(|url| format!("{{ url: \"{url}\" }}")).collect();
             let endpoints = endpoints.join(", ");
@@ -146,7 +157,7 @@ impl Builder {
 impl Gateway {
     /// To be told what it is to be.
     pub fn builder() -> Builder {
-        Builder { upstreams: Vec::new(), yaml: String::new(), clock: Clock::system(), workers: 1 }
+        Builder { upstreams: Vec::new(), yaml: String::new(), tls: None, clock: Clock::system(), workers: 1 }
     }
 
     /// In front of one upstream, with one route for everything that wants a key.
@@ -162,6 +173,11 @@ impl Gateway {
     /// Where clients connect.
     pub fn public(&self) -> SocketAddr {
         self.running.public()
+    }
+
+    /// Where clients connect by TLS.
+    pub fn secure(&self) -> SocketAddr {
+        self.running.listeners()[1].1
     }
 
     /// Where operators connect.
@@ -252,6 +268,11 @@ impl Gateway {
         self.builder = change(told_nothing);
         let config = self.builder.config(&self.folder);
         within("a reload", self.running.reload(config)).await;
+    }
+
+    /// Loads the same configuration anew, and with it the files that it names; gives the warnings.
+    pub async fn reload_same(&self) -> Vec<String> {
+        within("a reload", self.running.reload(self.configured())).await
     }
 
     /// Ends it and waits.

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod raw;
 pub mod record;
 pub mod sql;
+pub mod tls;
 pub mod upstream;
 pub mod websocket;
 

@@ -20,6 +20,7 @@ use crate::clock::Tick;
 use crate::config;
 use crate::proxy::upstream::failure::Failure;
 use crate::server::deadline::Deadlines;
+use crate::server::transport::Transport;
 
 /// Stands for the number of streams that the endpoint allows until it has said one: no number that it can say.
 const UNTOLD: usize = usize::MAX - 1;
@@ -60,7 +61,7 @@ pub(super) async fn open(
         let stream = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
         let stream = stream.map_err(|error| Unopened::Connect(Arc::new(error)))?;
         let pulse = Rc::new(Pulse::new(deadlines));
-        let listened = Listened { stream, pulse: Rc::clone(&pulse) };
+        let listened = Listened { stream: stream.into(), pulse: Rc::clone(&pulse) };
         let (requests, connection) =
             handshake(listened).await.map_err(|error| Unopened::Handshake(error.map(Arc::new)))?;
         Ok((requests, connection, pulse))
@@ -138,7 +139,7 @@ impl Pulse {
 /// A socket whose sign of life is taken note of.
 #[derive(Debug)]
 pub(super) struct Listened {
-    stream: TcpStream,
+    stream: Transport,
     pulse: Rc<Pulse>,
 }
 

@@ -1,0 +1,272 @@
+//! TLS of the listeners: its files are read at the start, by a reload, and whenever they change. What is wrong in them
+//! keeps what was right before in force.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::running::Core;
+use super::watch::Signature;
+use crate::clock::Timestamp;
+use crate::config::{self, Config, TlsVersion};
+use crate::control::CertificateEnd;
+use crate::server::tls::{self, Loaded, Pair, Settings, Tls, Version};
+
+/// Between two looks at the files.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The files of all listeners of a configuration, all of them good.
+pub struct Files(Vec<(Arc<str>, Settings, Loaded)>);
+
+/// What is wrong with them, a line each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flaws(pub Vec<String>);
+
+impl std::fmt::Display for Flaws {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for Flaws {}
+
+impl Files {
+    /// Reads what `config` names.
+    ///
+    /// # Errors
+    /// All that is wrong with the files.
+    pub fn load(config: &Config) -> Result<Self, Flaws> {
+        let (mut files, mut flaws) = (Vec::new(), Vec::new());
+        for listener in &config.listeners {
+            let Some(settings) = listener.tls.as_ref().map(settings) else { continue };
+            match tls::load(&settings) {
+                Ok(loaded) => files.push((Arc::clone(&listener.name), settings, loaded)),
+                Err(found) => {
+                    flaws.extend(found.iter().map(|flaw| format!("listener {}: {flaw}", listener.name)));
+                }
+            }
+        }
+        if flaws.is_empty() { Ok(Self(files)) } else { Err(Flaws(flaws)) }
+    }
+
+    /// What is probably not meant so, at `now`.
+    #[must_use]
+    pub fn notices(&self, now: Timestamp) -> Vec<String> {
+        let of_one = |loaded: &Loaded| {
+            let notices = loaded.certificates.iter().flat_map(|certificate| certificate.notices(now));
+            notices.collect::<Vec<_>>()
+        };
+        self.0
+            .iter()
+            .flat_map(|(name, _, loaded)| {
+                of_one(loaded).into_iter().map(move |notice| format!("listener {name}: {notice}"))
+            })
+            .collect()
+    }
+}
+
+fn settings(tls: &config::Tls) -> Settings {
+    let pair = |files: &config::CertificateFiles| Pair {
+        cert_file: files.cert_file.clone(),
+        key_file: files.key_file.clone(),
+    };
+    Settings {
+        certificates: tls.certificates.iter().map(pair).collect(),
+        oldest: match tls.min_version {
+            TlsVersion::Tls12 => Version::Tls12,
+            TlsVersion::Tls13 => Version::Tls13,
+        },
+    }
+}
+
+/// What one listener serves TLS by.
+struct Served {
+    listener: Arc<str>,
+    settings: Settings,
+    tls: Arc<Tls>,
+    ends: Vec<CertificateEnd>,
+}
+
+/// What all of them do.
+#[derive(Default)]
+pub(super) struct Listeners(Mutex<Vec<Served>>);
+
+impl Listeners {
+    /// Begins with `files`.
+    ///
+    /// # Errors
+    /// When nothing unpredictable can be made.
+    pub(super) fn start(files: Files) -> Result<Self, crate::auth::random::RandomFailed> {
+        let mut served = Vec::new();
+        for (listener, settings, loaded) in files.0 {
+            let ends = ends(&listener, &loaded);
+            let tls = Tls::new(loaded).map_err(|_| crate::auth::random::RandomFailed)?;
+            served.push(Served { listener, settings, tls: Arc::new(tls), ends });
+        }
+        Ok(Self(Mutex::new(served)))
+    }
+
+    /// Of the listener with this name; `None` in clear.
+    pub(super) fn of(&self, listener: &str) -> Option<Arc<Tls>> {
+        let served = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        served.iter().find(|served| &*served.listener == listener).map(|served| Arc::clone(&served.tls))
+    }
+
+    /// When the certificates end, in the order of the configuration.
+    pub(super) fn ends(&self) -> Vec<CertificateEnd> {
+        let served = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        served.iter().flat_map(|served| served.ends.clone()).collect()
+    }
+
+    /// Takes over what was loaded for the listeners that there are.
+    pub(super) fn adopt(&self, files: Files) {
+        let mut served = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, settings, loaded) in files.0 {
+            if let Some(served) = served.iter_mut().find(|served| served.listener == name) {
+                served.ends = ends(&name, &loaded);
+                served.settings = settings;
+                served.tls.adopt(loaded);
+            }
+        }
+    }
+
+    fn settings(&self) -> Vec<(Arc<str>, Settings)> {
+        let served = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        served.iter().map(|served| (Arc::clone(&served.listener), served.settings.clone())).collect()
+    }
+}
+
+fn ends(listener: &Arc<str>, loaded: &Loaded) -> Vec<CertificateEnd> {
+    let end = |certificate: &tls::Certificate| CertificateEnd {
+        listener: Arc::clone(listener),
+        file: certificate.file.display().to_string(),
+        expires: certificate.expires,
+    };
+    loaded.certificates.iter().map(end).collect()
+}
+
+/// What is known of every file, without reading it.
+type Seen = BTreeMap<PathBuf, Option<Signature>>;
+
+/// What was seen of one listener's files. Pure: it is told what each look found.
+#[derive(Debug, Default)]
+struct Watch {
+    judged: Option<Seen>,
+    moving: Option<Seen>,
+}
+
+impl Watch {
+    /// Whether the files changed and stand still: who replaces a certificate and its key does it one after the other.
+    fn look(&mut self, found: Seen) -> bool {
+        if self.judged.as_ref() == Some(&found) {
+            self.moving = None;
+            return false;
+        }
+        if self.judged.is_none() {
+            self.judged = Some(found);
+            return false;
+        }
+        if self.moving.as_ref() != Some(&found) {
+            self.moving = Some(found);
+            return false;
+        }
+        self.judged = self.moving.take();
+        true
+    }
+}
+
+fn look(settings: &Settings) -> Seen {
+    let paths = settings.certificates.iter().flat_map(|pair| [&pair.cert_file, &pair.key_file]);
+    paths.map(|path: &PathBuf| (path.clone(), Signature::of(Path::new(path)))).collect()
+}
+
+/// Reads the files of each listener anew whenever they change, until the process ends.
+pub(super) async fn run(core: Arc<Core>) {
+    let mut watches: BTreeMap<Arc<str>, Watch> = BTreeMap::new();
+    let mut interval = tokio::time::interval(INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while core.draining.run_until_cancelled(interval.tick()).await.is_some() {
+        let all = core.tls.settings();
+        if all.is_empty() {
+            return;
+        }
+        // File systems can be slow; the runtime's own threads must not wait for them.
+        let looked = tokio::task::spawn_blocking(move || {
+            let changed = all
+                .into_iter()
+                .filter(|(name, settings)| watches.entry(Arc::clone(name)).or_default().look(look(settings)));
+            let changed: Vec<_> = changed.collect();
+            (watches, changed)
+        });
+        let Ok((back, changed)) = looked.await else {
+            tracing::error!("watching the certificates ended; SIGHUP still reloads them");
+            return;
+        };
+        watches = back;
+        for (listener, _) in changed {
+            renew(&core, &listener).await;
+        }
+    }
+}
+
+/// Reads the files of one listener by the settings in force.
+async fn renew(core: &Arc<Core>, listener: &Arc<str>) {
+    let _one_at_a_time = core.reloading.lock().await;
+    let Some((name, settings)) = core.tls.settings().into_iter().find(|(name, _)| name == listener) else {
+        return;
+    };
+    let loading = tokio::task::spawn_blocking(move || {
+        let loaded = tls::load(&settings);
+        loaded.map(|loaded| Files(vec![(name, settings, loaded)]))
+    });
+    match loading.await {
+        Ok(Ok(files)) => {
+            for notice in files.notices(core.clock.now()) {
+                tracing::warn!("{notice}");
+            }
+            core.adopt_certificates(files);
+            tracing::info!(%listener, "the certificates were loaded anew");
+        }
+        Ok(Err(flaws)) => {
+            for flaw in flaws {
+                tracing::warn!(%listener, "the new certificates cannot be used, the old ones stay: {flaw}");
+            }
+        }
+        Err(error) => tracing::warn!(%listener, %error, "reading the certificates broke off"),
+    }
+}
+
+impl Core {
+    /// Has connections that begin served by `files`.
+    pub(super) fn adopt_certificates(&self, files: Files) {
+        self.tls.adopt(files);
+        self.show_certificates();
+    }
+
+    pub(super) fn show_certificates(&self) {
+        let ends = self.tls.ends();
+        self.metrics.set_certificates(ends.iter().map(|end| (&*end.listener, &*end.file, end.expires)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(inode: &str) -> Seen {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        std::fs::write(&file, inode).unwrap();
+        [(PathBuf::from("a"), Signature::of(&file))].into()
+    }
+
+    #[test]
+    fn a_change_counts_once_it_stands_still() {
+        let (old, half, new) = (seen("1"), seen("22"), seen("333"));
+        let mut watch = Watch::default();
+        let looks = [&old, &old, &half, &new, &new, &new, &old, &new, &old, &old];
+        let changed: Vec<bool> = looks.into_iter().map(|found| watch.look(found.clone())).collect();
+        assert_eq!(changed, [false, false, false, false, true, false, false, false, false, true]);
+    }
+}

@@ -1,0 +1,147 @@
+//! TLS by rustls: certificates and keys from files, which certificate a client is shown, and replacing all of it under
+//! connections that go on.
+//!
+//! Versions, cipher suites and signature schemes are rustls' own choice, by aws-lc. Early data is never taken: it can
+//! be replayed.
+
+mod certificate;
+mod files;
+mod names;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::{NoServerSessionStorage, ProducesTickets};
+use rustls::{ServerConfig, SupportedProtocolVersion, version};
+
+pub use certificate::Certificate;
+pub use files::Flaw;
+use names::Names;
+
+/// HTTP/2 as ALPN names it (RFC 9113 §3.1).
+pub(super) const H2: &[u8] = b"h2";
+/// HTTP/1.1 likewise (RFC 7301 §6).
+const HTTP1: &[u8] = b"http/1.1";
+
+/// By what a listener serves TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// At least one; the first is for clients that ask for no name, or for none that there is.
+    pub certificates: Vec<Pair>,
+    /// The oldest version that is spoken.
+    pub oldest: Version,
+}
+
+/// A certificate with its chain, and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The certificate first, then what leads to its root.
+    pub cert_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// RFC 5246.
+    Tls12,
+    /// RFC 8446.
+    Tls13,
+}
+
+const FROM_13: &[&SupportedProtocolVersion] = &[&version::TLS13];
+
+impl Version {
+    const fn and_later(self) -> &'static [&'static SupportedProtocolVersion] {
+        match self {
+            Self::Tls12 => rustls::ALL_VERSIONS,
+            Self::Tls13 => FROM_13,
+        }
+    }
+}
+
+/// What the files of a listener hold, all of it good.
+#[derive(Debug)]
+pub struct Loaded {
+    /// In the order of the settings.
+    pub certificates: Vec<Certificate>,
+    config: ServerConfig,
+}
+
+/// Reads the files that `settings` name.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn load(settings: &Settings) -> Result<Loaded, Vec<Flaw>> {
+    let (mut certificates, mut flaws) = (Vec::new(), Vec::new());
+    for pair in &settings.certificates {
+        match Certificate::load(pair) {
+            Ok(certificate) => certificates.push(certificate),
+            Err(flaw) => flaws.push(flaw),
+        }
+    }
+    if !flaws.is_empty() {
+        return Err(flaws);
+    }
+    let config = config(settings, Names::new(&certificates)).map_err(|error| {
+        let file = settings.certificates.first().map(|pair| pair.cert_file.clone());
+        vec![Flaw::new(&file.unwrap_or_default(), format!("TLS cannot be served by it: {error}"))]
+    })?;
+    Ok(Loaded { certificates, config })
+}
+
+fn config(settings: &Settings, names: Names) -> Result<ServerConfig, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(settings.oldest.and_later())?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(names));
+    config.alpn_protocols = vec![H2.to_vec(), HTTP1.to_vec()];
+    // Of what both sides speak, the strongest: clients that are misled choose nothing.
+    config.ignore_client_order = true;
+    // What a session was is kept by its client, in a ticket: workers share no table.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(config)
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// What a listener serves TLS by now. Shared by all workers.
+#[derive(Debug)]
+pub struct Tls {
+    config: ArcSwap<ServerConfig>,
+    /// Seals tickets by a key that it replaces every six hours. Certificates come and go, tickets stay good.
+    tickets: Arc<dyn ProducesTickets>,
+}
+
+impl Tls {
+    /// Begins with what was loaded.
+    ///
+    /// # Errors
+    /// When nothing unpredictable can be made for the keys of tickets.
+    pub fn new(loaded: Loaded) -> Result<Self, rustls::Error> {
+        let tickets = aws_lc_rs::Ticketer::new()?;
+        let config = ArcSwap::from_pointee(with_tickets(loaded.config, &tickets));
+        Ok(Self { config, tickets })
+    }
+
+    /// Connections that begin from now on are served by this; those that are there go on.
+    pub fn adopt(&self, loaded: Loaded) {
+        self.config.store(Arc::new(with_tickets(loaded.config, &self.tickets)));
+    }
+
+    /// For the next connection.
+    #[must_use]
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.config.load_full()
+    }
+}
+
+fn with_tickets(mut config: ServerConfig, tickets: &Arc<dyn ProducesTickets>) -> ServerConfig {
+    config.ticketer = Arc::clone(tickets);
+    config
+}

@@ -1,0 +1,154 @@
+//! Certificates of an authority of its own, and clients that trust it.
+
+use std::fs::Permissions;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::within;
+
+/// An authority.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    /// A new one.
+    pub fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// A certificate for these hosts, and its key, as PEM.
+    pub fn issue(&self, hosts: &[&str]) -> Issued {
+        self.issue_with(hosts, |_| {})
+    }
+
+    /// The same with something changed.
+    pub fn issue_with(&self, hosts: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Issued {
+        self.certify(hosts, &KeyPair::generate().unwrap(), change)
+    }
+
+    /// The same for a key that is there.
+    pub fn certify(
+        &self,
+        hosts: &[&str],
+        key: &KeyPair,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Issued {
+        let hosts: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
+        let mut params = CertificateParams::new(hosts).unwrap();
+        change(&mut params);
+        let certificate = params.signed_by(key, &self.0).unwrap();
+        Issued { cert: certificate.pem(), key: key.serialize_pem(), der: certificate.der().to_vec() }
+    }
+
+    /// A client that trusts it.
+    pub fn client(&self) -> Client {
+        self.client_of(rustls::ALL_VERSIONS)
+    }
+
+    /// A client that trusts it and speaks these versions only.
+    pub fn client_of(&self, versions: &[&'static SupportedProtocolVersion]) -> Client {
+        self.client_by(rustls::crypto::aws_lc_rs::default_provider(), versions)
+    }
+
+    /// The same by this cryptography.
+    pub fn client_by(
+        &self,
+        provider: CryptoProvider,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Client {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Client(config)
+    }
+}
+
+/// A certificate and its key.
+pub struct Issued {
+    pub cert: String,
+    pub key: String,
+    pub der: Vec<u8>,
+}
+
+impl Issued {
+    /// Writes both into a folder under this name; gives them as an item of `certificates`.
+    pub fn write(&self, folder: &Path, name: &str) -> String {
+        let (cert, key) = paths(folder, name);
+        std::fs::write(&cert, &self.cert).unwrap();
+        std::fs::write(&key, &self.key).unwrap();
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+        format!("{{ cert_file: {}, key_file: {} }}", cert.display(), key.display())
+    }
+}
+
+/// Where [`Issued::write`] writes.
+pub fn paths(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+    (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")))
+}
+
+/// A client. Clones remember sessions together.
+#[derive(Clone)]
+pub struct Client(ClientConfig);
+
+impl Client {
+    /// Offers these protocols.
+    #[must_use]
+    pub fn offering(mut self, protocols: &[&str]) -> Self {
+        self.0.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        self
+    }
+
+    /// Changes how it does things.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut ClientConfig)) -> Self {
+        change(&mut self.0);
+        self
+    }
+
+    /// Connects and asks for this host.
+    pub async fn connect(&self, to: SocketAddr, host: &str) -> TlsStream<TcpStream> {
+        self.try_connect(to, host).await.expect("the handshake succeeds")
+    }
+
+    /// The same, or why not.
+    pub async fn try_connect(&self, to: SocketAddr, host: &str) -> std::io::Result<TlsStream<TcpStream>> {
+        let stream = within("connecting", TcpStream::connect(to)).await?;
+        stream.set_nodelay(true).unwrap();
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        within("a handshake", TlsConnector::from(Arc::new(self.0.clone())).connect(name, stream)).await
+    }
+
+    /// A place in clear from which everything goes on by TLS, each connection on one of its own: so every client speaks
+    /// TLS.
+    pub async fn bridge(&self, to: SocketAddr, host: &str) -> SocketAddr {
+        let (client, host) = (self.clone(), host.to_owned());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut clear, _)) = listener.accept().await {
+                let (client, host) = (client.clone(), host.clone());
+                tokio::spawn(async move {
+                    if let Ok(mut secured) = client.try_connect(to, &host).await {
+                        let _ = tokio::io::copy_bidirectional(&mut clear, &mut secured).await;
+                    }
+                });
+            }
+        });
+        address
+    }
+}
