@@ -13,11 +13,13 @@ use crate::config::Max;
 use crate::proxy::worker::{Gauge, Shared, Worker};
 use crate::proxy::{gateway, unread};
 use crate::server::conn::Conn;
-use crate::server::connection::{self, Protocols};
+use crate::server::connection::{self, Protocols, Unread};
 use crate::server::date::Dates;
+use crate::server::proxy_protocol::{self, Source, Unknown};
 use crate::server::tls::Tls;
 use crate::server::{http2, turn_away};
 use crate::telemetry::metrics::Connections;
+use crate::web::client_address::{Trust, TrustedProxies};
 use crate::web::forwarded::Scheme;
 
 /// Connections that are turned away gently at once: those beyond may be reset before they see why.
@@ -34,6 +36,8 @@ pub struct Acceptor {
     /// The most connections that this process has descriptors for.
     most: usize,
     tls: Option<Arc<Tls>>,
+    /// Peers that say by the PROXY protocol who the client is.
+    balancers: TrustedProxies,
     dates: Rc<Dates>,
 }
 
@@ -51,13 +55,14 @@ impl Acceptor {
         connections: Connections,
         most: usize,
         tls: Option<Arc<Tls>>,
+        balancers: TrustedProxies,
     ) -> Self {
         let dates = Rc::new(Dates::new(worker.clock.clone()));
-        Self { worker, tasks, connections, most, tls, dates }
+        Self { worker, tasks, connections, most, tls, balancers, dates }
     }
 
     /// Serves the connection, or turns it away.
-    pub fn take(&self, stream: TcpStream, peer: SocketAddr) {
+    pub fn take(&self, mut stream: TcpStream, peer: SocketAddr) {
         let state = self.worker.state();
         let most = state.plan.config.max.connections.min(self.most);
         let Some(place) = Place::take(&self.worker, |shared| &shared.connections, most) else {
@@ -66,12 +71,25 @@ impl Acceptor {
         let (Ok(local), Ok(())) = (stream.local_addr(), stream.set_nodelay(true)) else { return };
         let (worker, open) = (Rc::clone(&self.worker), self.connections.open());
         let scheme = if self.tls.is_some() { Scheme::Https } else { Scheme::Http };
-        let (limits, drain) = (state.plan.connection, Rc::clone(&worker.drain));
-        let conn = Conn::new(peer, local, scheme, limits, &worker.deadlines, drain);
+        let limits = state.plan.connection;
+        let of = move |worker: &Worker, peer| {
+            Conn::new(peer, local, scheme, limits, &worker.deadlines, Rc::clone(&worker.drain))
+        };
+        let conn = of(&worker, peer);
+        let announced = self.balancers.trust(peer.ip()) == Trust::Trusted;
         let protocols = self.protocols(&state.plan.config.max);
         self.tasks.spawn_local(async move {
+            let conn = match announced {
+                false => conn,
+                // Boxed, lest every connection has room for it.
+                true => match Box::pin(client(&worker, &mut stream, &conn)).await {
+                    Some(client) => of(&worker, client),
+                    None => return,
+                },
+            };
+            let peer = conn.peer.ip();
             let handle = |carrier, request| gateway::handle(Rc::clone(&worker), carrier, request);
-            let unread = |unread| unread::refuse_unread(&worker, peer.ip(), unread);
+            let unread = |unread| unread::refuse_unread(&worker, peer, unread);
             connection::serve(stream, conn, &protocols, handle, unread).await;
             drop((place, open));
         });
@@ -128,5 +146,26 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         (self.gauge)(&self.worker.shared).leave();
+    }
+}
+
+/// Who the client is, as the peer says; the connection ends where it does not.
+async fn client(worker: &Worker, stream: &mut TcpStream, conn: &Conn) -> Option<SocketAddr> {
+    match proxy_protocol::read(stream, conn).await {
+        Ok(Source::Client(client)) => Some(client),
+        Ok(Source::Peer) => Some(conn.peer),
+        Err(Unknown::Gone) => None,
+        Err(Unknown::Malformed(why)) => {
+            if worker.shared.unannounced.may_warn(worker.clock.tick()) {
+                tracing::warn!(
+                    peer = %conn.peer,
+                    why,
+                    "this peer is in `proxy_protocol.from` of a listener and does not speak the PROXY protocol"
+                );
+            }
+            let answer = unread::refuse_unread(worker, conn.peer.ip(), Unread::Unannounced);
+            let _ = stream.try_write(&answer);
+            None
+        }
     }
 }

@@ -432,7 +432,10 @@ fn waiting_for_restart(old: &Config, new: &Config) -> Vec<String> {
 
 /// Whether the sockets are the same, and whether TLS is spoken on them; what it is served by is no matter of the sockets.
 fn listen_alike(old: &[Listener], new: &[Listener]) -> bool {
-    let socket = |listener: &Listener| (Arc::clone(&listener.name), listener.address, listener.tls.is_some());
+    let socket = |listener: &Listener| {
+        let Listener { name, address, tls, balancers } = listener;
+        (Arc::clone(name), *address, tls.is_some(), balancers.clone())
+    };
     old.iter().map(socket).eq(new.iter().map(socket))
 }
 

@@ -31,6 +31,7 @@ use crate::store::sqlite::{Open, OpenError, Opened, SqliteStore};
 use crate::store::{ChangeSink, SharedStore};
 use crate::telemetry::log_sink::{AccessLog, CannotOpen};
 use crate::telemetry::metrics::{self, Metrics};
+use crate::web::client_address::TrustedProxies;
 use crate::web::errand::{self, Desk};
 use crate::web::request_id::RequestIds;
 
@@ -248,7 +249,10 @@ fn start_workers(
     for number in 0..count {
         let sockets = bound.iter_mut().filter_map(|(name, bound)| {
             let (listener, tls) = (bound.sockets.pop()?, tls.of(name));
-            Some(Socket { listener, connections: metrics.connections(name), most, tls })
+            let listeners = &plan.config.listeners;
+            let balancers = listeners.iter().find(|known| known.name == *name).map(|known| &*known.balancers);
+            let balancers = TrustedProxies::new(balancers.unwrap_or_default());
+            Some(Socket { listener, connections: metrics.connections(name), most, tls, balancers })
         });
         let sockets: Vec<_> = sockets.collect();
         let (plan, clock, metrics, shared) = (plan.clone(), clock.clone(), metrics.clone(), shared.clone());

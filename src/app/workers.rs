@@ -22,6 +22,7 @@ use crate::server::deadline::PERIOD;
 use crate::server::listener;
 use crate::server::tls::Tls;
 use crate::telemetry::metrics::Connections;
+use crate::web::client_address::TrustedProxies;
 
 /// One listener as a worker has it.
 pub struct Socket {
@@ -33,6 +34,8 @@ pub struct Socket {
     pub most: usize,
     /// What TLS is served by; `None` in clear.
     pub tls: Option<Arc<Tls>>,
+    /// Peers that say by the PROXY protocol who the client is.
+    pub balancers: TrustedProxies,
 }
 
 enum Command {
@@ -107,7 +110,8 @@ async fn run(worker: Rc<Worker>, sockets: Vec<Socket>, mut commands: mpsc::Unbou
         match tokio::net::TcpListener::from_std(socket.listener) {
             Ok(listener) => {
                 let (worker, tasks) = (Rc::clone(&worker), connections.clone());
-                let acceptor = Acceptor::new(worker, tasks, socket.connections, socket.most, socket.tls);
+                let Socket { connections, most, tls, balancers, .. } = socket;
+                let acceptor = Acceptor::new(worker, tasks, connections, most, tls, balancers);
                 let connected = move |stream, peer| acceptor.take(stream, peer);
                 accepting.spawn_local(listener::accept(listener, stop.clone(), connected));
             }

@@ -34,8 +34,8 @@ pub(super) enum Turn {
 pub(super) enum Shape {
     /// A scalar: its schema, the text in the example (the default where there is one).
     Scalar { schema: Value, text: String, default: bool },
-    /// A list of scalars, and what it holds by default.
-    Scalars { schema: Value, default: Vec<String> },
+    /// A list of scalars, and what it holds by default, or in the example where it has to hold something.
+    Scalars { schema: Value, default: Vec<String>, needed: bool },
     /// Keys.
     Section(Vec<Key>),
     /// A list of sections.

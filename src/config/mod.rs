@@ -123,6 +123,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// TLS, which alone is spoken then; `None` = in clear.
     pub tls: Option<Tls>,
+    /// Peers that say by the PROXY protocol who the client is.
+    pub balancers: Vec<IpNet>,
 }
 
 /// The admin listener.

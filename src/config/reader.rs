@@ -68,6 +68,26 @@ impl<'a> Reader<'a> {
         values
     }
 
+    pub fn scalars_needed<K: Kind>(
+        &mut self,
+        key: &'static str,
+        kind: &K,
+        example: &str,
+    ) -> Vec<Placed<K::Value>>
+    where
+        K::Value: PartialEq,
+    {
+        match self.entry(key).map(|entry| (entry.key_at, &entry.node.value)) {
+            None => self.missing(key, &format!("[{example}]")),
+            Some((at, Value::List(items))) if items.is_empty() => {
+                self.reading
+                    .tell(Problem::error(at, format!("`{key}` is empty")).expected("at least one item"));
+            }
+            Some(_) => {}
+        }
+        self.scalars(key, kind)
+    }
+
     pub fn section<T>(&mut self, key: &'static str, f: impl FnOnce(&mut Section<'a>) -> T) -> T {
         match self.entry(key) {
             None => described(f).0,

@@ -64,7 +64,10 @@ fn form(shape: &Shape) -> Value {
             }
             schema
         }
-        Shape::Scalars { schema, default } => {
+        Shape::Scalars { schema, needed: true, .. } => {
+            json!({ "type": "array", "items": schema, "uniqueItems": true, "minItems": 1 })
+        }
+        Shape::Scalars { schema, default, .. } => {
             json!({ "type": "array", "items": schema, "uniqueItems": true, "default": default })
         }
         Shape::Section(keys) => object(keys),

@@ -172,8 +172,30 @@ impl<'a> Section<'a> {
         match &mut self.mode {
             Mode::Read(reader) => reader.scalars(key, kind),
             Mode::Describe(keys) => {
-                let shape = Shape::Scalars { schema: kind.schema(), default: Vec::new() };
+                let shape = Shape::Scalars { schema: kind.schema(), default: Vec::new(), needed: false };
                 keys.push(Key { name: key, comment, shape, presence: Presence::Optional });
+                Vec::new()
+            }
+        }
+    }
+
+    /// A list of scalars that has to hold something, nothing in it twice.
+    pub fn scalars_needed<K: Kind>(
+        &mut self,
+        key: &'static str,
+        kind: &K,
+        example: &'static str,
+        comment: &'static str,
+    ) -> Vec<Placed<K::Value>>
+    where
+        K::Value: PartialEq,
+    {
+        match &mut self.mode {
+            Mode::Read(reader) => reader.scalars_needed(key, kind, example),
+            Mode::Describe(keys) => {
+                let shape =
+                    Shape::Scalars { schema: kind.schema(), default: vec![example.to_owned()], needed: true };
+                keys.push(Key { name: key, comment, shape, presence: Presence::Required });
                 Vec::new()
             }
         }
@@ -199,7 +221,7 @@ impl<'a> Section<'a> {
             }
             Mode::Describe(keys) => {
                 let shown = default.iter().map(|value| kind.show(value)).collect();
-                let shape = Shape::Scalars { schema: kind.schema(), default: shown };
+                let shape = Shape::Scalars { schema: kind.schema(), default: shown, needed: false };
                 keys.push(Key { name: key, comment, shape, presence: Presence::Optional });
             }
         }

@@ -54,7 +54,7 @@ impl Unheeded {
 
 impl Warned {
     /// Whether a line may be written at `now`; then the next may only a minute later.
-    fn may_warn(&self, now: Tick) -> bool {
+    pub fn may_warn(&self, now: Tick) -> bool {
         let from = self.0.load(Ordering::Relaxed);
         let next = now.after(PERIOD).0;
         now.0 >= from && self.0.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()

@@ -15,6 +15,8 @@ use crate::web::request_id::RequestId;
 
 /// For who speaks HTTP in clear where TLS is spoken.
 const IN_CLEAR: &str = "This port speaks HTTPS: write https:// in place of http://.\n";
+/// For a load balancer, or whoever comes through one.
+const UNANNOUNCED: &str = "This port expects the PROXY protocol from this address.\n";
 /// What parts the head of an answer from its body.
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
@@ -23,11 +25,17 @@ const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 pub fn refuse_unread(worker: &Worker, client: IpAddr, unread: Unread) -> Vec<u8> {
     let (code, status) = match unread {
         Unread::Slow => return refuse(worker, client, &Refusal::RequestTimeout),
-        Unread::Malformed | Unread::InClear => (Code::BadRequest, StatusCode::BAD_REQUEST),
+        Unread::Malformed | Unread::InClear | Unread::Unannounced => {
+            (Code::BadRequest, StatusCode::BAD_REQUEST)
+        }
         Unread::TooLarge => (Code::HeadersTooLarge, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
     };
     let id = worker.request_ids.make(worker.clock.now());
-    let said = if unread == Unread::InClear { IN_CLEAR } else { "" };
+    let said = match unread {
+        Unread::InClear => IN_CLEAR,
+        Unread::Unannounced => UNANNOUNCED,
+        Unread::Slow | Unread::Malformed | Unread::TooLarge => "",
+    };
     record(worker, client, code, &id, said.len() as u64);
     problem::bare(status, said)
 }

@@ -59,6 +59,8 @@ pub struct Shared {
     pub tunnels_most: usize,
     /// When they warned of a proxy that is not trusted.
     pub warned: Warned,
+    /// When they warned of a load balancer that does not say who its client is.
+    pub unannounced: Warned,
 }
 
 impl Shared {
@@ -72,6 +74,7 @@ impl Shared {
             tunnels: Gauge::default(),
             tunnels_most,
             warned: Warned::default(),
+            unannounced: Warned::default(),
         }
     }
 }

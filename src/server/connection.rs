@@ -44,6 +44,8 @@ pub enum Unread {
     TooLarge,
     /// It is in clear where TLS is spoken.
     InClear,
+    /// Its peer does not say who the client is, and has to.
+    Unannounced,
 }
 
 /// Serves one connection to its end. `unread` is told when what came over HTTP/1 was no request, and gives the answer,

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::config::kind::net::Address;
+use ipnet::IpNet;
+
+use crate::config::kind::net::{Address, Network};
 use crate::config::kind::text::{File, Name};
 use crate::config::kind::words::Words;
 use crate::config::problem::Problem;
@@ -17,33 +19,40 @@ const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081)
 pub(super) fn listeners(s: &mut Section<'_>) -> Vec<Placed<Listener>> {
     let comment = "Where requests arrive. A change needs a restart, but for what stands in `tls`.";
     let Some(read) = s.sections("listeners", Least::OneIfGiven, comment, listener) else {
-        let public = Listener { name: "public".into(), address: PUBLIC, tls: None };
+        let public = Listener { name: "public".into(), address: PUBLIC, tls: None, balancers: Vec::new() };
         return vec![Placed::default(public, s.at())];
     };
     let names: Vec<&Placed<_>> = read.iter().filter_map(|(name, ..)| name.as_ref()).collect();
     super::distinct(s, "listeners", &names);
     let mut listeners: Vec<Placed<Listener>> = Vec::new();
-    for (name, address, tls) in read {
+    for (name, address, tls, balancers) in read {
         let (Some(name), Some(address)) = (name, address) else { continue };
         if let Some(other) = listeners.iter().find(|other| collide(other.value.address, address.value)) {
             conflict(s, &address, other);
         }
-        let listener = Listener { name: name.value, address: address.value, tls };
+        let listener = Listener { name: name.value, address: address.value, tls, balancers };
         listeners.push(Placed { value: listener, at: address.at, written: address.written, given: true });
     }
     listeners
 }
 
-type Read = (Option<Placed<std::sync::Arc<str>>>, Option<Placed<SocketAddr>>, Option<Tls>);
+type Read = (Option<Placed<std::sync::Arc<str>>>, Option<Placed<SocketAddr>>, Option<Tls>, Vec<IpNet>);
 
 fn listener(s: &mut Section<'_>) -> Read {
-    s.not_yet(&["proxy_protocol"]);
     let name = s.required("name", &Name, "public", "Its name in metrics.");
     let address =
         s.required("address", &Address, "0.0.0.0:8080", "IP address and port; port 0 takes any free one.");
     let comment = "HTTPS in place of HTTP; absent = in clear. Its files are read anew when they change.";
     let tls = s.optional_section("tls", comment, tls);
-    (name, address, tls)
+    let comment = "For a load balancer that says who its client is by the PROXY protocol, version 1 or 2.";
+    let balancers = s.optional_section("proxy_protocol", comment, balancers).unwrap_or_default();
+    (name, address, tls, balancers)
+}
+
+fn balancers(s: &mut Section<'_>) -> Vec<IpNet> {
+    let comment = "Networks of the peers that have to say it; of all others it is not taken.";
+    let networks = s.scalars_needed("from", &Network, "10.0.0.0/8", comment);
+    networks.into_iter().map(|network| network.value).collect()
 }
 
 const VERSIONS: Words<TlsVersion> = Words(&[("TLSv1.2", TlsVersion::Tls12), ("TLSv1.3", TlsVersion::Tls13)]);

@@ -67,7 +67,9 @@ fn the_full_example_shows_the_defaults() {
 /// Without what has no default, and with the store where the built-in defaults have it.
 fn bare(mut config: Config) -> Config {
     config.identity = None;
-    config.listeners.iter_mut().for_each(|listener| listener.tls = None);
+    for listener in &mut config.listeners {
+        (listener.tls, listener.balancers) = (None, Vec::new());
+    }
     config.scopes.clear();
     config.limits.plans.clear();
     config.upstreams.clear();

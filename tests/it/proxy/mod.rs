@@ -8,6 +8,7 @@ mod expiry;
 mod faults;
 mod framing;
 mod limits;
+mod proxy_protocol;
 mod reload;
 mod retries;
 mod streaming;

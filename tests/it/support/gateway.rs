@@ -50,6 +50,7 @@ pub struct Builder {
     yaml: String,
     /// The section `tls` of a second listener.
     tls: Option<String>,
+    balancers: Option<String>,
     clock: Clock,
     workers: usize,
 }
@@ -103,6 +104,14 @@ impl Builder {
         self
     }
 
+    /// Adds a last listener, `behind`, to which these networks say by the PROXY protocol who the client is; it speaks TLS
+    /// where `secure` does.
+    #[must_use]
+    pub fn behind(mut self, balancers: &str) -> Self {
+        self.balancers = Some(balancers.to_owned());
+        self
+    }
+
     /// Goes by this clock.
     #[must_use]
     pub fn clock(mut self, clock: &Clock) -> Self {
@@ -133,6 +142,12 @@ impl Builder {
         if let Some(tls) = &self.tls {
             text += &format!("  - {{ name: secure, address: \"127.0.0.1:0\", tls: {tls} }}\n");
         }
+        if let Some(balancers) = &self.balancers {
+            let tls = self.tls.as_ref().map_or(String::new(), |tls| format!("tls: {tls}, "));
+            text += &format!(
+                "  - {{ name: behind, address: \"127.0.0.1:0\", {tls}proxy_protocol: {{ from: {balancers} }} }}\n"
+            );
+        }
         text += "admin: { address: \"127.0.0.1:0\" }\n\
                         store: { sqlite: { path: data/keyward.db, synchronous: normal } }\n\
                         upstreams:\n";
@@ -157,7 +172,14 @@ impl Builder {
 impl Gateway {
     /// To be told what it is to be.
     pub fn builder() -> Builder {
-        Builder { upstreams: Vec::new(), yaml: String::new(), tls: None, clock: Clock::system(), workers: 1 }
+        Builder {
+            upstreams: Vec::new(),
+            yaml: String::new(),
+            tls: None,
+            balancers: None,
+            clock: Clock::system(),
+            workers: 1,
+        }
     }
 
     /// In front of one upstream, with one route for everything that wants a key.
@@ -178,6 +200,11 @@ impl Gateway {
     /// Where clients connect by TLS.
     pub fn secure(&self) -> SocketAddr {
         self.running.listeners()[1].1
+    }
+
+    /// Where clients connect through a load balancer.
+    pub fn behind(&self) -> SocketAddr {
+        self.running.listeners().last().unwrap().1
     }
 
     /// Where operators connect.

@@ -20,12 +20,22 @@ pub async fn account(issuer: &Issuer, email: &str) -> String {
 
 /// Makes a key of this account with these scopes and the default life.
 pub async fn key(issuer: &Issuer, account: &str, scopes: &[&str]) -> Key {
+    make(issuer, account, scopes, &[]).await
+}
+
+/// The same without scopes, to be used from this network alone.
+pub async fn key_from(issuer: &Issuer, account: &str, network: &str) -> Key {
+    make(issuer, account, &[], &[network]).await
+}
+
+async fn make(issuer: &Issuer, account: &str, scopes: &[&str], networks: &[&str]) -> Key {
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
     let new = NewKey {
         account: account.to_owned(),
         name: "test".to_owned(),
-        scopes: scopes.iter().map(ToString::to_string).collect(),
+        scopes: words(scopes),
         expiry: Expiry::Default,
-        allowed_addresses: Vec::new(),
+        allowed_addresses: words(networks),
     };
     let made = issuer.create_key(&new, &origin()).await.expect("a key is made");
     Key { id: made.key.id, secret: made.token.expose().to_owned() }

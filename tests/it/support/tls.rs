@@ -127,7 +127,11 @@ impl Client {
 
     /// The same, or why not.
     pub async fn try_connect(&self, to: SocketAddr, host: &str) -> std::io::Result<TlsStream<TcpStream>> {
-        let stream = within("connecting", TcpStream::connect(to)).await?;
+        self.secure(within("connecting", TcpStream::connect(to)).await?, host).await
+    }
+
+    /// Speaks TLS from here on.
+    pub async fn secure(&self, stream: TcpStream, host: &str) -> std::io::Result<TlsStream<TcpStream>> {
         stream.set_nodelay(true).unwrap();
         let name = ServerName::try_from(host.to_owned()).unwrap();
         within("a handshake", TlsConnector::from(Arc::new(self.0.clone())).connect(name, stream)).await
