@@ -21,11 +21,13 @@ mod evidence;
 mod feed;
 mod forms;
 mod front;
+mod lately;
 mod loader;
 mod lookup;
 mod marks;
 mod meter;
 mod question;
+mod roll;
 mod shared;
 mod stats;
 mod table;
@@ -219,7 +221,7 @@ impl Authenticator {
 
 impl ChangeSink for Authenticator {
     fn changed(&self, change: &Change) {
-        self.shared.marks.changed(change);
+        self.shared.changed(change);
     }
 
     fn imported(&self, forms: &[KeyForm]) {
