@@ -28,7 +28,6 @@ mod source;
 mod suggest;
 mod yaml;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,7 +42,7 @@ use crate::auth::jwt::access_token::Parties;
 use crate::auth::refusal::Ambiguity;
 use crate::auth::scope::{Scope, ScopeSet};
 use crate::auth::token::Prefix;
-use crate::limits::{FailureLimit, Rates};
+use crate::limits::{FailureLimit, Plans, Rates};
 
 pub use example::full_example;
 pub use identity::{Identity, Passwords, PublicUrl, Reach, Refresh};
@@ -316,23 +315,12 @@ pub enum HostField {
 pub struct Limits {
     /// Whether what is over a limit is refused.
     pub mode: LimitMode,
-    /// Of each account without a plan.
-    pub account: Arc<Rates>,
-    /// Of each with one, by its name.
-    pub plans: BTreeMap<Arc<str>, Arc<Rates>>,
+    /// Of each account.
+    pub plans: Plans,
     /// Of each address whose credentials are not valid; `None` = as many as it likes.
     pub failures: Option<FailureLimit>,
     /// Whether answers carry `X-RateLimit-*` as well.
     pub legacy_fields: bool,
-}
-
-impl Limits {
-    /// How much an account with this plan may. One whose plan there is not counts as one without: a plan that is gone takes
-    /// nobody's access, and lifts nobody's limits.
-    #[must_use]
-    pub fn of_plan(&self, plan: Option<&str>) -> &Arc<Rates> {
-        plan.and_then(|name| self.plans.get(name)).unwrap_or(&self.account)
-    }
 }
 
 /// What becomes of a request over a limit.

@@ -9,6 +9,7 @@ mod counter;
 mod failures;
 mod fields;
 mod overrides;
+mod plans;
 mod subject;
 mod table;
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub use self::counter::{SOON, Standing, day, kept};
 pub use self::failures::{FailureCounts, FailureLimit, Failures};
 pub use self::fields::{Fields, Told, fields, seconds};
 pub use self::overrides::{BURST, Beyond, IN_FLIGHT, Overrides, PER_DAY, PER_MINUTE};
+pub use self::plans::{Plan, Plans};
 pub use self::subject::Subject;
 pub use self::table::{DayCount, Table};
 use crate::clock::{Tick, Timestamp};
