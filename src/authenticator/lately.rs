@@ -1,5 +1,5 @@
-//! What was found good lately and is on no roll: access tokens, and imported keys that somebody might guess. Apart from the
-//! caches and their terms: no reload, and no account that is disabled and enabled again, makes it forget.
+//! What was found good lately and is on no roll: access tokens, and imported keys that somebody might guess. Apart from
+//! the caches and their terms: no reload, and no account that is disabled and enabled again, makes it forget.
 //!
 //! The room is fixed; where there is more, the newest takes the place of another.
 

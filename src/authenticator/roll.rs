@@ -1,10 +1,10 @@
-//! Which API keys there are, so that none has to wait for who shares its address: over the limit of failures a key that is
-//! on the roll is looked up all the same, and only what nobody was ever given is not.
+//! Which API keys there are, so that none has to wait for who shares its address: over the limit of failures a key that
+//! is on the roll is looked up all the same, and only what nobody was ever given is not.
 //!
 //! The roll knows the first eight bytes of each digest, 8 MB for a million keys. It is read from the store when contact
 //! begins, and again where as many keys came to be since as make it much longer; keys that are made meanwhile are added
-//! when they are told of, here or by the feed. One that was removed stays until the next reading: it costs a look-up. What
-//! was not read yet may be there: then everything is looked up.
+//! when they are told of, here or by the feed. One that was removed stays until the next reading: it costs a look-up.
+//! What was not read yet may be there: then everything is looked up.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -124,7 +124,7 @@ impl Reader {
                 }
                 Err(error) => {
                     if !mem::replace(&mut self.failing, true) {
-                        tracing::warn!(%error, "which keys there are cannot be read; they are looked up whatever their addresses send");
+                        tracing::warn!(%error, "which keys there are cannot be read; any may be looked up from any address");
                     }
                     return;
                 }

@@ -28,8 +28,8 @@ impl Plans {
         Self { named, account: Arc::new(account) }
     }
 
-    /// How much an account with this plan may. One whose plan there is not counts as one without: a plan that is gone takes
-    /// nobody's access, and lifts nobody's limits.
+    /// How much an account with this plan may. One whose plan there is not counts as one without: a plan that is gone
+    /// takes nobody's access, and lifts nobody's limits.
     #[must_use]
     pub fn of(&self, plan: Option<&str>) -> &Arc<Rates> {
         plan.and_then(|name| self.get(name)).map_or(&self.account, |plan| &plan.rates)
