@@ -112,6 +112,9 @@ impl Store for Fixed {
     fn answered<'a>(&'a self, _: &'a Once) -> Answer<'a, Option<Kept>> { unused() }
     fn make_key<'a>(&'a self, _: &'a NewKey, _: &'a Origin) -> Answer<'a, Kept> { unused() }
     fn import_keys<'a>(&'a self, _: &'a [ImportedKey], _: &'a Origin) -> Answer<'a, Imports> { unused() }
+    fn key_digests<'a>(&'a self, _: Option<&'a str>, _: u32) -> Answer<'a, Page<u64>> {
+        Box::pin(async { Ok(Page { items: Vec::new(), next: None }) })
+    }
     fn key_forms(&self) -> Answer<'_, Vec<KeyForm>> { Box::pin(async { Ok(Vec::new()) }) }
     fn note<'a>(&'a self, _: &'a [KeyUse], _: &'a [DayCount]) -> Answer<'a, ()> { Box::pin(async { Ok(()) }) }
     fn day_counts<'a>(&'a self, _: u32, _: Option<&'a str>, _: u32) -> Answer<'a, Page<DayCount>> {

@@ -1,26 +1,12 @@
 //! How much each account may: what is said of it alone, what its plan says, or what is said of those without one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use crate::config;
-use crate::limits::Rates;
+use crate::limits::{Plans, Rates};
 use crate::store::Account;
-
-/// What a configuration says of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plans {
-    account: Arc<Rates>,
-    named: BTreeMap<Arc<str>, Arc<Rates>>,
-}
-
-impl From<&config::Limits> for Plans {
-    fn from(limits: &config::Limits) -> Self {
-        Self { account: Arc::clone(&limits.account), named: limits.plans.clone() }
-    }
-}
 
 /// The plans that there are now.
 #[derive(Debug)]
@@ -51,15 +37,13 @@ impl Allowances {
         if account.limits.is_empty() { plan } else { Arc::new(account.limits.over(&plan)) }
     }
 
-    /// How much an account with this plan may. A plan that is gone takes nobody's access, and lifts nobody's limits: the
-    /// account counts as one without, and the log says so.
+    /// How much an account with this plan may; of a plan that is gone the log tells.
     fn of_plan(&self, plan: Option<&str>) -> Arc<Rates> {
         let plans = self.plans.load();
-        let Some(name) = plan else { return Arc::clone(&plans.account) };
-        Arc::clone(plans.named.get(name).unwrap_or_else(|| {
-            self.tell_missing(name);
-            &plans.account
-        }))
+        if let Some(missing) = plan.filter(|name| plans.get(name).is_none()) {
+            self.tell_missing(missing);
+        }
+        Arc::clone(plans.of(plan))
     }
 
     /// Once a plan: look-ups of its accounts come all the time.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::roll;
 use super::shared::Shared;
 use super::{Counting, days};
 use crate::clock::Tick;
@@ -35,11 +36,15 @@ pub(super) struct Feed {
     quiet: u32,
     /// Whether it is still to be read what accounts have used. Until then there is no contact, and nobody counts.
     days_to_read: bool,
+    /// Reads which keys there are; `None` where nobody is served.
+    roll: Option<roll::Reader>,
 }
 
 impl Feed {
     pub(super) fn new(store: SharedStore, shared: Arc<Shared>, counting: Counting) -> Self {
-        Self { store, shared, position: None, quiet: 0, days_to_read: counting == Counting::Kept }
+        let serves = counting == Counting::Kept;
+        let roll = serves.then(roll::Reader::default);
+        Self { store, shared, position: None, quiet: 0, days_to_read: serves, roll }
     }
 
     /// Reads for ever, `period` apart.
@@ -55,6 +60,9 @@ impl Feed {
         let was_up = self.shared.contact.is_up();
         match self.catch_up().await {
             Ok(at) => {
+                if let Some(reader) = &mut self.roll {
+                    reader.read_on(&self.store, &self.shared.roll).await;
+                }
                 self.shared.contact.confirmed(at);
                 if !was_up {
                     tracing::info!("the store answers");
@@ -78,7 +86,7 @@ impl Feed {
             let before = self.shared.clock.tick();
             let changes = in_time(self.store.changes(position, PAGE)).await?;
             for change in &changes {
-                self.shared.marks.changed(change);
+                self.shared.changed(change);
                 position = position.max(change.seq);
             }
             if changes.iter().any(|change| change.subject == Subject::SigningKey) {
@@ -146,6 +154,9 @@ impl Feed {
             days::begin(&self.store, &self.shared).await?;
             self.days_to_read = false;
         }
+        if let Some(reader) = &mut self.roll {
+            reader.start_over(&self.shared.roll);
+        }
         self.shared.marks.start_over(latest);
         self.position = Some(latest);
         self.quiet = 0;
@@ -153,7 +164,7 @@ impl Feed {
     }
 }
 
-async fn in_time<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+pub(super) async fn in_time<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     match tokio::time::timeout(READ_TIMEOUT, read).await {
         Ok(answer) => answer,
         Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),

@@ -5,6 +5,9 @@ use arc_swap::ArcSwapOption;
 use crate::auth::credential::CREDENTIAL_MAX;
 use crate::store::KeyForm;
 
+/// A key with fewer bytes than this beyond its prefix might be guessed by somebody who is let try: 20 digits are 66 bits.
+const UNGUESSABLE: usize = 20;
+
 /// The forms as a process knows them now, swapped whole. Forms are only ever added: one too many costs a look-up of
 /// junk, one too few refuses a good key.
 #[derive(Debug, Default)]
@@ -14,6 +17,12 @@ impl Forms {
     /// Whether an imported key may look like `word`. Before the forms were first read, any may.
     pub(super) fn fit(&self, word: &str) -> bool {
         word.len() <= CREDENTIAL_MAX && self.0.load().as_ref().is_none_or(|set| set.fits(word))
+    }
+
+    /// Whether an imported key that looks like `word` is so short that it might be guessed.
+    pub(super) fn may_be_guessed(&self, word: &str) -> bool {
+        let prefix = self.0.load().as_ref().map_or(0, |set| set.prefix(word));
+        word.len().saturating_sub(prefix) < UNGUESSABLE
     }
 
     /// Adds what the store holds. Nobody can tell from a reading which forms were added here since it began, so those
@@ -66,9 +75,19 @@ impl Set {
     }
 
     fn fits(&self, word: &str) -> bool {
+        self.fitting(word).next().is_some()
+    }
+
+    /// How long the longest prefix is of those that fit.
+    fn prefix(&self, word: &str) -> usize {
+        self.fitting(word).last().map_or(0, str::len)
+    }
+
+    /// The prefixes of the forms that fit, the shortest first.
+    fn fitting<'a>(&'a self, word: &'a str) -> impl Iterator<Item = &'a str> {
         let length = u32::try_from(word.len()).ok();
         let prefixes = self.prefixes.iter().map_while(|end| word.get(..*end));
-        prefixes.into_iter().any(|prefix| self.holds(None, prefix) || self.holds(length, prefix))
+        prefixes.filter(move |prefix| self.holds(None, prefix) || self.holds(length, prefix))
     }
 }
 
@@ -107,6 +126,20 @@ mod tests {
         }
         assert!(forms(&[form("", None)]).fit(&"x".repeat(CREDENTIAL_MAX)));
         assert!(!forms(&[form("", None)]).fit(&"x".repeat(CREDENTIAL_MAX + 1)), "longer than any credential");
+    }
+
+    #[test]
+    fn what_is_short_beyond_its_prefix_may_be_guessed() {
+        let known = forms(&[form("", None), form("a-long-and-well-known-prefix-", None)]);
+        for (word, guessable) in [
+            ("1234567890123456789", true),
+            ("12345678901234567890", false),
+            ("a-long-and-well-known-prefix-1234567890123456789", true),
+            ("a-long-and-well-known-prefix-12345678901234567890", false),
+        ] {
+            assert_eq!(known.may_be_guessed(word), guessable, "{word}");
+        }
+        assert!(Forms::default().may_be_guessed("1234567890123456789"));
     }
 
     #[test]

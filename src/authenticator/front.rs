@@ -12,7 +12,7 @@ use super::contact::Reach;
 use super::entry::{Denied, Loaded, Refused, Standing, Valid, Verdict, View};
 use super::loader::Ask;
 use super::lookup::{Landed, Unanswered};
-use super::question::Question;
+use super::question::{Finds, Question};
 use super::shared::Shared;
 use super::stats::{Layer, Outcome, Tally};
 use super::table::Table;
@@ -58,6 +58,16 @@ impl Front {
     #[must_use]
     pub fn may_be_imported(&self, word: &str) -> bool {
         self.shared.forms.fit(word)
+    }
+
+    /// What [`load`](Self::load) is asked about `word`, a key that may be imported.
+    #[must_use]
+    pub fn imported(&self, digest: HashedToken, word: &str) -> Question {
+        if self.shared.forms.may_be_guessed(word) {
+            Question::guessable_key(digest)
+        } else {
+            Question::key(digest)
+        }
     }
 
     /// What [`load`](Self::load) is asked about an access token that nothing is known of. All that costs no signature
@@ -113,10 +123,15 @@ impl Front {
         &self.shared.failures
     }
 
-    /// Whether `digest` was found to be good lately, though not lately enough to serve without asking again.
+    /// Whether what is asked about is no junk: there is such a key, or it was good lately.
     #[must_use]
-    pub fn was_good(&self, digest: &HashedToken) -> bool {
-        self.table.borrow().get(digest).is_some() || self.shared.caches.load().valid(digest).is_some()
+    pub fn is_known(&self, question: &Question) -> bool {
+        match question.finds {
+            Finds::Key => self.shared.roll.may_have(&question.digest),
+            Finds::GuessableKey | Finds::Token(_) | Finds::Session(_) => {
+                self.shared.lately.has(&question.digest)
+            }
+        }
     }
 
     /// Validates once more what a validation was about, as a request would.

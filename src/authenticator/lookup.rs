@@ -60,10 +60,14 @@ impl Lookup {
 
     async fn until_not_overtaken(&self, question: Question) -> Result<Option<Loaded>, StoreError> {
         let Question { digest, finds } = question;
+        let on_roll = matches!(finds, Finds::Key);
         let proved = Proved::of(finds);
         for _ in 0..TRIES {
             if let Ok(loaded) = self.once(digest, &proved).await? {
                 self.shared.caches.load().insert(&loaded);
+                if !on_roll && matches!(loaded, Loaded::Valid(_)) {
+                    self.shared.lately.add(&digest);
+                }
                 return Ok(Some(loaded));
             }
         }
@@ -148,7 +152,7 @@ impl Proved {
     /// Verifies a signature, if there is one that was not verified before.
     fn of(finds: Finds) -> Self {
         match finds {
-            Finds::Key => Self::Key,
+            Finds::Key | Finds::GuessableKey => Self::Key,
             Finds::Session(token) => Self::Token(token),
             Finds::Token(token) => token.verify().map_or(Self::Nothing, |token| Self::Token(Arc::new(token))),
         }

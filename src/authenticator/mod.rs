@@ -21,11 +21,13 @@ mod evidence;
 mod feed;
 mod forms;
 mod front;
+mod lately;
 mod loader;
 mod lookup;
 mod marks;
 mod meter;
 mod question;
+mod roll;
 mod shared;
 mod stats;
 mod table;
@@ -42,7 +44,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use allowances::Plans;
 pub use contact::Health;
 pub use entry::{Denied, Entry, Refused, Valid, Verdict};
 pub use front::Front;
@@ -56,7 +57,7 @@ use crate::auth::jwt::access_token::Parties;
 use crate::auth::token::HashedToken;
 use crate::clock::Clock;
 use crate::config;
-use crate::limits::Report;
+use crate::limits::{Plans, Report};
 use crate::store::{Account, Change, ChangeSink, Key, KeyForm, SharedStore};
 use feed::Feed;
 use loader::{Ask, Loader};
@@ -90,7 +91,7 @@ impl Rules {
     /// What a configuration says of them.
     #[must_use]
     pub fn of(config: &config::Config) -> Self {
-        Self { catalogue: config.catalogue(), parties: config.parties(), plans: Plans::from(&config.limits) }
+        Self { catalogue: config.catalogue(), parties: config.parties(), plans: config.limits.plans.clone() }
     }
 }
 
@@ -218,7 +219,7 @@ impl Authenticator {
 
 impl ChangeSink for Authenticator {
     fn changed(&self, change: &Change) {
-        self.shared.marks.changed(change);
+        self.shared.changed(change);
     }
 
     fn imported(&self, forms: &[KeyForm]) {

@@ -17,6 +17,8 @@ pub struct Question {
 pub(super) enum Finds {
     /// An API key, by its digest.
     Key,
+    /// The same, of one that somebody might guess.
+    GuessableKey,
     /// An access token, by its session, once its signature holds.
     Token(Arc<Unverified>),
     /// An access token whose signature held before.
@@ -28,6 +30,11 @@ impl Question {
     #[must_use]
     pub const fn key(digest: HashedToken) -> Self {
         Self { digest, finds: Finds::Key }
+    }
+
+    /// About an API key so short that it might be guessed.
+    pub(super) const fn guessable_key(digest: HashedToken) -> Self {
+        Self { digest, finds: Finds::GuessableKey }
     }
 
     pub(super) fn token(digest: HashedToken, token: Unverified) -> Self {

@@ -10,9 +10,11 @@ use super::cache::Caches;
 use super::contact::Contact;
 use super::entry::{Denied, Refused, View};
 use super::forms::Forms;
+use super::lately::Lately;
 use super::marks::Marks;
 use super::meter::{Meter, OfKey};
 use super::question::Question;
+use super::roll::Roll;
 use super::stats::{Stats, Totals};
 use super::unwritten::Unwritten;
 use crate::auth::catalogue::Catalogue;
@@ -22,7 +24,7 @@ use crate::auth::token::HashedToken;
 use crate::clock::{Clock, Tick, Timestamp};
 use crate::config;
 use crate::limits::{self, Moment, Rates};
-use crate::store::{Account, Key};
+use crate::store::{Account, Change, Key};
 
 /// See the module.
 #[derive(Debug)]
@@ -46,6 +48,10 @@ pub(super) struct Shared {
     pub(super) ring: Arc<Ring>,
     /// What imported keys look like.
     pub(super) forms: Forms,
+    /// Which keys there are.
+    pub(super) roll: Roll,
+    /// What else was good.
+    pub(super) lately: Lately,
     pub(super) totals: Totals,
 }
 
@@ -69,6 +75,8 @@ impl Shared {
             unwritten: Unwritten::default(),
             ring: Arc::default(),
             forms: Forms::default(),
+            roll: Roll::default(),
+            lately: Lately::default(),
             totals: Totals::default(),
         }
     }
@@ -92,6 +100,14 @@ impl Shared {
         }
         // Last: a look-up that reads the new epoch must read the new rules after it.
         self.marks.end_all();
+    }
+
+    /// Takes note of what changed in the store.
+    pub(super) fn changed(&self, change: &Change) {
+        if let Some(digest) = &change.new_key {
+            self.roll.add(digest);
+        }
+        self.marks.changed(change);
     }
 
     /// Takes the signing keys as they are now. What a key vouched for that does so no more ends with it.

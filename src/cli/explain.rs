@@ -1,6 +1,7 @@
 //! `keyward explain`: what would become of a request, and why. Sends nothing, counts nothing.
 
 mod limits;
+mod own;
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Read as _};
@@ -19,12 +20,12 @@ use crate::auth::principal::Identity;
 use crate::auth::refusal::{Ambiguity, Refusal};
 use crate::auth::scope::Scope;
 use crate::authenticator::{Authenticator, Counting, Front, Health, Rules, Valid};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::{Auth, Config};
 use crate::decision::{Offered, Presented, Verifier, Visit};
 use crate::message::{self, target};
 use crate::proxy::plan::Plan;
-use crate::proxy::{expiry, gateway, upgrade};
+use crate::proxy::{expiry, gateway, identity, upgrade};
 use crate::store::sqlite::{Open, SqliteStore};
 use crate::store::{SharedStore, Store};
 use crate::web::client_address::{self, Trust};
@@ -204,9 +205,10 @@ struct Judges<'a> {
 async fn judge(
     explain: &Explain,
     parts: &Parts,
-    &Judges { plan, front, clock, store }: &Judges<'_>,
+    judges: &Judges<'_>,
     story: &mut Story,
 ) -> Result<(), Refusal> {
+    let &Judges { plan, front, clock, store } = judges;
     let client = plan.trusted.client(explain.client_address, &parts.headers);
     story.tell("client", client.to_string());
     if plan.trusted.trust(explain.client_address) == Trust::Untrusted
@@ -219,6 +221,11 @@ async fn judge(
         "request",
         format!("{} {} for {}", parts.method, admission.path.as_str(), admission.host.name()),
     );
+    let now = (clock.tick(), clock.now());
+    let visit = Visit { client, tick: now.0, wall: now.1 };
+    if let Some(endpoint) = identity::endpoint(plan.config.identity.as_ref(), &admission) {
+        return own::tell(endpoint, parts, (judges, visit), story).await;
+    }
     let trace = plan.decision.table().trace(admission.host.name(), &parts.method, admission.path.as_str());
     for line in trace.lines {
         story.tell("route", line);
@@ -236,8 +243,6 @@ async fn judge(
     }
     let offered = upgrade.as_ref().map_or(Ok(None), |upgrade| upgrade.credential());
     story.tell("credential", presented(plan, parts, offered, front));
-    let now = (clock.tick(), clock.now());
-    let visit = Visit { client, tick: now.0, wall: now.1 };
     let validated = plan.decision.authenticate(index, &parts.headers, offered, front, visit).await;
     if let Err(refusal) = &validated {
         story.whose = plan.decision.whose(refusal, &parts.headers, offered, front);
@@ -246,19 +251,7 @@ async fn judge(
         story.tell("caller", caller(whose));
     }
     let entry = validated?;
-    match &entry {
-        None => story.tell("caller", "anonymous"),
-        Some(entry) => {
-            let principal = entry.principal();
-            story.tell("caller", caller(&principal.identity));
-            story.tell("scopes", or_none(principal.scopes.as_str()));
-            story.tell("expires", principal.expires_at.to_string());
-            if expiry::is_told(principal, now.1) {
-                story.tell("expires", "within 7 days: answers tell it in X-Credential-Expires");
-            }
-        }
-    }
-    story.caller.clone_from(&entry);
+    who(entry.as_ref(), now.1, story);
     if let Some(entry) = &entry {
         plan.decision.authorize(index, entry.principal(), client)?;
     }
@@ -267,6 +260,22 @@ async fn judge(
     limits::tell((plan, store), index, entry.as_deref(), now, story).await?;
     story.tell("upstream", upstream);
     Ok(())
+}
+
+/// Tells whom the credential speaks for.
+fn who(entry: Option<&Arc<Valid>>, now: Timestamp, story: &mut Story) {
+    story.caller = entry.cloned();
+    let Some(entry) = entry else {
+        story.tell("caller", "anonymous");
+        return;
+    };
+    let principal = entry.principal();
+    story.tell("caller", caller(&principal.identity));
+    story.tell("scopes", or_none(principal.scopes.as_str()));
+    story.tell("expires", principal.expires_at.to_string());
+    if expiry::is_told(principal, now) {
+        story.tell("expires", "within 7 days: answers tell it in X-Credential-Expires");
+    }
 }
 
 fn caller(identity: &Identity) -> String {

@@ -36,13 +36,16 @@ pub(super) fn account(account: &AccountView) -> String {
         ("id", account.id.clone()),
         ("email", account.email.clone()),
         ("status", account.status.to_owned()),
-        ("plan", plan(account)),
+        ("plan", plan(account) + if account.plan_is_gone { GONE } else { "" }),
         ("own limits", account.limits.words()),
         ("limits", account.effective_limits.words()),
         ("scopes", listed(&account.scopes, "none")),
         ("created", account.created_at.clone()),
     ])
 }
+
+/// What is said beside a plan that is not in the configuration.
+const GONE: &str = ", which `limits.plans` does not have; `limits.account` holds";
 
 fn plan(account: &AccountView) -> String {
     account.plan.clone().unwrap_or_else(|| "none".to_owned())

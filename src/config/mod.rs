@@ -29,7 +29,6 @@ mod suggest;
 mod tls;
 mod yaml;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,7 +43,7 @@ use crate::auth::jwt::access_token::Parties;
 use crate::auth::refusal::Ambiguity;
 use crate::auth::scope::{Scope, ScopeSet};
 use crate::auth::token::Prefix;
-use crate::limits::{FailureLimit, Rates};
+use crate::limits::{FailureLimit, Plans, Rates};
 
 pub use example::full_example;
 pub use identity::{Identity, Passwords, PublicUrl, Reach, Refresh};
@@ -322,23 +321,12 @@ pub enum HostField {
 pub struct Limits {
     /// Whether what is over a limit is refused.
     pub mode: LimitMode,
-    /// Of each account without a plan.
-    pub account: Arc<Rates>,
-    /// Of each with one, by its name.
-    pub plans: BTreeMap<Arc<str>, Arc<Rates>>,
+    /// Of each account.
+    pub plans: Plans,
     /// Of each address whose credentials are not valid; `None` = as many as it likes.
     pub failures: Option<FailureLimit>,
     /// Whether answers carry `X-RateLimit-*` as well.
     pub legacy_fields: bool,
-}
-
-impl Limits {
-    /// How much an account with this plan may. One whose plan there is not counts as one without: a plan that is gone takes
-    /// nobody's access, and lifts nobody's limits.
-    #[must_use]
-    pub fn of_plan(&self, plan: Option<&str>) -> &Arc<Rates> {
-        plan.and_then(|name| self.plans.get(name)).unwrap_or(&self.account)
-    }
 }
 
 /// What becomes of a request over a limit.

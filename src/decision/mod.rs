@@ -214,7 +214,8 @@ impl Decision {
             Some(verdict) => verdict,
             None => {
                 let question = match verifier {
-                    Verifier::Key | Verifier::ImportedKey => Ok(Question::key(digest)),
+                    Verifier::Key => Ok(Question::key(digest)),
+                    Verifier::ImportedKey => Ok(front.imported(digest, word)),
                     Verifier::AccessToken => front.question(digest, word, visit.wall),
                 };
                 match question {
@@ -226,8 +227,8 @@ impl Decision {
         verdict.map_err(|denied| denied.told(verifier.proves()))
     }
 
-    /// Looks a credential up, unless its address has sent too many in vain. One that was good lately is looked up all the
-    /// same: nobody is shut out because of who shares his address.
+    /// Looks a credential up, unless its address has sent too many in vain. A key that there is, and what was good lately,
+    /// is looked up all the same: nobody is shut out because of who shares his address.
     async fn look_up(
         &self,
         question: Question,
@@ -235,7 +236,7 @@ impl Decision {
         front: &Front,
         Visit { client, tick, .. }: Visit,
     ) -> Result<Verdict, Refusal> {
-        let limit = self.failures.filter(|_| !front.was_good(&digest));
+        let limit = self.failures.filter(|_| !front.is_known(&question));
         let Some(limit) = limit else { return Ok(front.load(question).await) };
         let failures = front.failures();
         failures.may_look_up(client, limit, tick).map_err(|wait| {

@@ -153,8 +153,8 @@ impl Issuer {
         origin: &Origin,
     ) -> Result<Account, IssueError> {
         let plans = &self.limits.plans;
-        if let Some(unknown) = plan.filter(|plan| !plans.contains_key(*plan)) {
-            let known = plans.keys().cloned().collect();
+        if let Some(unknown) = plan.filter(|plan| plans.get(plan).is_none()) {
+            let known = plans.names().cloned().collect();
             return Err(IssueError::Invalid(vec![Problem::UnknownPlan { plan: unknown.to_owned(), known }]));
         }
         let account = self.store.account(id_or_email).await?;
@@ -167,7 +167,7 @@ impl Issuer {
     #[must_use]
     pub fn account_view(&self, account: &Account) -> AccountView {
         let grantable = self.catalogue.grantable(account.scopes.as_ref());
-        AccountView::new(account, grantable, &self.allowance(account))
+        AccountView::new(account, grantable, &self.limits.plans)
     }
 
     fn chosen(&self, choice: &ScopesChoice) -> Result<Option<ScopeSet>, Problem> {

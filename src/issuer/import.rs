@@ -11,7 +11,7 @@ use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::limits::Overrides;
-use crate::store::{Account, ApiKey, ImportedKey, Imports, Key, KeyForm, Origin, Seq, Subject};
+use crate::store::{Account, ApiKey, ImportedKey, Imports, Key, KeyForm, Origin, Seq};
 
 /// Most keys at once: they are one transaction, and others wait for its end.
 pub const LINES_MAX: usize = 10_000;
@@ -94,7 +94,7 @@ impl Issuer {
                 self.changes.imported(&forms);
                 let first = last - i64::try_from(keys.len()).unwrap_or(0) + 1;
                 for (seq, imported) in (first..).zip(&keys) {
-                    self.tell(Seq(seq), Subject::ApiKey, &imported.key.key.id, true);
+                    self.tell_of_key(Seq(seq), &imported.key);
                 }
                 Ok(keys.into_iter().map(|imported| imported.key.key).collect())
             }

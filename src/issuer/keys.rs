@@ -102,7 +102,7 @@ impl Issuer {
         let key = self.checked(asked, account, &token, now)?;
         let kept = ApiKey { key, digest: token.hashed() };
         let seq = self.store.create_key(&kept, origin).await?;
-        self.tell(seq, Subject::ApiKey, &kept.key.id, true);
+        self.tell_of_key(seq, &kept);
         Ok(MadeKey { key: kept.key, token })
     }
 

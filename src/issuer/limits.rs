@@ -46,7 +46,7 @@ impl Issuer {
     /// How much an account may: what is said of it alone, over its plan.
     #[must_use]
     pub fn allowance(&self, account: &Account) -> Rates {
-        account.limits.over(self.limits.of_plan(account.plan.as_deref()))
+        account.limits.over(self.limits.plans.of(account.plan.as_deref()))
     }
 }
 

@@ -42,7 +42,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config;
 use door::Door;
 
-use crate::store::{Change, ChangeSink, KeyForm, Seq, SharedStore, Subject};
+use crate::store::{ApiKey, Change, ChangeSink, KeyForm, Seq, SharedStore, Subject};
 
 /// For processes that judge no requests.
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,7 +123,12 @@ impl Issuer {
     }
 
     fn tell(&self, seq: Seq, subject: Subject, id: &str, created: bool) {
-        self.changes.changed(&Change { seq, subject, id: id.to_owned(), created });
+        self.changes.changed(&Change { seq, subject, id: id.to_owned(), created, new_key: None });
+    }
+
+    fn tell_of_key(&self, seq: Seq, ApiKey { key, digest }: &ApiKey) {
+        let (subject, id) = (Subject::ApiKey, key.id.clone());
+        self.changes.changed(&Change { seq, subject, id, created: true, new_key: Some(*digest) });
     }
 }
 

@@ -189,7 +189,7 @@ impl Issuer {
                 if let Some(rotated) = &new.rotates {
                     self.tell(seq, Subject::ApiKey, &rotated.id, false);
                 }
-                self.tell(seq, Subject::ApiKey, &new.key.key.id, true);
+                self.tell_of_key(seq, &new.key);
                 Ok(MadeOnce::Made(MadeKey { key: new.key.key, token }))
             }
             Kept::Before(id) => Ok(MadeOnce::Before(self.store.key(&id).await?)),

@@ -143,11 +143,14 @@ async fn an_id_is_a_uuid_of_the_clocks_time() {
 async fn every_change_is_told_before_it_is_answered() {
     let desk = desk().await;
     let account = desk.account("a@example.com").await;
-    let change =
-        |seq, subject, id: &str, created| Change { seq: Seq(seq), subject, id: id.to_owned(), created };
+    let change = |seq, subject, id: &str, created| {
+        let new_key = None;
+        Change { seq: Seq(seq), subject, id: id.to_owned(), created, new_key }
+    };
     assert_eq!(desk.last_told(), change(1, Subject::Account, &account.id, true));
     let made = desk.key(&asked("CI", &[])).await.unwrap();
-    assert_eq!(desk.last_told(), change(2, Subject::ApiKey, &made.key.id, true));
+    let new_key = Some(made.token.hashed());
+    assert_eq!(desk.last_told(), Change { new_key, ..change(2, Subject::ApiKey, &made.key.id, true) });
     desk.issuer.revoke_key(&made.key.id, &desk.origin).await.unwrap();
     assert_eq!(desk.last_told(), change(3, Subject::ApiKey, &made.key.id, false));
     let disabled = AccountStatus::Disabled;

@@ -6,7 +6,7 @@ use super::keys::{KeyStatus, MadeKey};
 use super::reset::MadeLink;
 use crate::auth::scope::ScopeSet;
 use crate::clock::Timestamp;
-use crate::limits::{Overrides, Rates};
+use crate::limits::{Overrides, Plans};
 use crate::store::{Account, Key, Session};
 
 /// One page of a list.
@@ -36,15 +36,19 @@ impl From<&Overrides> for LimitsView {
 }
 
 impl LimitsView {
-    const fn is_empty(&self) -> bool {
-        matches!(self, Self { per_minute: None, burst: None, per_day: None, in_flight: None })
+    fn is_empty(&self) -> bool {
+        self.said().is_empty()
     }
 
     /// In words, parted by commas.
     #[must_use]
     pub fn words(&self) -> String {
+        self.said().to_string()
+    }
+
+    const fn said(&self) -> Overrides {
         let Self { per_minute, burst: smooth, per_day, in_flight } = *self;
-        Overrides { per_minute, smooth, per_day, in_flight }.to_string()
+        Overrides { per_minute, smooth, per_day, in_flight }
     }
 }
 
@@ -59,6 +63,9 @@ pub struct AccountView {
     pub scopes: Vec<String>,
     /// The plan that says how much it may.
     pub plan: Option<String>,
+    /// Whether the configuration has that plan no more.
+    #[serde(skip)]
+    pub plan_is_gone: bool,
     /// What is said of it alone.
     pub limits: LimitsView,
     /// How much it may, by all that is said.
@@ -67,15 +74,18 @@ pub struct AccountView {
 }
 
 impl AccountView {
-    pub(super) fn new(account: &Account, grantable: &ScopeSet, allowance: &Rates) -> Self {
+    pub(super) fn new(account: &Account, grantable: &ScopeSet, plans: &Plans) -> Self {
+        let plan = account.plan.as_deref();
+        let allowance = account.limits.over(plans.of(plan));
         Self {
             id: account.id.clone(),
             email: account.email.clone(),
             status: account.status.as_str(),
             scopes: listed(grantable),
+            plan_is_gone: plan.is_some_and(|plan| plans.get(plan).is_none()),
             plan: account.plan.clone(),
             limits: LimitsView::from(&account.limits),
-            effective_limits: LimitsView::from(&Overrides::from(allowance)),
+            effective_limits: LimitsView::from(&Overrides::from(&allowance)),
             created_at: account.created_at.rfc3339(),
         }
     }

@@ -10,6 +10,7 @@ mod counter;
 mod failures;
 mod fields;
 mod overrides;
+mod plans;
 mod subject;
 mod table;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use self::counter::Standing;
 pub use self::failures::{FailureCounts, FailureLimit, Failures};
 pub use self::fields::{Fields, Told, fields, seconds};
 pub use self::overrides::{BURST, Beyond, IN_FLIGHT, Overrides, PER_DAY, PER_MINUTE};
+pub use self::plans::{Plan, Plans};
 pub use self::subject::Subject;
 pub use self::table::{DayCount, Table};
 use crate::clock::Tick;

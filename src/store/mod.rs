@@ -143,6 +143,10 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::NotFound`] when an account is gone.
     fn import_keys<'a>(&'a self, keys: &'a [ImportedKey], origin: &'a Origin) -> Answer<'a, Imports>;
 
+    /// What [`HashedToken::short`] gives of the digest of every key, dead ones too, after what `after` names, at most
+    /// `limit`.
+    fn key_digests<'a>(&'a self, after: Option<&'a str>, limit: u32) -> Answer<'a, Page<u64>>;
+
     /// The forms that imported keys have, a handful.
     fn key_forms(&self) -> Answer<'_, Vec<KeyForm>>;
 

@@ -167,6 +167,8 @@ pub struct Change {
     pub id: String,
     /// Whether the thing is new: look-ups that found nothing may now find it.
     pub created: bool,
+    /// What is kept of the secret of an API key that is new, while the key is there.
+    pub new_key: Option<HashedToken>,
 }
 
 /// Who asked for a change, and from where.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::bed::{Bed, NEVER, digest, rules, terms};
-use crate::authenticator::{Plans, Rules, Valid};
+use crate::authenticator::{Rules, Valid};
 use crate::config;
 use crate::limits::{Overrides, Rates};
 use crate::store::Store as _;
@@ -15,7 +15,7 @@ const LIMITS: &str = "{ account: { per_minute: 10, in_flight: 4 }, plans: { pro:
 
 fn limited(yaml: &str) -> Rules {
     let loaded = config::parse(&format!("limits: {yaml}"), "test", Path::new("/"), &|_| None).unwrap();
-    Rules { plans: Plans::from(&loaded.config.limits), ..rules("orders:read") }
+    Rules { plans: loaded.config.limits.plans, ..rules("orders:read") }
 }
 
 /// Account `a` has the keys `k` and `l`, account `b` the key `m`.

@@ -6,7 +6,7 @@ use crate::store::{Change, Seq, Subject};
 const KEY: About<'_> = About::ApiKey { key: "k", account: "a" };
 
 fn change(seq: i64, id: &str) -> Change {
-    Change { seq: Seq(seq), subject: Subject::ApiKey, id: id.to_owned(), created: false }
+    Change { seq: Seq(seq), subject: Subject::ApiKey, id: id.to_owned(), created: false, new_key: None }
 }
 
 #[test]

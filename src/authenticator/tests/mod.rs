@@ -10,6 +10,7 @@ mod limits;
 mod marks;
 mod outage;
 mod race;
+mod roll;
 mod store;
 mod tokens;
 mod uses;

@@ -31,6 +31,8 @@ pub enum Mode {
     FailsAtForms,
     /// Answers all but this.
     FailsAtDays,
+    /// Answers all but this.
+    FailsAtDigests,
     Hangs,
     Panics,
 }
@@ -108,7 +110,7 @@ impl Script {
     async fn behave(&self) -> Result<(), StoreError> {
         let mode = self.lock().mode;
         match mode {
-            Mode::Answers | Mode::FailsAtForms | Mode::FailsAtDays => Ok(()),
+            Mode::Answers | Mode::FailsAtForms | Mode::FailsAtDays | Mode::FailsAtDigests => Ok(()),
             Mode::Fails => Err(StoreError::Unavailable("scripted".into())),
             Mode::Hangs => pending().await,
             Mode::Panics => panic!("scripted"),
@@ -292,6 +294,22 @@ impl Store for Script {
     }
     fn import_keys<'a>(&'a self, _: &'a [ImportedKey], _: &'a Origin) -> Answer<'a, Imports> {
         unused()
+    }
+    fn key_digests<'a>(&'a self, after: Option<&'a str>, limit: u32) -> Answer<'a, Page<u64>> {
+        Box::pin(async move {
+            self.behave().await?;
+            let state = self.lock();
+            if state.mode == Mode::FailsAtDigests {
+                return Err(StoreError::Unavailable("scripted".into()));
+            }
+            let mut all: Vec<_> = state.keys.keys().map(|digest| (digest.hex(), digest.short())).collect();
+            all.sort_unstable();
+            all.retain(|(hex, _)| after.is_none_or(|after| hex.as_str() > after));
+            let more = all.len() > limit as usize;
+            all.truncate(limit as usize);
+            let next = all.last().filter(|_| more).map(|(hex, _)| hex.clone());
+            Ok(Page { items: all.into_iter().map(|(_, short)| short).collect(), next })
+        })
     }
     fn key_forms(&self) -> Answer<'_, Vec<KeyForm>> {
         Box::pin(async move {

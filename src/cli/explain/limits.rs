@@ -2,10 +2,10 @@
 
 use super::Story;
 use crate::auth::refusal::Refusal;
-use crate::authenticator::Valid;
+use crate::authenticator::{Meter, Valid};
 use crate::clock::{Tick, Timestamp};
-use crate::config::{LimitMode, Limits};
-use crate::limits::{Policy, Span, Table};
+use crate::config::{LimitMode, Route};
+use crate::limits::{Overrides, Plans, Policy, Span, Table};
 use crate::proxy::plan::Plan;
 use crate::store::{Account, Store};
 
@@ -34,8 +34,11 @@ pub(super) async fn tell(
             Span::Day => "a day",
             Span::Now => "at once",
         };
-        let source = source(policy, account.as_ref(), &plan.config.limits);
-        story.tell("limits", format!("{}: {} {time}{source}", policy.as_str(), standing.quota));
+        let pace = pace(policy, entry.meter(), plan.route(route));
+        let pace =
+            pace.map_or_else(String::new, |burst| format!(" at an even pace, {burst} of them at once"));
+        let source = source(policy, account.as_ref(), &plan.config.limits.plans);
+        story.tell("limits", format!("{}: {} {time}{pace}{source}", policy.as_str(), standing.quota));
     }
     let cost = plan.route(route).map_or(1, |route| route.cost);
     if cost > 1 {
@@ -48,19 +51,30 @@ pub(super) async fn tell(
     plan.decision.judged(route, &report)
 }
 
+/// How many may come at once of those of a minute, where they come at an even pace.
+fn pace(policy: Policy, meter: &Meter, route: Option<&Route>) -> Option<u64> {
+    match policy {
+        Policy::Minute => meter.rates.smooth,
+        Policy::KeyMinute => meter.key.as_ref().and_then(|key| key.rates.smooth),
+        Policy::RouteMinute => route.and_then(|route| route.limits.smooth),
+        _ => None,
+    }
+}
+
 /// Who says so.
-fn source(policy: Policy, account: Option<&Account>, limits: &Limits) -> String {
-    let is_said: fn(&Account) -> bool = match policy {
-        Policy::Minute => |account| account.limits.per_minute.is_some(),
-        Policy::Day => |account| account.limits.per_day.is_some(),
-        Policy::InFlight => |account| account.limits.in_flight.is_some(),
+fn source(policy: Policy, account: Option<&Account>, plans: &Plans) -> String {
+    let is_said: fn(&Overrides) -> bool = match policy {
+        Policy::Minute => |said| said.per_minute.is_some(),
+        Policy::Day => |said| said.per_day.is_some(),
+        Policy::InFlight => |said| said.in_flight.is_some(),
         Policy::KeyMinute | Policy::KeyDay | Policy::KeyInFlight => return " (the key's own)".to_owned(),
         Policy::RouteMinute | Policy::RouteDay | Policy::RouteInFlight => return " (the route's)".to_owned(),
     };
     let Some(account) = account else { return String::new() };
-    match account.plan.as_deref().filter(|plan| limits.plans.contains_key(*plan)) {
-        _ if is_said(account) => " (the account's own)".to_owned(),
-        Some(plan) => format!(" (plan {plan})"),
+    let plan = account.plan.as_deref().and_then(|name| Some((name, plans.get(name)?)));
+    match plan.filter(|(_, plan)| is_said(&plan.said)) {
+        _ if is_said(&account.limits) => " (the account's own)".to_owned(),
+        Some((name, _)) => format!(" (plan {name})"),
         None => " (limits.account)".to_owned(),
     }
 }

@@ -43,6 +43,8 @@ pub(super) fn file(s: &mut Section<'_>) -> Config {
     let routes = routes::routes(s, &known);
     upstreams::looping(s, &upstreams, &listeners);
     upstreams::unused(s, &upstreams, &routes);
+    let comment = "How many requests accounts may make.";
+    let limits = s.section("limits", comment, |s| rates::limits(s, &routes));
     Config {
         listeners: listeners.into_iter().map(|listener| listener.value).collect(),
         trusted_proxies: trusted_proxies.into_iter().map(|network| network.value).collect(),
@@ -55,7 +57,7 @@ pub(super) fn file(s: &mut Section<'_>) -> Config {
         identity_headers,
         upstreams: upstreams.into_iter().map(|upstream| upstream.value).collect(),
         routes,
-        limits: s.section("limits", "How many requests accounts may make.", rates::limits),
+        limits,
         cache: s.section("cache", "The cache of validations.", limits::cache),
         timeouts: s.section("timeouts", "How long each phase of a request may take.", limits::timeouts),
         max: s.section("max", "How much of anything there may be.", limits::max),

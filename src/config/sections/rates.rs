@@ -1,15 +1,15 @@
 //! `limits`: how many requests whom.
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 
 use crate::config::kind::number::Count;
 use crate::config::kind::text::Name;
 use crate::config::kind::words::{Switch, Words};
+use crate::config::problem::Problem;
 use crate::config::section::Section;
-use crate::config::{LimitMode, Limits};
-use crate::limits::{self, FailureLimit, Overrides, Rates};
+use crate::config::source::Span;
+use crate::config::{Auth, LimitMode, Limits, Route};
+use crate::limits::{self, FailureLimit, Overrides, Plans, Rates};
 
 const MODES: Words<LimitMode> = Words(&[("enforce", LimitMode::Enforce), ("shadow", LimitMode::Shadow)]);
 const MANY: Count = within(&limits::PER_MINUTE);
@@ -26,26 +26,47 @@ const FAILURES: u64 = 300;
 const FAILURES_MOST: Count = Count { least: 0, most: 1_000_000 };
 
 /// `limits`.
-pub(super) fn limits(s: &mut Section<'_>) -> Limits {
+pub(super) fn limits(s: &mut Section<'_>, routes: &[Route]) -> Limits {
     let comment = "enforce, or shadow: count and tell what would be refused, and refuse nothing.";
     let mode = s.value("mode", &MODES, LimitMode::Enforce, comment).value;
-    let account = s.section("account", "Of each account without a plan.", overrides).over(&Rates::default());
+    let account = s.section("account", "Of each account without a plan.", |s| {
+        let rates = overrides(s).over(&Rates::default());
+        for Route { name, cost, .. } in routes.iter().filter(|route| route.auth != Auth::Public) {
+            tell_if_never(s, s.at(), (&rates, *cost), &format!("route `{name}`"));
+        }
+        rates
+    });
     let comment = "Plans by name, which accounts are given; what one does not say is as under `account`.";
     let plans = s.map("plans", &Name, "pro", comment, overrides);
-    let plans = plans.into_iter().map(|(name, own)| (name.value, Arc::new(own.over(&account))));
-    let plans: BTreeMap<Arc<str>, Arc<Rates>> = plans.collect();
+    let plans = Plans::new(account, plans.into_iter().map(|(name, said)| (name.value, said)));
     let comment = "Of each client address: how often it may send a credential that turns out to be unknown.";
     let failures = s.section("failures", comment, failures);
     let comment = "Whether answers carry X-RateLimit-Limit, -Remaining and -Reset as well.";
     let legacy_fields = s.value("x_ratelimit", &Switch, false, comment).value;
     let refuses = mode == LimitMode::Enforce;
     let failures = (failures > 0).then_some(FailureLimit { per_minute: failures, refuses });
-    Limits { mode, account: Arc::new(account), plans, failures, legacy_fields }
+    Limits { mode, plans, failures, legacy_fields }
 }
 
 fn failures(s: &mut Section<'_>) -> u64 {
     let comment = "Unknown credentials a minute; over that only known ones pass. 0 = no limit.";
     s.value("per_minute", &FAILURES_MOST, FAILURES, comment).value
+}
+
+/// Warns of limits that no request of a route ever passes.
+pub(super) fn tell_if_never(s: &Section<'_>, at: Span, (rates, cost): (&Rates, u32), route: &str) {
+    let minute = rates
+        .per_minute
+        .map(|quota| (rates.smooth.map_or("per_minute", |_| "smooth.burst"), rates.smooth.unwrap_or(quota)));
+    let limits = [minute, rates.per_day.map(|quota| ("per_day", quota))];
+    for (name, most) in limits.into_iter().flatten().filter(|(_, most)| *most < u64::from(cost)) {
+        let message =
+            format!("a request on {route} counts as {cost}, which `{name}: {most}` never lets pass");
+        s.tell(
+            Problem::warning(at, message)
+                .help(format!("give the route a lower `cost`, or `{name}` at least {cost}")),
+        );
+    }
 }
 
 /// What a section says of how much.

@@ -160,7 +160,8 @@ fn limited(s: &mut Section<'_>, auth: &Auth) -> (Arc<Rates>, u32) {
         s.tell(problem.help("let the route be `optional` or `required`, or take its `limits` out"));
     }
     let rates = own.over(&Rates::default());
-    let cost = u32::try_from(cost.value).unwrap_or(u32::MAX);
+    let (at, cost) = (cost.at, u32::try_from(cost.value).unwrap_or(u32::MAX));
+    rates::tell_if_never(s, at, (&rates, cost), "this route");
     (Arc::new(rates), cost)
 }
 

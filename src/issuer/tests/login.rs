@@ -97,7 +97,10 @@ async fn an_account_is_made_with_its_password_in_one_change() {
     let asked = NewAccount { email: EMAIL.to_owned(), scopes: ScopesChoice::Defaults };
     let made = desk.issuer.create_person(&asked, plain(PASSWORD), &desk.origin).await.unwrap();
     let told = desk.told.0.lock().unwrap().clone();
-    assert_eq!(told, [Change { seq: Seq(1), subject: Subject::Account, id: made.id, created: true }]);
+    assert_eq!(
+        told,
+        [Change { seq: Seq(1), subject: Subject::Account, id: made.id, created: true, new_key: None }]
+    );
     assert_eq!(desk.issuer.store.latest().await.unwrap(), Seq(1), "no moment in between, without a password");
     desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
 }

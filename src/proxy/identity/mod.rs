@@ -6,6 +6,8 @@ mod led_home;
 mod limits;
 mod validate;
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
@@ -47,10 +49,7 @@ pub async fn answer(
     body: Option<RequestBody>,
     ticket: &mut Ticket,
 ) -> Result<Reply, Refusal> {
-    let allowed = endpoint.methods();
-    if !allowed.iter().any(|method| *method == parts.method.as_str()) {
-        return Err(Refusal::MethodNotAllowed { allow: allowed.join(", ").into() });
-    }
+    allow(endpoint, &parts.method)?;
     if let Some(place) = led_home::place(endpoint, asker.state.plan.config.identity.as_ref(), admission) {
         return Ok(led_home::answer(&place));
     }
@@ -83,6 +82,41 @@ pub async fn answer(
     asker.worker.desk.ask(call).await
 }
 
+/// Whether `endpoint` is asked by this method.
+///
+/// # Errors
+/// When it is not, with those that it is.
+pub fn allow(endpoint: Endpoint<'_>, method: &Method) -> Result<(), Refusal> {
+    let allowed = endpoint.methods();
+    match allowed.contains(&method.as_str()) {
+        true => Ok(()),
+        false => Err(Refusal::MethodNotAllowed { allow: allowed.join(", ").into() }),
+    }
+}
+
+/// The account that a request to `endpoint`, one for accounts, acts for, if it may from `client`.
+///
+/// # Errors
+/// When nobody is named, or nobody who acts for an account from there.
+pub fn authorize(
+    endpoint: Endpoint<'_>,
+    principal: Option<Principal>,
+    client: IpAddr,
+) -> Result<Principal, Refusal> {
+    let wanted = if endpoint == Endpoint::Logout { Wanted::Login } else { Wanted::Account };
+    let principal = principal.ok_or(Refusal::NobodyAsks(wanted))?;
+    if !principal.allows(client) {
+        return Err(Refusal::AddressNotAllowed { client });
+    }
+    match wanted {
+        Wanted::Login if !principal.is_logged_in() => Err(Refusal::NoSession { of: principal.method }),
+        Wanted::Account if !principal.acts_for_its_account() => {
+            Err(Refusal::InsufficientScope { required: ACCOUNT.into() })
+        }
+        Wanted::Login | Wanted::Account => Ok(principal),
+    }
+}
+
 /// The account that a request acts for.
 ///
 /// # Errors
@@ -93,23 +127,12 @@ async fn account(
     parts: &Parts,
     ticket: &mut Ticket,
 ) -> Result<Principal, Refusal> {
-    let wanted = if endpoint == Endpoint::Logout { Wanted::Login } else { Wanted::Account };
     let caller = caller(asker, parts, ticket).await;
     if let Err(refusal) = &caller {
         ticket.whose =
             asker.state.plan.decision.whose(refusal, &parts.headers, Ok(None), &asker.worker.front);
     }
-    let principal = caller?.ok_or(Refusal::NobodyAsks(wanted))?;
-    if !principal.allows(ticket.client) {
-        return Err(Refusal::AddressNotAllowed { client: ticket.client });
-    }
-    match wanted {
-        Wanted::Login if !principal.is_logged_in() => Err(Refusal::NoSession { of: principal.method }),
-        Wanted::Account if !principal.acts_for_its_account() => {
-            Err(Refusal::InsufficientScope { required: ACCOUNT.into() })
-        }
-        Wanted::Login | Wanted::Account => Ok(principal),
-    }
+    authorize(endpoint, caller?, ticket.client)
 }
 
 /// Whom the request's credential speaks for.

@@ -13,8 +13,9 @@ const APPEND: &str = "INSERT INTO audit_log (seq, at, actor, via, action, subjec
 
 const LATEST: &str = "SELECT coalesce(max(seq), 0) FROM audit_log";
 
-const CHANGES: &str =
-    "SELECT seq, action, subject, subject_id FROM audit_log WHERE seq > $1 ORDER BY seq LIMIT $2";
+const CHANGES: &str = "SELECT seq, action, subject, subject_id, \
+     (SELECT digest FROM api_keys WHERE id = subject_id AND action = 'api_key.created') AS digest \
+     FROM audit_log WHERE seq > $1 ORDER BY seq LIMIT $2";
 
 const ENTRIES: &str = "SELECT seq, at, actor, via, action, subject, subject_id, detail FROM audit_log \
      WHERE seq > $1 ORDER BY seq LIMIT $2";

@@ -276,6 +276,10 @@ impl Store for SqliteStore {
         self.within(key_changes::import(&self.connections, keys, origin))
     }
 
+    fn key_digests<'a>(&'a self, after: Option<&'a str>, limit: u32) -> Answer<'a, Page<u64>> {
+        self.within(keys::digests(&self.connections, after, limit))
+    }
+
     fn key_forms(&self) -> Answer<'_, Vec<KeyForm>> {
         self.within(key_changes::forms(&self.connections))
     }
@@ -450,6 +454,14 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_page_of_digests_is_read_from_their_index_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let plan = plan(&fresh(&place).await, keys::DIGESTS, 2).await;
+        let search = "SEARCH api_keys USING COVERING INDEX sqlite_autoindex_api_keys_2 (digest>?)";
+        assert!(plan.contains(search) && !plan.contains("SCAN api_keys"), "{plan}");
     }
 
     /// With a million dead rows a step that walks over them, or sorts them, would take seconds.

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::own_limits;
 use crate::auth::algorithm::SigningAlgorithm;
 use crate::auth::scope::ScopeSet;
+use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::store::{
     Account, AccountStatus, AuditEntry, Change, Ending, Key, Origin, Page, PrivateKey, Purpose, Seq, Session,
@@ -137,11 +138,13 @@ pub(super) fn signing_key(row: &SqliteRow) -> Result<SigningKey, StoreError> {
 
 pub(super) fn change(row: &SqliteRow) -> Result<Change, StoreError> {
     let action: String = row.try_get("action")?;
+    let digest: Option<String> = row.try_get("digest")?;
     Ok(Change {
         seq: Seq(row.try_get("seq")?),
         subject: subject(&row.try_get::<String, _>("subject")?)?,
         id: row.try_get("subject_id")?,
         created: action.ends_with(CREATED),
+        new_key: digest.as_deref().and_then(HashedToken::from_hex),
     })
 }
 

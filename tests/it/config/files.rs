@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use keyward::config::{Config, full_example, load, schema};
+use keyward::limits::Plans;
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name)
@@ -71,7 +72,7 @@ fn bare(mut config: Config) -> Config {
         (listener.tls, listener.balancers) = (None, Vec::new());
     }
     config.scopes.clear();
-    config.limits.plans.clear();
+    config.limits.plans = Plans::default();
     config.upstreams.clear();
     config.routes.clear();
     config.store.path = config.store.path.strip_prefix(file("")).unwrap().to_owned();

@@ -28,6 +28,11 @@ routes:
   - { name: own, match: { hosts: [login.test], path_prefix: /docs }, upstream: api }
   - { name: wide, match: { hosts: [\"*.test\"], path_prefix: / }, upstream: api }
 ",
+        "limits: { account: { per_minute: 9, per_day: 10 }, plans: { pro: { per_minute: 99 } } }
+routes:
+  - { name: small, match: { path_prefix: / }, upstream: api }
+  - { name: dear, match: { path_prefix: /dear }, upstream: api, limits: { per_minute: 100, smooth: { burst: 4 }, cost: 10 } }
+",
     ];
     let told: Vec<String> = cases.into_iter().map(warning).collect();
     snapshot("warnings", &told.join("\n\n\n"));

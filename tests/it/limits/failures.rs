@@ -6,12 +6,17 @@ use std::time::Duration;
 use keyward::auth::random::System;
 use keyward::auth::refusal::Code;
 use keyward::auth::token::{Kind, PlainToken, Prefix};
+use keyward::store::AccountStatus;
 
-use super::{START, Scene};
+use super::plans::{EMAIL, configured};
+use super::{PUBLIC_TOO, START, Scene};
 use crate::guarantees::{metric, until_metric};
+use crate::support::binary::Home;
 use crate::support::http::Client;
-use crate::support::keys::{access_token, session};
+use crate::support::keys::{access_token, account, import_line, origin, session};
 use crate::support::raw::Response;
+use crate::support::upstream::{Answer, Upstream};
+use crate::support::within;
 
 const IGNORED: &str = "keyward_forwarded_for_ignored_total ";
 const THREE: &str = "{ failures: { per_minute: 3 } }";
@@ -40,25 +45,24 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn after_so_many_unknown_keys_nothing_from_that_address_is_looked_up_and_who_is_known_passes() {
+async fn after_so_many_unknown_keys_no_more_from_that_address_are_looked_up_and_every_key_there_is_passes() {
     let scene = Scene::new(THREE).await;
-    let (known, fresh) = (scene.gateway.key().await.secret, scene.gateway.key().await.secret);
-    assert_eq!(asked_with(scene.gateway.anonymous(), &known).await.status, 200);
+    let before = scene.gateway.key().await.secret;
     scene.try_unknown(3).await;
-    for key in [&unknown(), &fresh] {
-        let refused = asked_with(scene.gateway.anonymous(), key).await;
-        assert_eq!(
-            refused.refused(Code::TooManyFailures),
-            "Too many unknown credentials came from your address, so this one was not checked; it may be valid. Try again in 20 s."
-        );
-        assert_eq!((refused.status, refused.header("retry-after")), (429, Some("20")));
-        assert_eq!(refused.header("www-authenticate"), None, "another credential does not help");
+    let refused = asked_with(scene.gateway.anonymous(), &unknown()).await;
+    assert_eq!(
+        refused.refused(Code::TooManyFailures),
+        "Too many unknown credentials came from your address, so this one was not checked; it may be valid. Try again in 20 s."
+    );
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("20")));
+    assert_eq!(refused.header("www-authenticate"), None, "another credential does not help");
+    for key in [&before, &scene.gateway.key().await.secret] {
+        assert_eq!(asked_with(scene.gateway.anonymous(), key).await.status, 200);
     }
-    assert_eq!(asked_with(scene.gateway.anonymous(), &known).await.status, 200);
-    assert_eq!((scene.counted("allowed").await, scene.counted("refused").await), (4, 2));
+    assert_eq!((scene.counted("allowed").await, scene.counted("refused").await), (3, 1));
 
     scene.pass(Duration::from_secs(20));
-    assert_eq!(asked_with(scene.gateway.anonymous(), &fresh).await.status, 200);
+    scene.try_unknown(1).await;
 }
 
 #[tokio::test]
@@ -100,17 +104,72 @@ async fn what_was_revoked_or_has_expired_is_no_failure() {
     assert_eq!(asked_with(scene.gateway.anonymous(), &scene.gateway.key().await.secret).await.status, 200);
 }
 
+/// A key, and an access token, that was good before the caches forgot it.
 #[tokio::test]
-async fn a_key_that_was_good_lately_is_looked_up_again_whatever_its_address_sends() {
-    let scene = Scene::new(&format!("{THREE}\ncache: {{ ttl: 10s }}")).await;
-    let known = scene.gateway.key().await.secret;
-    assert_eq!(asked_with(scene.gateway.anonymous(), &known).await.status, 200);
-    scene.pass(Duration::from_secs(11));
+async fn neither_a_reload_of_the_cache_nor_an_account_disabled_and_enabled_shuts_out_who_is_good() {
+    let identity = "identity: { public_url: https://auth.test }";
+    let mut scene = Scene::new(&format!("{THREE}\n{identity}")).await;
+    let (key, account) = (scene.gateway.key().await.secret, scene.gateway.account().await.to_owned());
+    let token = access_token(&scene.gateway, &session(&scene.gateway, START).await, "", START);
+    let all_pass = async |scene: &Scene| {
+        asked_with(scene.gateway.anonymous(), &unknown()).await.refused(Code::TooManyFailures);
+        for good in [&key, &token] {
+            assert_eq!(asked_with(scene.gateway.anonymous(), good).await.status, 200);
+        }
+    };
+    assert_eq!(asked_with(scene.gateway.anonymous(), &token).await.status, 200);
     scene.try_unknown(3).await;
+    all_pass(&scene).await;
+    let yaml = format!("limits: {THREE}\n{identity}\ncache: {{ ttl: 10s }}\n{PUBLIC_TOO}");
+    scene.gateway.reload(|builder| builder.yaml(&yaml)).await;
+    all_pass(&scene).await;
+    let issuer = scene.gateway.issuer();
+    for status in [AccountStatus::Disabled, AccountStatus::Active] {
+        issuer.set_account_status(&account, status, &origin()).await.unwrap();
+        if status == AccountStatus::Disabled {
+            asked_with(scene.gateway.anonymous(), &key).await.refused(Code::RevokedCredentials);
+        }
+    }
+    assert_eq!(asked_with(scene.gateway.anonymous(), &key).await.status, 200);
     asked_with(scene.gateway.anonymous(), &unknown()).await.refused(Code::TooManyFailures);
-    let before = scene.counted("allowed").await;
-    assert_eq!(asked_with(scene.gateway.anonymous(), &known).await.status, 200);
-    assert_eq!(scene.counted("allowed").await, before, "it is not one of those that are judged");
+}
+
+#[tokio::test]
+async fn a_restart_and_a_key_made_beside_the_server_shut_nobody_out() {
+    let upstream = Upstream::always(Answer::ok("ok")).await;
+    let home = Home::new(&configured(&upstream, "{ failures: { per_minute: 1 } }"));
+    home.account(EMAIL);
+    let (_, before) = home.key(EMAIL, &[]);
+    let asked = async |key: &str| asked_with(Client::new(home.public()), key).await;
+    home.serve().await.stop().await;
+    let _serving = home.serve().await;
+    asked(&unknown()).await.refused(Code::InvalidCredentials);
+    asked(&unknown()).await.refused(Code::TooManyFailures);
+    assert_eq!(asked(&before).await.status, 200, "nobody asked for it since the start");
+    let (_, beside) = home.key(EMAIL, &[]);
+    within("a key that was made beside", async {
+        while asked(&beside).await.status != 200 {
+            asked(&unknown()).await.refused(Code::TooManyFailures);
+        }
+    })
+    .await;
+}
+
+/// Whoever may try as often as he likes finds a short one.
+#[tokio::test]
+async fn an_imported_key_that_might_be_guessed_passes_only_if_it_was_good_before() {
+    let scene = Scene::new(THREE).await;
+    let issuer = scene.gateway.issuer();
+    account(&issuer, "b@example.com").await;
+    let [short, shorter, long] = ["acme-0123456789", "acme-9876543210", "acme-012345678901234567890123"];
+    let line = |key: &str| import_line(key, "b@example.com", ("acme-", None), START);
+    let lines: Vec<_> = [short, shorter, long].into_iter().map(line).collect();
+    issuer.import_keys(&lines.concat(), &origin()).await.unwrap();
+    assert_eq!(asked_with(scene.gateway.anonymous(), short).await.status, 200);
+    scene.try_unknown(3).await;
+    for (key, status) in [(short, 200), (shorter, 429), (long, 200)] {
+        assert_eq!(asked_with(scene.gateway.anonymous(), key).await.status, status, "{key}");
+    }
 }
 
 #[tokio::test]
@@ -133,6 +192,7 @@ async fn forged_tokens_and_what_is_only_to_be_validated_fail_like_any_other() {
     for word in [&unknown(), &token] {
         validate(word).await.refused(Code::TooManyFailures);
     }
+    assert_eq!(validate(&scene.gateway.key().await.secret).await.status, 200);
 }
 
 #[tokio::test]

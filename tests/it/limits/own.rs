@@ -250,12 +250,22 @@ fn what_a_command_cannot_set_it_says_and_what_has_no_effect_it_tells() {
     let (id, secret) = home.key(EMAIL, &[]);
     for subject in [["accounts", "set-limits", EMAIL], ["keys", "set-limits", &id]] {
         let set = |words: &[&str]| home.run(&[&subject[..], words].concat());
-        set(&["--per-minute", "1000000001"])
-            .refused(1, "`per_minute` is a whole number from 0 to 1000000000");
-        set(&["--per-minute", "9", "--burst", "0"]).refused(1, "`burst` is a whole number from 1 to 1000000");
-        for words in
-            [&[][..], &["--json"], &["--none", "--per-day", "1"], &["--per-day", "-1"], &["--per-day", "x"]]
-        {
+        for (number, bounds) in [
+            (["--per-minute", "1000000001"], "from 0 to 1000000000"),
+            (["--burst", "0"], "from 1 to 1000000"),
+            (["--per-day", "-1"], "from 0 to 1000000000000"),
+            (["--per-day", "x"], "from 0 to 1000000000000"),
+            (["--in-flight", "1e3"], "from 0 to 10000000"),
+        ] {
+            let wrong = set(&number);
+            let said = format!(
+                "invalid value '{}' for '{} <N>': write a whole number {bounds}",
+                number[1], number[0]
+            );
+            assert!(wrong.stderr.contains(&said), "{wrong:?}");
+            wrong.exited(2);
+        }
+        for words in [&[][..], &["--json"], &["--none", "--per-day", "1"]] {
             set(words).exited(2);
         }
         let nothing = set(&[]);
@@ -281,7 +291,7 @@ fn what_a_command_cannot_set_it_says_and_what_has_no_effect_it_tells() {
 #[tokio::test]
 async fn explain_tells_who_says_so() {
     let upstream = Upstream::always(Answer::ok("ok")).await;
-    let limits = "{ account: { per_minute: 1, in_flight: 2 }, plans: { pro: { per_minute: 3 } } }";
+    let limits = "{ account: { per_minute: 1, in_flight: 2 }, plans: { pro: { per_minute: 3, smooth: { burst: 2 } } } }";
     let home = Home::new(&configured(&upstream, limits));
     home.account(EMAIL);
     let (id, key) = home.key(EMAIL, &[]);
@@ -290,12 +300,32 @@ async fn explain_tells_who_says_so() {
     home.run(&["keys", "set-limits", &id, "--per-day", "5", "--in-flight", "6"]).exited(0);
     let told = home.run_with_input(&["explain", "--url", "http://a/x"], &key).exited(0);
     let lines = [
-        "minute: 3 a minute (plan pro)",
+        "minute: 3 a minute at an even pace, 2 of them at once (plan pro)",
         "day: 4 a day (the account's own)",
-        "in_flight: 2 at once (plan pro)",
+        "in_flight: 2 at once (limits.account)",
         "key_day: 5 a day (the key's own)",
         "key_in_flight: 6 at once (the key's own)",
     ];
     let limits = told.split("limits ").nth(1).unwrap().lines().map(str::trim).collect::<Vec<_>>();
     assert_eq!(limits[..lines.len()], lines, "{told}");
+}
+
+#[test]
+fn explain_knows_what_is_keywards_own() {
+    let home = Home::new("identity: { public_url: https://auth.test }\n");
+    home.account(EMAIL);
+    let (_, plain) = home.key(EMAIL, &[]);
+    let explain = |path: &str, key: &str| {
+        home.run_with_input(&["explain", "--url", &format!("https://auth.test{path}"), "--json"], key)
+    };
+    let refused = |path, key| -> serde_json::Value {
+        let told: serde_json::Value = serde_json::from_str(&explain(path, key).exited(1)).unwrap();
+        told["code"].clone()
+    };
+    assert_eq!(refused("/user/limits", ""), "missing_credentials");
+    assert_eq!(refused("/user/limits", &plain), "insufficient_scope");
+    assert_eq!(refused("/user/login", ""), "method_not_allowed");
+    assert_eq!(refused("/other", &plain), "no_route");
+    let told = explain("/.well-known/jwks.json", "").exited(0);
+    assert!(told.contains("Keyward's own"), "{told}");
 }

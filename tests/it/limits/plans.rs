@@ -105,6 +105,11 @@ async fn a_plan_that_is_gone_is_told_of_once_and_leaves_the_limits_of_accounts_w
     home.run(&["accounts", "set-plan", EMAIL, "pro"]).exited(0);
     let keys = [home.key(EMAIL, &[]).1, home.key(EMAIL, &[]).1];
     home.rewrite(&configured(&upstream, "{ account: { per_day: 3 }, plans: { free: { per_day: 9 } } }"));
+    let shown = home.run(&["accounts", "show", EMAIL]).exited(0);
+    assert!(
+        shown.contains("plan        pro, which `limits.plans` does not have; `limits.account` holds\n"),
+        "{shown}"
+    );
     let serving = home.serve().await;
     for (key, expected) in keys.iter().zip([[200, 200], [200, 429]]) {
         assert_eq!(statuses(&mut Client::new(home.public()).with_key(key)).await, expected);

@@ -32,6 +32,7 @@ const CASES: &[(&str, Case)] = &[
     ("what is unknown is not found and leaves no trace", |h| Box::pin(unknown_things(h))),
     ("lists come in pages, the last without a next", |h| Box::pin(lists_come_in_pages(h))),
     ("a key is found by its digest, with its account", |h| Box::pin(keys_are_found(h))),
+    ("of every key the beginning of its digest is told, in pages", |h| Box::pin(digests_are_told(h))),
     ("a digest is kept once", |h| Box::pin(digests_are_unique(h))),
     ("an account's status and scopes are seen with its keys", |h| Box::pin(accounts_change(h))),
     ("an account's plan is seen with its keys, and setting it again writes nothing", |h| {
@@ -277,9 +278,39 @@ async fn audit_agrees_with_changes(house: &dyn House) {
     for (row, change) in log.iter().zip(&changes) {
         assert_eq!((row.seq, row.subject, &row.id), (change.seq, change.subject, &change.id));
         assert_eq!(change.created, row.action.ends_with(".created"));
+        assert_eq!(change.new_key, (row.seq == Seq(2)).then_some(digest("k")));
     }
     assert_eq!(changes.len(), log.len());
     assert_eq!(store.audit(Seq(4), 1).await.unwrap(), log[4..5]);
+}
+
+async fn digests_are_told(house: &dyn House) {
+    let store = house.open().await;
+    assert!(store.key_digests(None, 2).await.unwrap().items.is_empty());
+    let account = create_account(&*store, 1).await;
+    let ids: Vec<_> = (0..4).map(|number| format!("k{number}")).collect();
+    for id in &ids {
+        create_key(&*store, id, &account).await;
+    }
+    store.revoke_key("k1", at(6), &origin()).await.unwrap();
+    for limit in 1..6 {
+        let (mut seen, mut after) = (BTreeSet::new(), None);
+        loop {
+            let page = store.key_digests(after.as_deref(), limit).await.unwrap();
+            assert!(page.items.len() <= limit as usize);
+            seen.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, ids.iter().map(|id| digest(id).short()).collect(), "{limit} at once");
+    }
+    store.remove_dead_keys(at(7), 9, at(8), &origin()).await.unwrap();
+    assert_eq!(store.key_digests(None, 9).await.unwrap().items.len(), 3);
+    let created = store.changes(Seq(0), 9).await.unwrap().into_iter().filter(|change| change.created);
+    let told: Vec<_> = created.map(|change| (change.id, change.new_key)).collect();
+    assert_eq!(told[1..3], [("k0".to_owned(), Some(digest("k0"))), ("k1".to_owned(), None)]);
 }
 
 async fn feed_sees_other_handles(house: &dyn House) {

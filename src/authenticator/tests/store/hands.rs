@@ -10,7 +10,8 @@ use crate::store::{Account, AccountStatus, Change, Ending, Key, KeyForm, Seq, Se
 impl Script {
     fn record(state: &mut State, subject: Subject, id: &str, created: bool) -> Change {
         let seq = Seq(state.changes.last().map_or(0, |change| change.seq.0) + 1);
-        let change = Change { seq, subject, id: id.to_owned(), created };
+        let new_key = state.digests.get(id).filter(|_| created && subject == Subject::ApiKey).copied();
+        let change = Change { seq, subject, id: id.to_owned(), created, new_key };
         state.changes.push(change.clone());
         change
     }
@@ -73,6 +74,14 @@ impl Script {
         let mut state = self.lock();
         let digest = state.digests[id];
         state.keys.get_mut(&digest).unwrap().revoked_at = Some(Timestamp(1));
+        Self::record(&mut state, Subject::ApiKey, id, false)
+    }
+
+    /// Removes a key that nobody asks for any more.
+    pub fn remove(&self, id: &str) -> Change {
+        let mut state = self.lock();
+        let digest = state.digests.remove(id).unwrap();
+        state.keys.remove(&digest);
         Self::record(&mut state, Subject::ApiKey, id, false)
     }
 
