@@ -45,6 +45,7 @@ use crate::auth::refusal::Ambiguity;
 use crate::auth::scope::{Scope, ScopeSet};
 use crate::auth::token::Prefix;
 use crate::limits::{FailureLimit, Rates};
+use crate::web::forwarded::Scheme;
 
 pub use example::full_example;
 pub use identity::{Identity, Passwords, PublicUrl, Reach, Refresh};
@@ -52,7 +53,7 @@ pub use kind::time::parse_duration;
 pub use load::{Loaded, load, parse};
 pub use problem::{Entry, Problems, Severity, Style};
 pub use schema::schema;
-pub use tls::{CertificateFiles, Tls, TlsVersion};
+pub use tls::{CertificateFiles, Tls, TlsVersion, UpstreamTls};
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,8 +210,10 @@ pub struct Upstream {
     pub name: Arc<str>,
     /// What is spoken to its servers.
     pub protocol: UpstreamProtocol,
-    /// At least one.
+    /// At least one; all of them by TLS, or none.
     pub endpoints: Vec<Endpoint>,
+    /// How those by TLS are connected to.
+    pub tls: UpstreamTls,
 }
 
 /// What is spoken to the servers of an upstream.
@@ -222,13 +225,15 @@ pub enum UpstreamProtocol {
     Http2,
 }
 
-/// One server, reached in clear.
+/// One server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     /// An IP address or a DNS name, without brackets.
     pub host: Arc<str>,
     /// The port.
     pub port: u16,
+    /// How it is reached.
+    pub scheme: Scheme,
 }
 
 /// One route.

@@ -20,6 +20,17 @@ pub struct CertificateFiles {
     pub key_file: PathBuf,
 }
 
+/// How the servers of an upstream are connected to by TLS. They are always verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// The authorities that are trusted; `None` = those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// What is shown to a server that asks who this is.
+    pub certificate: Option<CertificateFiles>,
+    /// The name that servers have to prove; `None` = the host of their URL.
+    pub server_name: Option<Box<str>>,
+}
+
 /// A version of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsVersion {
@@ -32,9 +43,21 @@ pub enum TlsVersion {
 impl Tls {
     /// Paths start from `folder`.
     pub(super) fn resolve(&mut self, folder: &Path) {
-        for files in &mut self.certificates {
-            files.cert_file = folder.join(&files.cert_file);
-            files.key_file = folder.join(&files.key_file);
-        }
+        self.certificates.iter_mut().for_each(|files| files.resolve(folder));
+    }
+}
+
+impl UpstreamTls {
+    /// Paths start from `folder`.
+    pub(super) fn resolve(&mut self, folder: &Path) {
+        self.ca_file = self.ca_file.as_ref().map(|file| folder.join(file));
+        self.certificate.iter_mut().for_each(|files| files.resolve(folder));
+    }
+}
+
+impl CertificateFiles {
+    fn resolve(&mut self, folder: &Path) {
+        self.cert_file = folder.join(&self.cert_file);
+        self.key_file = folder.join(&self.key_file);
     }
 }

@@ -5,6 +5,7 @@
 //! be replayed.
 
 mod certificate;
+mod connector;
 mod files;
 mod names;
 
@@ -17,6 +18,7 @@ use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::{ServerConfig, SupportedProtocolVersion, version};
 
 pub use certificate::Certificate;
+pub use connector::{ClientSettings, Connector, Protocol, SystemRoots};
 pub use files::Flaw;
 use names::Names;
 

@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::within;
 
@@ -51,6 +53,17 @@ impl Authority {
         Issued { cert: certificate.pem(), key: key.serialize_pem(), der: certificate.der().to_vec() }
     }
 
+    /// Its own certificate.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        roots
+    }
+
     /// A client that trusts it.
     pub fn client(&self) -> Client {
         self.client_of(rustls::ALL_VERSIONS)
@@ -67,8 +80,7 @@ impl Authority {
         provider: CryptoProvider,
         versions: &[&'static SupportedProtocolVersion],
     ) -> Client {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).unwrap();
+        let roots = self.roots();
         let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(versions)
             .unwrap()
@@ -76,6 +88,25 @@ impl Authority {
             .with_no_client_auth();
         Client(config)
     }
+}
+
+/// A place that TLS is spoken to by these rules, from which everything goes on in clear.
+pub async fn terminator(config: ServerConfig, to: SocketAddr) -> SocketAddr {
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                if let Ok(mut secured) = acceptor.accept(stream).await {
+                    let mut clear = TcpStream::connect(to).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut secured, &mut clear).await;
+                }
+            });
+        }
+    });
+    address
 }
 
 /// A certificate and its key.
@@ -86,6 +117,25 @@ pub struct Issued {
 }
 
 impl Issued {
+    /// Rules for a server that shows this and speaks `protocols`; who asks it has to be certified by `clients`.
+    pub fn server(&self, protocols: &[&str], clients: Option<&Authority>) -> ServerConfig {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let roots = Arc::new(authority.roots());
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build().unwrap();
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let mut config = builder.with_single_cert(vec![self.der.clone().into()], key).unwrap();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config
+    }
+
     /// Writes both into a folder under this name; gives them as an item of `certificates`.
     pub fn write(&self, folder: &Path, name: &str) -> String {
         let (cert, key) = paths(folder, name);

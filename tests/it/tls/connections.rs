@@ -171,14 +171,12 @@ async fn a_connection_of_http2_that_has_begun_may_be_idle() {
 
 #[tokio::test]
 async fn much_goes_both_ways() {
-    let upstream = Upstream::answering(|request| {
-        Answer::new(200).filled(8 * MEBI as u64).header("x-came", &request.body_len.to_string())
-    })
-    .await;
+    let upstream = Upstream::always(Answer::new(200).filled(8 * MEBI as u64)).await;
     let bed = Bed::before(&upstream).await;
     let address = bed.client.bridge(bed.gateway.secure(), "a.test").await;
     let answer = Client::new(address).post("/", vec![b'x'; 8 * MEBI]).await;
     assert_eq!((answer.status, answer.body.len()), (200, 8 * MEBI));
+    assert_eq!(upstream.only_request().body_len, 8 * MEBI as u64);
     let to = bed.gateway.secure();
     let stream = bed.client.clone().offering(&["h2"]).connect(to, "a.test").await;
     let mut client = H2::over(stream, to, &h2::client::Builder::new()).await;

@@ -4,6 +4,7 @@ mod certificates;
 mod connections;
 mod files;
 mod sessions;
+mod upstreams;
 
 use tempfile::TempDir;
 
