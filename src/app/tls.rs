@@ -2,7 +2,7 @@
 //! keeps what was right before in force.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::config::{self, Config, TlsVersion, UpstreamProtocol};
 use crate::control::CertificateEnd;
 use crate::server::tls::{
-    self, ClientSettings, Connector, Loaded, Pair, Protocol, Settings, SystemRoots, Tls, Version,
+    self, ClientSettings, Clients, Connector, Loaded, Pair, Protocol, Settings, SystemRoots, Tls, Version,
 };
 use crate::web::forwarded::Scheme;
 
@@ -71,14 +71,10 @@ impl Files {
     /// What is probably not meant so, at `now`.
     #[must_use]
     pub fn notices(&self, now: Timestamp) -> Vec<String> {
-        let of_one = |loaded: &Loaded| {
-            let notices = loaded.certificates.iter().flat_map(|certificate| certificate.notices(now));
-            notices.collect::<Vec<_>>()
-        };
         self.listeners
             .iter()
             .flat_map(|(name, _, loaded)| {
-                of_one(loaded).into_iter().map(move |notice| format!("listener {name}: {notice}"))
+                loaded.notices(now).into_iter().map(move |notice| format!("listener {name}: {notice}"))
             })
             .collect()
     }
@@ -95,6 +91,10 @@ fn settings(tls: &config::Tls) -> Settings {
             TlsVersion::Tls12 => Version::Tls12,
             TlsVersion::Tls13 => Version::Tls13,
         },
+        clients: tls
+            .client_ca_file
+            .clone()
+            .map(|ca_file| Clients { ca_file, crl_files: tls.crl_files.clone() }),
     }
 }
 
@@ -209,8 +209,7 @@ impl Watch {
 }
 
 fn look(settings: &Settings) -> Seen {
-    let paths = settings.certificates.iter().flat_map(|pair| [&pair.cert_file, &pair.key_file]);
-    paths.map(|path: &PathBuf| (path.clone(), Signature::of(Path::new(path)))).collect()
+    settings.files().map(|path| (path.clone(), Signature::of(path))).collect()
 }
 
 /// Reads the files of each listener anew whenever they change, until the process ends.

@@ -9,6 +9,10 @@ pub struct Tls {
     pub certificates: Vec<CertificateFiles>,
     /// The oldest version that is spoken.
     pub min_version: TlsVersion,
+    /// The authorities that every client has to be certified by; `None` = clients are not asked.
+    pub client_ca_file: Option<PathBuf>,
+    /// What those authorities revoked.
+    pub crl_files: Vec<PathBuf>,
 }
 
 /// A certificate with its chain, and its key.
@@ -44,6 +48,9 @@ impl Tls {
     /// Paths start from `folder`.
     pub(super) fn resolve(&mut self, folder: &Path) {
         self.certificates.iter_mut().for_each(|files| files.resolve(folder));
+        for file in self.client_ca_file.iter_mut().chain(&mut self.crl_files) {
+            *file = folder.join(&file);
+        }
     }
 }
 

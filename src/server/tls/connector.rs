@@ -142,23 +142,16 @@ fn roots(
     system: &mut SystemRoots,
     made_of: &mut Context,
 ) -> Result<RootCertStore, Flaw> {
+    if let Some(file) = file {
+        return files::roots(file, |root| made_of.update(root));
+    }
     let mut store = RootCertStore::empty();
-    let Some(file) = file else {
-        let found = system.get();
-        found.iter().for_each(|root| made_of.update(root));
-        store.add_parsable_certificates(found.iter().cloned());
-        if store.is_empty() {
-            let what =
-                "the system has no root certificates; install them (ca-certificates), or name a ca_file";
-            return Err(Flaw::new(Path::new("https://"), what));
-        }
-        return Ok(store);
-    };
-    for root in files::certificates(file)? {
-        made_of.update(&root);
-        store.add(root).map_err(|error| {
-            Flaw::new(file, format!("holds a certificate that cannot be trusted: {error}"))
-        })?;
+    let found = system.get();
+    found.iter().for_each(|root| made_of.update(root));
+    store.add_parsable_certificates(found.iter().cloned());
+    if store.is_empty() {
+        let what = "the system has no root certificates; install them (ca-certificates), or name a ca_file";
+        return Err(Flaw::new(Path::new("https://"), what));
     }
     Ok(store)
 }

@@ -6,11 +6,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, IsCa, KeyIdMethod,
+    KeyPair, RevokedCertParams, SerialNumber,
+};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::client::TlsStream;
@@ -56,6 +60,25 @@ impl Authority {
     /// Its own certificate.
     pub fn pem(&self) -> String {
         self.0.pem()
+    }
+
+    /// Its list of these revoked numbers, good from 2020 to the year.
+    pub fn revoke(&self, numbers: &[u64], good_until: i32) -> String {
+        let revoked = |number: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*number),
+            revocation_time: rcgen::date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2020, 1, 1),
+            next_update: rcgen::date_time_ymd(good_until, 1, 1),
+            crl_number: SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: numbers.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.0).unwrap().pem().unwrap()
     }
 
     fn roots(&self) -> RootCertStore {
@@ -170,6 +193,16 @@ impl Client {
         self
     }
 
+    /// Shows this, where it is asked for it.
+    #[must_use]
+    pub fn showing(mut self, issued: &Issued) -> Self {
+        let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let certified = CertifiedKey::from_der(vec![issued.der.clone().into()], key, &provider).unwrap();
+        self.0.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+        self
+    }
+
     /// Connects and asks for this host.
     pub async fn connect(&self, to: SocketAddr, host: &str) -> TlsStream<TcpStream> {
         self.try_connect(to, host).await.expect("the handshake succeeds")
@@ -179,6 +212,18 @@ impl Client {
     pub async fn try_connect(&self, to: SocketAddr, host: &str) -> std::io::Result<TlsStream<TcpStream>> {
         let stream = within("connecting", TcpStream::connect(to)).await?;
         stream.set_nodelay(true).unwrap();
+        self.secure(stream, host).await
+    }
+
+    /// Connects with a small receive buffer, so that a server that is not read from is soon held back.
+    pub async fn connect_narrow(&self, to: SocketAddr, host: &str) -> TlsStream<TcpStream> {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let stream = within("connecting", socket.connect(to)).await.expect("the connection is accepted");
+        self.secure(stream, host).await.expect("the handshake succeeds")
+    }
+
+    async fn secure(&self, stream: TcpStream, host: &str) -> std::io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(host.to_owned()).unwrap();
         within("a handshake", TlsConnector::from(Arc::new(self.0.clone())).connect(name, stream)).await
     }

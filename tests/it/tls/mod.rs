@@ -1,6 +1,7 @@
 //! TLS: what a client is shown and agrees upon, what becomes of its requests, and the life of certificates.
 
 mod certificates;
+mod clients;
 mod connections;
 mod files;
 mod sessions;
