@@ -34,7 +34,7 @@ pub fn run(data: &[u8]) {
                         .is_some_and(|upstream| !upstream.endpoints.is_empty())
                 );
             }
-            drop(Plan::compile(loaded.config));
+            drop(Plan::compile(loaded.config, Vec::new()));
         }
     }
 }

@@ -217,11 +217,11 @@ impl Core {
         warnings.extend(too_few_descriptors(&config));
         warnings.extend(lost_keys(&self.config.load(), &config));
         warnings.extend(files.notices(self.clock.now()));
-        self.adopt_certificates(files);
+        let connectors = self.adopt_certificates(files);
         // Each worker's part of the cache is as large as it was made.
         let capacity = self.started_with.cache.capacity;
         self.authenticator.reload(&config::Cache { capacity, ..config.cache.clone() }, Rules::of(&config));
-        let plan = Arc::new(Plan::compile(config.clone()));
+        let plan = Arc::new(Plan::compile(config.clone(), connectors));
         let adopting = self.workers.iter().map(|worker| worker.adopt(Arc::clone(&plan)));
         futures_util::future::join_all(adopting).await;
         if let Some(log) = &self.options.log {

@@ -93,6 +93,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     for notice in files.notices(clock.now()) {
         tracing::warn!("{notice}");
     }
+    let connectors = files.connectors.clone();
     let tls = tls::Listeners::start(files)?;
     let bound = bind(&config, count)?;
     let admin = listener::bind_alone(config.admin.address)?;
@@ -117,7 +118,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     );
     let authenticator = Arc::new(authenticator);
     first_contact(&authenticator).await;
-    let plan = Arc::new(Plan::compile(config.clone()));
+    let plan = Arc::new(Plan::compile(config.clone(), connectors));
     let sink: Arc<dyn ChangeSink> = authenticator.clone();
     let issuer =
         Issuer::new(Arc::clone(&store), clock.clone(), Arc::new(random::System::default()), &config, sink);

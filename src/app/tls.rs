@@ -1,23 +1,30 @@
-//! TLS of the listeners: its files are read at the start, by a reload, and whenever they change. What is wrong in them
+//! TLS of listeners and upstreams: its files are read at the start and by a reload, those of listeners also whenever they change. What is wrong in them
 //! keeps what was right before in force.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::running::Core;
 use super::watch::Signature;
 use crate::clock::Timestamp;
-use crate::config::{self, Config, TlsVersion};
+use crate::config::{self, Config, TlsVersion, UpstreamProtocol};
 use crate::control::CertificateEnd;
-use crate::server::tls::{self, Loaded, Pair, Settings, Tls, Version};
+use crate::server::tls::{
+    self, ClientSettings, Clients, Connector, Loaded, Pair, Protocol, Settings, SystemRoots, Tls, Version,
+};
+use crate::web::forwarded::Scheme;
 
 /// Between two looks at the files.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The files of all listeners of a configuration, all of them good.
-pub struct Files(Vec<(Arc<str>, Settings, Loaded)>);
+/// The files of all listeners and upstreams of a configuration, all of them good.
+pub struct Files {
+    listeners: Vec<(Arc<str>, Settings, Loaded)>,
+    /// Of the upstreams, in the order of the configuration; `None` in clear.
+    pub(super) connectors: Vec<Option<Connector>>,
+}
 
 /// What is wrong with them, a line each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,47 +44,72 @@ impl Files {
     /// # Errors
     /// All that is wrong with the files.
     pub fn load(config: &Config) -> Result<Self, Flaws> {
-        let (mut files, mut flaws) = (Vec::new(), Vec::new());
+        let (mut listeners, mut flaws) = (Vec::new(), Vec::new());
         for listener in &config.listeners {
             let Some(settings) = listener.tls.as_ref().map(settings) else { continue };
             match tls::load(&settings) {
-                Ok(loaded) => files.push((Arc::clone(&listener.name), settings, loaded)),
+                Ok(loaded) => listeners.push((Arc::clone(&listener.name), settings, loaded)),
                 Err(found) => {
                     flaws.extend(found.iter().map(|flaw| format!("listener {}: {flaw}", listener.name)));
                 }
             }
         }
-        if flaws.is_empty() { Ok(Self(files)) } else { Err(Flaws(flaws)) }
+        let (mut connectors, mut system) = (Vec::new(), SystemRoots::default());
+        for upstream in &config.upstreams {
+            let Some(settings) = client_settings(upstream) else {
+                connectors.push(None);
+                continue;
+            };
+            match Connector::load(&settings, &mut system) {
+                Ok(connector) => connectors.push(Some(connector)),
+                Err(flaw) => flaws.push(format!("upstream {}: {flaw}", upstream.name)),
+            }
+        }
+        if flaws.is_empty() { Ok(Self { listeners, connectors }) } else { Err(Flaws(flaws)) }
     }
 
     /// What is probably not meant so, at `now`.
     #[must_use]
     pub fn notices(&self, now: Timestamp) -> Vec<String> {
-        let of_one = |loaded: &Loaded| {
-            let notices = loaded.certificates.iter().flat_map(|certificate| certificate.notices(now));
-            notices.collect::<Vec<_>>()
-        };
-        self.0
+        self.listeners
             .iter()
             .flat_map(|(name, _, loaded)| {
-                of_one(loaded).into_iter().map(move |notice| format!("listener {name}: {notice}"))
+                loaded.notices(now).into_iter().map(move |notice| format!("listener {name}: {notice}"))
             })
             .collect()
     }
 }
 
+fn pair(files: &config::CertificateFiles) -> Pair {
+    Pair { cert_file: files.cert_file.clone(), key_file: files.key_file.clone() }
+}
+
 fn settings(tls: &config::Tls) -> Settings {
-    let pair = |files: &config::CertificateFiles| Pair {
-        cert_file: files.cert_file.clone(),
-        key_file: files.key_file.clone(),
-    };
     Settings {
         certificates: tls.certificates.iter().map(pair).collect(),
         oldest: match tls.min_version {
             TlsVersion::Tls12 => Version::Tls12,
             TlsVersion::Tls13 => Version::Tls13,
         },
+        clients: tls
+            .client_ca_file
+            .clone()
+            .map(|ca_file| Clients { ca_file, crl_files: tls.crl_files.clone() }),
     }
+}
+
+/// How an upstream is connected to by TLS; `None` in clear.
+fn client_settings(upstream: &config::Upstream) -> Option<ClientSettings> {
+    upstream.endpoints.iter().find(|endpoint| endpoint.scheme == Scheme::Https)?;
+    Some(ClientSettings {
+        ca_file: upstream.tls.ca_file.clone(),
+        certificate: upstream.tls.certificate.as_ref().map(pair),
+        server_name: upstream.tls.server_name.clone(),
+        protocol: match upstream.protocol {
+            UpstreamProtocol::Http1 => Protocol::Http1,
+            UpstreamProtocol::Http2 => Protocol::Http2,
+        },
+    })
 }
 
 /// What one listener serves TLS by.
@@ -99,7 +131,7 @@ impl Listeners {
     /// When nothing unpredictable can be made.
     pub(super) fn start(files: Files) -> Result<Self, crate::auth::random::RandomFailed> {
         let mut served = Vec::new();
-        for (listener, settings, loaded) in files.0 {
+        for (listener, settings, loaded) in files.listeners {
             let ends = ends(&listener, &loaded);
             let tls = Tls::new(loaded).map_err(|_| crate::auth::random::RandomFailed)?;
             served.push(Served { listener, settings, tls: Arc::new(tls), ends });
@@ -122,7 +154,7 @@ impl Listeners {
     /// Takes over what was loaded for the listeners that there are.
     pub(super) fn adopt(&self, files: Files) {
         let mut served = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (name, settings, loaded) in files.0 {
+        for (name, settings, loaded) in files.listeners {
             if let Some(served) = served.iter_mut().find(|served| served.listener == name) {
                 served.ends = ends(&name, &loaded);
                 served.settings = settings;
@@ -177,8 +209,7 @@ impl Watch {
 }
 
 fn look(settings: &Settings) -> Seen {
-    let paths = settings.certificates.iter().flat_map(|pair| [&pair.cert_file, &pair.key_file]);
-    paths.map(|path: &PathBuf| (path.clone(), Signature::of(Path::new(path)))).collect()
+    settings.files().map(|path| (path.clone(), Signature::of(path))).collect()
 }
 
 /// Reads the files of each listener anew whenever they change, until the process ends.
@@ -218,14 +249,14 @@ async fn renew(core: &Arc<Core>, listener: &Arc<str>) {
     };
     let loading = tokio::task::spawn_blocking(move || {
         let loaded = tls::load(&settings);
-        loaded.map(|loaded| Files(vec![(name, settings, loaded)]))
+        loaded.map(|loaded| Files { listeners: vec![(name, settings, loaded)], connectors: Vec::new() })
     });
     match loading.await {
         Ok(Ok(files)) => {
             for notice in files.notices(core.clock.now()) {
                 tracing::warn!("{notice}");
             }
-            core.adopt_certificates(files);
+            let _ = core.adopt_certificates(files);
             tracing::info!(%listener, "the certificates were loaded anew");
         }
         Ok(Err(flaws)) => {
@@ -238,10 +269,12 @@ async fn renew(core: &Arc<Core>, listener: &Arc<str>) {
 }
 
 impl Core {
-    /// Has connections that begin served by `files`.
-    pub(super) fn adopt_certificates(&self, files: Files) {
+    /// Has connections that begin served by `files`; gives what connections to upstreams are made by.
+    pub(super) fn adopt_certificates(&self, mut files: Files) -> Vec<Option<Connector>> {
+        let connectors = std::mem::take(&mut files.connectors);
         self.tls.adopt(files);
         self.show_certificates();
+        connectors
     }
 
     pub(super) fn show_certificates(&self) {

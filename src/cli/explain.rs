@@ -103,7 +103,7 @@ pub async fn run(explain: Explain, config: &Config, streams: &mut Streams<'_>) -
     let credential = read_credential(streams)?;
     let parts = explain.parts(credential.as_deref())?;
     let clock = Clock::system();
-    let plan = Plan::compile(config.clone());
+    let plan = Plan::compile(config.clone(), Vec::new());
     let store = SqliteStore::open(&config.store.path, config.store.synchronous, Open::Existing).await?;
     let store: SharedStore = Arc::new(store);
     let (authenticator, _tasks) = Authenticator::start(

@@ -148,6 +148,7 @@ impl Config {
         for tls in self.listeners.iter_mut().filter_map(|listener| listener.tls.as_mut()) {
             tls.resolve(folder);
         }
+        self.upstreams.iter_mut().for_each(|upstream| upstream.tls.resolve(folder));
         if let AccessLog::File(path) = &self.log.access {
             self.log.access = AccessLog::File(resolved(path));
         }

@@ -44,6 +44,7 @@ use crate::auth::refusal::Ambiguity;
 use crate::auth::scope::{Scope, ScopeSet};
 use crate::auth::token::Prefix;
 use crate::limits::{FailureLimit, Plans, Rates};
+use crate::web::forwarded::Scheme;
 
 pub use example::full_example;
 pub use identity::{Identity, Passwords, PublicUrl, Reach, Refresh};
@@ -51,7 +52,7 @@ pub use kind::time::parse_duration;
 pub use load::{Loaded, load, parse};
 pub use problem::{Entry, Problems, Severity, Style};
 pub use schema::schema;
-pub use tls::{CertificateFiles, Tls, TlsVersion};
+pub use tls::{CertificateFiles, Tls, TlsVersion, UpstreamTls};
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,8 +211,10 @@ pub struct Upstream {
     pub name: Arc<str>,
     /// What is spoken to its servers.
     pub protocol: UpstreamProtocol,
-    /// At least one.
+    /// At least one; all of them by TLS, or none.
     pub endpoints: Vec<Endpoint>,
+    /// How those by TLS are connected to.
+    pub tls: UpstreamTls,
 }
 
 /// What is spoken to the servers of an upstream.
@@ -223,13 +226,15 @@ pub enum UpstreamProtocol {
     Http2,
 }
 
-/// One server, reached in clear.
+/// One server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     /// An IP address or a DNS name, without brackets.
     pub host: Arc<str>,
     /// The port.
     pub port: u16,
+    /// How it is reached.
+    pub scheme: Scheme,
 }
 
 /// One route.

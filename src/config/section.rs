@@ -118,6 +118,24 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A scalar that may be there, and has no default; `example` is one.
+    pub fn optional<K: Kind>(
+        &mut self,
+        key: &'static str,
+        kind: &K,
+        example: &str,
+        comment: &'static str,
+    ) -> Option<Placed<K::Value>> {
+        match &mut self.mode {
+            Mode::Read(reader) => reader.scalar(key, kind),
+            Mode::Describe(keys) => {
+                let shape = Shape::Scalar { schema: kind.schema(), text: example.to_owned(), default: false };
+                keys.push(Key { name: key, comment, shape, presence: Presence::Optional });
+                None
+            }
+        }
+    }
+
     /// One of a group of keys of which exactly one is there; [`Section::exactly_one`] sees to that.
     pub fn alternative<K: Kind>(
         &mut self,

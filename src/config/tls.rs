@@ -9,6 +9,10 @@ pub struct Tls {
     pub certificates: Vec<CertificateFiles>,
     /// The oldest version that is spoken.
     pub min_version: TlsVersion,
+    /// The authorities that every client has to be certified by; `None` = clients are not asked.
+    pub client_ca_file: Option<PathBuf>,
+    /// What those authorities revoked.
+    pub crl_files: Vec<PathBuf>,
 }
 
 /// A certificate with its chain, and its key.
@@ -18,6 +22,17 @@ pub struct CertificateFiles {
     pub cert_file: PathBuf,
     /// Its private key.
     pub key_file: PathBuf,
+}
+
+/// How the servers of an upstream are connected to by TLS. They are always verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// The authorities that are trusted; `None` = those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// What is shown to a server that asks who this is.
+    pub certificate: Option<CertificateFiles>,
+    /// The name that servers have to prove; `None` = the host of their URL.
+    pub server_name: Option<Box<str>>,
 }
 
 /// A version of TLS.
@@ -32,9 +47,24 @@ pub enum TlsVersion {
 impl Tls {
     /// Paths start from `folder`.
     pub(super) fn resolve(&mut self, folder: &Path) {
-        for files in &mut self.certificates {
-            files.cert_file = folder.join(&files.cert_file);
-            files.key_file = folder.join(&files.key_file);
+        self.certificates.iter_mut().for_each(|files| files.resolve(folder));
+        for file in self.client_ca_file.iter_mut().chain(&mut self.crl_files) {
+            *file = folder.join(&file);
         }
+    }
+}
+
+impl UpstreamTls {
+    /// Paths start from `folder`.
+    pub(super) fn resolve(&mut self, folder: &Path) {
+        self.ca_file = self.ca_file.as_ref().map(|file| folder.join(file));
+        self.certificate.iter_mut().for_each(|files| files.resolve(folder));
+    }
+}
+
+impl CertificateFiles {
+    fn resolve(&mut self, folder: &Path) {
+        self.cert_file = folder.join(&self.cert_file);
+        self.key_file = folder.join(&self.key_file);
     }
 }

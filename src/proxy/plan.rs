@@ -6,6 +6,7 @@ use crate::decision::Decision;
 use crate::message::Limits as MessageLimits;
 use crate::message::fields::FieldRules;
 use crate::server::conn::Limits as ConnectionLimits;
+use crate::server::tls::Connector;
 use crate::web::client_address::TrustedProxies;
 use crate::web::problem::Problems;
 use crate::web::request_id::RequestId;
@@ -27,12 +28,14 @@ pub struct Plan {
     pub connection: ConnectionLimits,
     /// Peers whose forwarding fields count.
     pub trusted: TrustedProxies,
+    /// What makes connections to each upstream secure, in the order of the configuration; `None` in clear.
+    pub connectors: Vec<Option<Connector>>,
 }
 
 impl Plan {
-    /// Compiles a configuration.
+    /// Compiles a configuration; `connectors` are those of its upstreams.
     #[must_use]
-    pub fn compile(config: Config) -> Self {
+    pub fn compile(config: Config, connectors: Vec<Option<Connector>>) -> Self {
         let timeouts = &config.timeouts;
         Self {
             decision: Decision::compile(&config),
@@ -50,6 +53,7 @@ impl Plan {
                 response_idle: timeouts.response_body_idle,
             },
             trusted: TrustedProxies::new(&config.trusted_proxies),
+            connectors,
             config,
         }
     }

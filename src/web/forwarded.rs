@@ -5,8 +5,8 @@ use http::HeaderMap;
 use super::client_address::{self, Trust};
 use crate::message::host::Host;
 
-/// How the client's connection is secured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a connection is secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// In clear.
     Http,
@@ -15,6 +15,15 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// The port that URLs leave out.
+    #[must_use]
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+
     /// The name in URLs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -10,6 +10,7 @@ use keyward::cli::Cli;
 use serde_json::Value;
 
 use crate::support::gateway::Gateway;
+use crate::support::tls::Authority;
 use crate::support::upstream::Upstream;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -154,7 +155,10 @@ fn its_path_words_are_the_configurations() {
 #[tokio::test]
 async fn its_metrics_are_those_that_are_rendered() {
     let upstream = Upstream::echo().await;
-    let gateway = Gateway::before(&upstream).await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let certificate = Authority::new().issue(&["a.test"]).write(folder.path(), "a");
+    let tls = format!("{{ certificates: [{certificate}] }}");
+    let gateway = Gateway::builder().upstream("api", &upstream.url()).tls(&tls).start().await;
     assert_eq!(gateway.client().await.get("/").await.status, 200);
     let text = crate::support::http::Client::new(gateway.admin()).get("/metrics").await.text().to_owned();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE keyward_"));

@@ -19,6 +19,7 @@ import forwarding
 import grpc_calls
 import page
 import refusals
+import tls
 import tunnels
 from services import Gateway, Services
 from suite import Suite
@@ -38,8 +39,12 @@ def main():
         # nginx starts as root and serves as another user on some machines.
         Path(folder).chmod(0o755)
         gateway = None if options.direct else Gateway(services, options.keyward)
+        authority = tls.Authority(Path(folder) / "tls")
+        for name in ("gateway", "nginx"):
+            authority.issue(name)
         services.start_backends(gateway.base if gateway else "")
         suite = Suite(services, gateway, options.only)
+        suite.authority = authority
         try:
             if gateway:
                 gateway.prepare()
@@ -51,6 +56,7 @@ def main():
             assertions.checks(suite)
             console.checks(suite)
             page.checks(suite)
+            tls.checks(suite)
             refusals.checks(suite)
         except Exception:
             traceback.print_exc()

@@ -93,7 +93,8 @@ class Services:
         make_files(www / "files")
         port = free_port()
         config = self.folder / "nginx.conf"
-        config.write_text(NGINX.replace("@port@", str(port)).replace("@folder@", str(self.folder)).replace(
+        self.sealed = free_port()
+        config.write_text(NGINX.replace("@port@", str(port)).replace("@sealed@", str(self.sealed)).replace("@folder@", str(self.folder)).replace(
             "@user@", "user root;" if os.geteuid() == 0 else ""))
         process = self.spawn("nginx", [tool("nginx"), "-p", self.folder, "-c", config, "-e", self.folder / "nginx.log"])
         self.direct["files"] = f"http://127.0.0.1:{port}"
@@ -139,7 +140,7 @@ class Gateway:
         if not os.access(self.binary, os.X_OK):
             sys.exit(f"{binary} is not a program")
         self.config = services.folder / "keyward.yaml"
-        self.port, self.admin = free_port(), free_port()
+        self.port, self.admin, self.secure = free_port(), free_port(), free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.process = None
 
@@ -150,8 +151,11 @@ class Gateway:
             f"    endpoints: [{{ url: \"{url}\" }}]\n"
             for name, url in self.services.direct.items()
         )
+        sealed = f"endpoints: [{{ url: \"https://127.0.0.1:{self.services.sealed}\" }}]"
+        upstreams += f"  - {{ name: sealed, {sealed}, tls: {{ ca_file: tls/ca.pem, server_name: localhost }} }}\n"
+        upstreams += f"  - {{ name: unsealed, {sealed} }}\n"
         self.config.write_text(
-            KEYWARD.replace("@port@", str(self.port)).replace("@admin@", str(self.admin)).replace("@upstreams@", upstreams)
+            KEYWARD.replace("@port@", str(self.port)).replace("@secure@", str(self.secure)).replace("@admin@", str(self.admin)).replace("@upstreams@", upstreams)
         )
         self.command("check")
         self.command("accounts", "create", "--email", EMAIL, "--json")
@@ -252,6 +256,12 @@ http {
         location = /files/moved { return 301 /files/one.txt?moved=yes; }
         location = /files/teapot { return 418 "short and stout"; }
     }
+    server {
+        listen 127.0.0.1:@sealed@ ssl;
+        ssl_certificate @folder@/tls/nginx.pem;
+        ssl_certificate_key @folder@/tls/nginx.key;
+        location ~ ^/(un)?sealed/(.*)$ { alias @folder@/www/files/$2; }
+    }
 }
 """
 
@@ -259,6 +269,9 @@ KEYWARD = """
 listeners:
   - name: public
     address: 127.0.0.1:@port@
+  - name: secure
+    address: 127.0.0.1:@secure@
+    tls: { certificates: [{ cert_file: tls/gateway.pem, key_file: tls/gateway.key }] }
 admin: { address: "127.0.0.1:@admin@" }
 store: { sqlite: { path: data/keyward.db } }
 identity: { public_url: "http://127.0.0.1:@port@" }
@@ -307,6 +320,12 @@ routes:
     match: { path_prefix: /kw.Test }
     auth: { required: { scopes: ["files:read"] } }
     upstream: kw.Test
+  - name: sealed
+    match: { path_prefix: /sealed }
+    upstream: sealed
+  - name: unsealed
+    match: { path_prefix: /unsealed }
+    upstream: unsealed
   - name: reads
     match: { path: /py/reads, methods: [GET] }
     upstream: py

@@ -58,8 +58,8 @@ impl Bed {
         let place = loaded.config.upstreams[0].endpoints[0].clone();
         let ids = RequestIds::new(&System::default()).expect("there is randomness");
         Self {
-            plan: Arc::new(Plan::compile(loaded.config)),
-            endpoint: Endpoint::new(place, Rc::clone(&deadlines)),
+            plan: Arc::new(Plan::compile(loaded.config, Vec::new())),
+            endpoint: Endpoint::new(place, None, Rc::clone(&deadlines)),
             deadlines,
             request_id: ids.make(Timestamp(0)),
         }

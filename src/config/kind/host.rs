@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::net::is_port;
 use super::{Complaint, Kind, string_schema};
 use crate::config::{Endpoint, HostField, HostPattern};
+use crate::web::forwarded::Scheme;
 
 /// A host as routes name it.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +152,8 @@ impl Kind for EndpointUrl {
     }
 
     fn expected(&self) -> String {
-        "http://, a host and perhaps a port, such as http://127.0.0.1:9000 or http://backend:9000".to_owned()
+        "http:// or https://, a host and perhaps a port, such as http://127.0.0.1:9000 or https://backend:9443"
+            .to_owned()
     }
 
     fn read(&self, text: &str) -> Result<Endpoint, Complaint> {
@@ -160,14 +162,13 @@ impl Kind for EndpointUrl {
             let better = better.filter(|url| self.read(url).is_ok());
             return Err(Complaint::because("it has no scheme").perhaps(better));
         };
-        match scheme {
-            "http" => {}
-            "https" => return Err(Complaint::refused("https to upstreams is not supported by this version")),
-            other if other.eq_ignore_ascii_case("http") => {
-                let complaint = Complaint::because("the scheme is written in lower case");
-                return Err(complaint.instead(format!("http://{rest}")));
-            }
-            _ => return Err(Complaint::because("only http is spoken to upstreams")),
+        let known = [Scheme::Http, Scheme::Https];
+        let Some(meant) = known.into_iter().find(|known| scheme.eq_ignore_ascii_case(known.as_str())) else {
+            return Err(Complaint::because("only http and https are spoken to upstreams"));
+        };
+        if scheme != meant.as_str() {
+            let complaint = Complaint::because("the scheme is written in lower case");
+            return Err(complaint.instead(format!("{}://{rest}", meant.as_str())));
         }
         let (authority, path) =
             rest.split_at_checked(rest.find(['/', '?', '#']).unwrap_or(rest.len())).unwrap_or((rest, ""));
@@ -178,21 +179,23 @@ impl Kind for EndpointUrl {
             let complaint = Complaint::because(
                 "nothing follows host and port: the path of the request is forwarded as it is",
             );
-            return Err(complaint.instead(format!("http://{authority}")));
+            return Err(complaint.instead(format!("{scheme}://{authority}")));
         }
         let (host, port) = host_and_port(authority)?;
-        Ok(Endpoint { host: host.trim_matches(['[', ']']).into(), port: port.unwrap_or(80) })
+        let port = port.unwrap_or(meant.port());
+        Ok(Endpoint { host: host.trim_matches(['[', ']']).into(), port, scheme: meant })
     }
 
     fn show(&self, value: &Endpoint) -> String {
+        let scheme = value.scheme.as_str();
         match value.host.contains(':') {
-            true => format!("http://[{}]:{}", value.host, value.port),
-            false => format!("http://{}:{}", value.host, value.port),
+            true => format!("{scheme}://[{}]:{}", value.host, value.port),
+            false => format!("{scheme}://{}:{}", value.host, value.port),
         }
     }
 
     fn schema(&self) -> Value {
-        string_schema("^http://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?$")
+        string_schema("^https?://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?$")
     }
 }
 
@@ -269,8 +272,11 @@ mod tests {
             ("http://my_service:9000", "my_service", 9000),
             ("http://[::1]:1", "::1", 1),
             ("http://127.0.0.1:65535", "127.0.0.1", 65_535),
+            ("https://a", "a", 443),
+            ("https://a:80", "a", 80),
         ] {
-            assert_eq!(EndpointUrl.read(url), Ok(Endpoint { host: host.into(), port }), "{url}");
+            let scheme = if url.starts_with("https") { Scheme::Https } else { Scheme::Http };
+            assert_eq!(EndpointUrl.read(url), Ok(Endpoint { host: host.into(), port, scheme }), "{url}");
         }
         for bad in [
             "",
@@ -278,7 +284,7 @@ mod tests {
             "http://a:",
             "http://a:0",
             "http://:80",
-            "https://a",
+            "HTTPS://a",
             "http://u:p@a",
             "http://a/",
             "http://a?x",

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version};
 use super::Forward;
 use crate::message::framing::Framing;
 use crate::proxy::upstream::Endpoint;
-use crate::web::{cookies, request_id};
+use crate::web::{cookies, forwarded, request_id};
 
 impl Forward<'_> {
     pub(super) fn to_http2(&self, endpoint: &Endpoint) -> Result<Request<()>, http::Error> {
@@ -27,7 +27,9 @@ impl Forward<'_> {
             Some(query) => PathAndQuery::from_maybe_shared(format!("{path}?{query}").into_bytes())?,
             None => PathAndQuery::try_from(path)?,
         };
-        Uri::builder().scheme(Scheme::HTTP).authority(self.host(endpoint)).path_and_query(target).build()
+        let scheme =
+            if endpoint.place.scheme == forwarded::Scheme::Https { Scheme::HTTPS } else { Scheme::HTTP };
+        Uri::builder().scheme(scheme).authority(self.host(endpoint)).path_and_query(target).build()
     }
 
     fn to_fields(&self) -> Result<HeaderMap, http::Error> {

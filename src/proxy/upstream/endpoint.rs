@@ -1,6 +1,7 @@
 //! One server of an upstream, as one worker sees it: connecting, and the connections that wait to be used again.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,7 +13,10 @@ use super::wire::{Look, Wire};
 use crate::clock::Tick;
 use crate::config;
 use crate::server::deadline::Deadlines;
+use crate::server::tls::Connector;
+use crate::server::transport::Transport;
 use crate::telemetry::pace::Pace;
+use crate::web::forwarded::Scheme;
 
 /// The most unused connections that one worker keeps to one endpoint.
 const IDLE_MAX: usize = 1024;
@@ -26,6 +30,8 @@ pub struct Endpoint {
     pub place: config::Endpoint,
     /// `host:port`, as a `Host` field has it.
     pub authority: Box<str>,
+    /// What makes connections to it secure; `None` in clear.
+    pub(super) connector: Option<Connector>,
     /// What is told of its failures.
     pub complaints: Pace,
     /// Its connections of HTTP/1.1 that wait to be used again.
@@ -39,16 +45,17 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint without connections.
     #[must_use]
-    pub fn new(place: config::Endpoint, deadlines: Rc<Deadlines>) -> Self {
+    pub fn new(place: config::Endpoint, connector: Option<Connector>, deadlines: Rc<Deadlines>) -> Self {
         let host =
             if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.to_string() };
         let authority = match place.port {
-            80 => host,
+            port if port == place.scheme.port() => host,
             port => format!("{host}:{port}"),
         };
-        let links = Links::new(place.clone(), Rc::clone(&deadlines));
+        let links = Links::new(place.clone(), connector.clone(), Rc::clone(&deadlines));
         Self {
             place,
+            connector,
             links,
             authority: authority.into(),
             complaints: Pace::default(),
@@ -82,14 +89,13 @@ impl Endpoint {
 
     /// Makes a connection.
     pub(super) async fn connect(&self, within: Duration) -> Result<Wire, Failure> {
-        let connecting = TcpStream::connect((&*self.place.host, self.place.port));
+        let connecting = connect(&self.place, self.connector.as_ref());
         let stream = match tokio::time::timeout(within, connecting).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(self.put_aside(Failure::Connect(error))),
             Err(_) => return Err(self.put_aside(Failure::ConnectTimeout)),
         };
-        stream.set_nodelay(true).map_err(Failure::Connect)?;
-        Ok(Wire::new(stream.into(), self.deadlines.timer()))
+        Ok(Wire::new(stream, self.deadlines.timer()))
     }
 
     pub(super) fn put_aside(&self, failure: Failure) -> Failure {
@@ -113,5 +119,20 @@ impl Endpoint {
         self.idle
             .borrow_mut()
             .retain_mut(|wire| now.since(wire.idle_since) < after && wire.is_quiet(Look::Known));
+    }
+}
+
+/// Makes a connection, and makes it secure.
+pub(super) async fn connect(
+    place: &config::Endpoint,
+    connector: Option<&Connector>,
+) -> io::Result<Transport> {
+    let stream = TcpStream::connect((&*place.host, place.port)).await?;
+    stream.set_nodelay(true)?;
+    match connector {
+        Some(connector) => connector.secure(stream, &place.host).await,
+        None if place.scheme == Scheme::Http => Ok(Transport::Clear(stream)),
+        // What is meant for TLS never goes out in clear.
+        None => Err(io::Error::other("there is nothing to make the connection secure by")),
     }
 }

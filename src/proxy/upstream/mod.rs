@@ -33,6 +33,7 @@ use wire::Look;
 use crate::config::{self, UpstreamProtocol};
 use crate::message::framing::{Asked, Framing};
 use crate::server::deadline::Deadlines;
+use crate::server::tls::Connector;
 use crate::telemetry::pace::Pace;
 
 /// Writes a request's fields. They are written anew for each attempt, since they can name the endpoint.
@@ -90,14 +91,21 @@ pub struct Upstream {
 impl Upstream {
     /// Makes what `config` names, taking over the endpoints, with their connections, that `old` has already.
     #[must_use]
-    pub fn build(config: &config::Upstream, old: &[Rc<Self>], deadlines: &Rc<Deadlines>) -> Rc<Self> {
+    pub fn build(
+        config: &config::Upstream,
+        connector: Option<&Connector>,
+        old: &[Rc<Self>],
+        deadlines: &Rc<Deadlines>,
+    ) -> Rc<Self> {
         let known = |place: &config::Endpoint| {
-            old.iter().flat_map(|upstream| &upstream.endpoints).find(|endpoint| endpoint.place == *place)
+            let mut all = old.iter().flat_map(|upstream| &upstream.endpoints);
+            // What was verified in another way before is to be verified anew.
+            all.find(|endpoint| endpoint.place == *place && endpoint.connector.as_ref() == connector)
         };
-        let endpoint = |place: &config::Endpoint| {
-            known(place)
-                .map_or_else(|| Rc::new(Endpoint::new(place.clone(), Rc::clone(deadlines))), Rc::clone)
+        let new = |place: &config::Endpoint| {
+            Rc::new(Endpoint::new(place.clone(), connector.cloned(), Rc::clone(deadlines)))
         };
+        let endpoint = |place: &config::Endpoint| known(place).map_or_else(|| new(place), Rc::clone);
         Rc::new(Self {
             name: config.name.clone(),
             complaints: Pace::default(),

@@ -11,6 +11,7 @@ use super::exchange::Exchange;
 use super::wire::Wire;
 use super::*;
 use crate::clock::{Clock, Timestamp};
+use crate::web::forwarded::Scheme;
 
 /// A client's body by script: pieces, pauses that last until the test ends, and its end.
 #[derive(Debug)]
@@ -220,8 +221,8 @@ async fn an_untouched_body_can_be_sent_again() {
 fn upstream(count: u16) -> (Clock, Rc<Deadlines>, Upstream) {
     let clock = Clock::manual(Timestamp(0));
     let deadlines = Deadlines::new(clock.clone());
-    let place = |n| config::Endpoint { host: "127.0.0.1".into(), port: n };
-    let endpoint = |n| Rc::new(Endpoint::new(place(n), Rc::clone(&deadlines)));
+    let place = |n| config::Endpoint { host: "127.0.0.1".into(), port: n, scheme: Scheme::Http };
+    let endpoint = |n| Rc::new(Endpoint::new(place(n), None, Rc::clone(&deadlines)));
     let upstream = Upstream {
         name: "api".into(),
         endpoints: (0..count).map(endpoint).collect(),

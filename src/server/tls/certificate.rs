@@ -111,7 +111,7 @@ impl Known {
     }
 }
 
-fn misfit(pair: &Pair, error: &Error) -> Flaw {
+pub(super) fn misfit(pair: &Pair, error: &Error) -> Flaw {
     let file = pair.cert_file.display();
     let what = match error {
         Error::InconsistentKeys(_) => format!(

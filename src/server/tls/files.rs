@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use rustls::RootCertStore;
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 /// A larger file is no certificate and no key.
@@ -37,6 +38,29 @@ pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
             Some(0x30) => "holds a certificate in the form DER; convert it by: openssl x509 -inform der",
             _ => "holds no certificate: there is no line -----BEGIN CERTIFICATE-----",
         };
+        return Err(Flaw::new(file, what));
+    }
+    Ok(found)
+}
+
+/// The authorities in a file; each is shown to `seen`.
+pub(super) fn roots(file: &Path, mut seen: impl FnMut(&[u8])) -> Result<RootCertStore, Flaw> {
+    let mut store = RootCertStore::empty();
+    for root in certificates(file)? {
+        seen(&root);
+        let flaw = |error| Flaw::new(file, format!("holds a certificate that cannot be trusted: {error}"));
+        store.add(root).map_err(flaw)?;
+    }
+    Ok(store)
+}
+
+/// The lists of revoked certificates in a file, at least one.
+pub(super) fn revocations(file: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, Flaw> {
+    let text = read(file)?;
+    let found: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&text).collect();
+    let found = found.map_err(|error| Flaw::new(file, torn(&error)))?;
+    if found.is_empty() {
+        let what = "holds no list of revocations: there is no line -----BEGIN X509 CRL-----";
         return Err(Flaw::new(file, what));
     }
     Ok(found)

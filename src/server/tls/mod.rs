@@ -5,6 +5,8 @@
 //! be replayed.
 
 mod certificate;
+mod clients;
+mod connector;
 mod files;
 mod names;
 
@@ -13,10 +15,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::{ServerConfig, SupportedProtocolVersion, version};
 
+use crate::clock::Timestamp;
 pub use certificate::Certificate;
+pub use clients::{Clients, Revocations};
+pub use connector::{ClientSettings, Connector, Protocol, SystemRoots};
 pub use files::Flaw;
 use names::Names;
 
@@ -32,6 +38,17 @@ pub struct Settings {
     pub certificates: Vec<Pair>,
     /// The oldest version that is spoken.
     pub oldest: Version,
+    /// Whom clients have to be certified by; `None` = they are not asked.
+    pub clients: Option<Clients>,
+}
+
+impl Settings {
+    /// All files that are read.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let clients =
+            self.clients.iter().flat_map(|clients| clients.crl_files.iter().chain([&clients.ca_file]));
+        self.certificates.iter().flat_map(|pair| [&pair.cert_file, &pair.key_file]).chain(clients)
+    }
 }
 
 /// A certificate with its chain, and its key.
@@ -68,7 +85,26 @@ impl Version {
 pub struct Loaded {
     /// In the order of the settings.
     pub certificates: Vec<Certificate>,
+    revocations: Vec<Revocations>,
     config: ServerConfig,
+    sessions: Sessions,
+}
+
+/// Whether a client can take up what it had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sessions {
+    Resume,
+    /// It would not be verified again: what was revoked meanwhile, or is over, would go on.
+    AlwaysAnew,
+}
+
+impl Loaded {
+    /// What is probably not meant so, at `now`.
+    #[must_use]
+    pub fn notices(&self, now: Timestamp) -> Vec<String> {
+        let certificates = self.certificates.iter().flat_map(|certificate| certificate.notices(now));
+        certificates.chain(self.revocations.iter().filter_map(|list| list.notice(now))).collect()
+    }
 }
 
 /// Reads the files that `settings` name.
@@ -83,21 +119,33 @@ pub fn load(settings: &Settings) -> Result<Loaded, Vec<Flaw>> {
             Err(flaw) => flaws.push(flaw),
         }
     }
+    let clients = settings.clients.as_ref().map(clients::verifier).transpose();
+    let clients = clients.map_err(|flaw| flaws.push(flaw)).ok().flatten();
     if !flaws.is_empty() {
         return Err(flaws);
     }
-    let config = config(settings, Names::new(&certificates)).map_err(|error| {
+    let (verifier, revocations) =
+        clients.map_or((None, Vec::new()), |(verifier, lists)| (Some(verifier), lists));
+    let sessions = if verifier.is_some() { Sessions::AlwaysAnew } else { Sessions::Resume };
+    let config = config(settings, Names::new(&certificates), verifier).map_err(|error| {
         let file = settings.certificates.first().map(|pair| pair.cert_file.clone());
         vec![Flaw::new(&file.unwrap_or_default(), format!("TLS cannot be served by it: {error}"))]
     })?;
-    Ok(Loaded { certificates, config })
+    Ok(Loaded { certificates, revocations, config, sessions })
 }
 
-fn config(settings: &Settings, names: Names) -> Result<ServerConfig, rustls::Error> {
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(settings.oldest.and_later())?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(names));
+fn config(
+    settings: &Settings,
+    names: Names,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<ServerConfig, rustls::Error> {
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(settings.oldest.and_later())?;
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(names));
     config.alpn_protocols = vec![H2.to_vec(), HTTP1.to_vec()];
     // Of what both sides speak, the strongest: clients that are misled choose nothing.
     config.ignore_client_order = true;
@@ -125,13 +173,13 @@ impl Tls {
     /// When nothing unpredictable can be made for the keys of tickets.
     pub fn new(loaded: Loaded) -> Result<Self, rustls::Error> {
         let tickets = aws_lc_rs::Ticketer::new()?;
-        let config = ArcSwap::from_pointee(with_tickets(loaded.config, &tickets));
+        let config = ArcSwap::from_pointee(with_tickets(loaded, &tickets));
         Ok(Self { config, tickets })
     }
 
     /// Connections that begin from now on are served by this; those that are there go on.
     pub fn adopt(&self, loaded: Loaded) {
-        self.config.store(Arc::new(with_tickets(loaded.config, &self.tickets)));
+        self.config.store(Arc::new(with_tickets(loaded, &self.tickets)));
     }
 
     /// For the next connection.
@@ -141,7 +189,11 @@ impl Tls {
     }
 }
 
-fn with_tickets(mut config: ServerConfig, tickets: &Arc<dyn ProducesTickets>) -> ServerConfig {
-    config.ticketer = Arc::clone(tickets);
+fn with_tickets(loaded: Loaded, tickets: &Arc<dyn ProducesTickets>) -> ServerConfig {
+    let mut config = loaded.config;
+    match loaded.sessions {
+        Sessions::Resume => config.ticketer = Arc::clone(tickets),
+        Sessions::AlwaysAnew => config.send_tls13_tickets = 0,
+    }
     config
 }

@@ -213,7 +213,7 @@ fn upstreams() {
     };
     let urls = [
         "127.0.0.1:9000",
-        "https://api.example.com",
+        "HTTPS://api.example.com",
         "http://127.0.0.1:9000/",
         "http://127.0.0.1:9000/v1",
         "http://user:pass@127.0.0.1:9000",
@@ -225,6 +225,10 @@ fn upstreams() {
     ];
     let mut told: Vec<String> = urls.into_iter().map(upstream).collect();
     told.push(messages(&[
+        "upstreams: [{ name: api, endpoints: [{ url: https://a }, { url: http://b }] }]",
+        "upstreams: [{ name: api, endpoints: [{ url: http://a }], tls: { ca_file: ca.pem } }]",
+        "upstreams: [{ name: api, endpoints: [{ url: https://a }], tls: { cert_file: a.pem } }]",
+        "upstreams: [{ name: api, endpoints: [{ url: https://a }], tls: { verify: false } }]",
         "upstreams: [{ name: api, endpoints: [] }]",
         "upstreams: [{ name: api }]",
         "upstreams: [{ name: api, url: http://127.0.0.1:9000 }]",

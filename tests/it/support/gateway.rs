@@ -51,6 +51,8 @@ pub struct Builder {
     /// The section `tls` of a second listener.
     tls: Option<String>,
     balancers: Option<String>,
+    /// The section `tls` of the upstreams.
+    upstream_tls: Option<String>,
     clock: Clock,
     workers: usize,
 }
@@ -112,6 +114,13 @@ impl Builder {
         self
     }
 
+    /// Connects to upstreams by this section `tls`.
+    #[must_use]
+    pub fn upstream_tls(mut self, tls: &str) -> Self {
+        self.upstream_tls = Some(tls.to_owned());
+        self
+    }
+
     /// Goes by this clock.
     #[must_use]
     pub fn clock(mut self, clock: &Clock) -> Self {
@@ -151,10 +160,11 @@ impl Builder {
         text += "admin: { address: \"127.0.0.1:0\" }\n\
                         store: { sqlite: { path: data/keyward.db, synchronous: normal } }\n\
                         upstreams:\n";
+        let tls = self.upstream_tls.as_ref().map_or(String::new(), |tls| format!(", tls: {tls}"));
         for (name, protocol, urls) in &self.upstreams {
             let endpoints: Vec<String> = urls.iter().map(|url| format!("{{ url: \"{url}\" }}")).collect();
             let endpoints = endpoints.join(", ");
-            text += &format!("  - {{ name: {name}, protocol: {protocol}, endpoints: [{endpoints}] }}\n");
+            text += &format!("  - {{ name: {name}, protocol: {protocol}, endpoints: [{endpoints}]{tls} }}\n");
         }
         let has = |section: &str| self.yaml.lines().any(|line| line.starts_with(section));
         text += if has("routes:") { "" } else { ONE_ROUTE };
@@ -177,6 +187,7 @@ impl Gateway {
             yaml: String::new(),
             tls: None,
             balancers: None,
+            upstream_tls: None,
             clock: Clock::system(),
             workers: 1,
         }

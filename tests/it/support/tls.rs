@@ -6,13 +6,19 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, IsCa, KeyIdMethod,
+    KeyPair, RevokedCertParams, SerialNumber,
+};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::within;
 
@@ -51,6 +57,36 @@ impl Authority {
         Issued { cert: certificate.pem(), key: key.serialize_pem(), der: certificate.der().to_vec() }
     }
 
+    /// Its own certificate.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// Its list of these revoked numbers, good from 2020 to the year.
+    pub fn revoke(&self, numbers: &[u64], good_until: i32) -> String {
+        let revoked = |number: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*number),
+            revocation_time: rcgen::date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2020, 1, 1),
+            next_update: rcgen::date_time_ymd(good_until, 1, 1),
+            crl_number: SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: numbers.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.0).unwrap().pem().unwrap()
+    }
+
+    fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        roots
+    }
+
     /// A client that trusts it.
     pub fn client(&self) -> Client {
         self.client_of(rustls::ALL_VERSIONS)
@@ -67,8 +103,7 @@ impl Authority {
         provider: CryptoProvider,
         versions: &[&'static SupportedProtocolVersion],
     ) -> Client {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).unwrap();
+        let roots = self.roots();
         let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(versions)
             .unwrap()
@@ -76,6 +111,25 @@ impl Authority {
             .with_no_client_auth();
         Client(config)
     }
+}
+
+/// A place that TLS is spoken to by these rules, from which everything goes on in clear.
+pub async fn terminator(config: ServerConfig, to: SocketAddr) -> SocketAddr {
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                if let Ok(mut secured) = acceptor.accept(stream).await {
+                    let mut clear = TcpStream::connect(to).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut secured, &mut clear).await;
+                }
+            });
+        }
+    });
+    address
 }
 
 /// A certificate and its key.
@@ -86,6 +140,25 @@ pub struct Issued {
 }
 
 impl Issued {
+    /// Rules for a server that shows this and speaks `protocols`; who asks it has to be certified by `clients`.
+    pub fn server(&self, protocols: &[&str], clients: Option<&Authority>) -> ServerConfig {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let roots = Arc::new(authority.roots());
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build().unwrap();
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let mut config = builder.with_single_cert(vec![self.der.clone().into()], key).unwrap();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config
+    }
+
     /// Writes both into a folder under this name; gives them as an item of `certificates`.
     pub fn write(&self, folder: &Path, name: &str) -> String {
         let (cert, key) = paths(folder, name);
@@ -120,6 +193,16 @@ impl Client {
         self
     }
 
+    /// Shows this, where it is asked for it.
+    #[must_use]
+    pub fn showing(mut self, issued: &Issued) -> Self {
+        let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let certified = CertifiedKey::from_der(vec![issued.der.clone().into()], key, &provider).unwrap();
+        self.0.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+        self
+    }
+
     /// Connects and asks for this host.
     pub async fn connect(&self, to: SocketAddr, host: &str) -> TlsStream<TcpStream> {
         self.try_connect(to, host).await.expect("the handshake succeeds")
@@ -133,6 +216,18 @@ impl Client {
     /// Speaks TLS from here on.
     pub async fn secure(&self, stream: TcpStream, host: &str) -> std::io::Result<TlsStream<TcpStream>> {
         stream.set_nodelay(true).unwrap();
+        self.secure(stream, host).await
+    }
+
+    /// Connects with a small receive buffer, so that a server that is not read from is soon held back.
+    pub async fn connect_narrow(&self, to: SocketAddr, host: &str) -> TlsStream<TcpStream> {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let stream = within("connecting", socket.connect(to)).await.expect("the connection is accepted");
+        self.secure(stream, host).await.expect("the handshake succeeds")
+    }
+
+    async fn secure(&self, stream: TcpStream, host: &str) -> std::io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(host.to_owned()).unwrap();
         within("a handshake", TlsConnector::from(Arc::new(self.0.clone())).connect(name, stream)).await
     }

@@ -171,14 +171,12 @@ async fn a_connection_of_http2_that_has_begun_may_be_idle() {
 
 #[tokio::test]
 async fn much_goes_both_ways() {
-    let upstream = Upstream::answering(|request| {
-        Answer::new(200).filled(8 * MEBI as u64).header("x-came", &request.body_len.to_string())
-    })
-    .await;
+    let upstream = Upstream::always(Answer::new(200).filled(8 * MEBI as u64)).await;
     let bed = Bed::before(&upstream).await;
     let address = bed.client.bridge(bed.gateway.secure(), "a.test").await;
     let answer = Client::new(address).post("/", vec![b'x'; 8 * MEBI]).await;
     assert_eq!((answer.status, answer.body.len()), (200, 8 * MEBI));
+    assert_eq!(upstream.only_request().body_len, 8 * MEBI as u64);
     let to = bed.gateway.secure();
     let stream = bed.client.clone().offering(&["h2"]).connect(to, "a.test").await;
     let mut client = H2::over(stream, to, &h2::client::Builder::new()).await;
@@ -205,6 +203,38 @@ async fn a_websocket_is_opened_and_carries_bytes_both_ways() {
     }
     stream.shutdown().await.unwrap();
     within("the end", stream.read_to_end(&mut Vec::new())).await.unwrap();
+}
+
+/// What TLS has taken may wait below it: its end has to come all the same, without anything more to push it.
+#[tokio::test]
+async fn the_last_of_what_a_tunnel_carries_comes_to_a_client_that_was_slow() {
+    let upstream = Upstream::always(opening().then_send(vec![b'x'; MEBI]).then_hang()).await;
+    let bed = Bed::before(&upstream).await;
+    let mut stream = bed.client.connect_narrow(bed.gateway.secure(), "a.test").await;
+    stream.write_all(format!("GET / HTTP/1.1\r\nHost: a.test\r\n{}\r\n", asking()).as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(within("the head", stream.read_u8()).await.unwrap());
+    }
+    within("all of it", stream.read_exact(&mut vec![0; MEBI])).await.unwrap();
+}
+
+/// Its request is over for whoever answered it, and its connection between requests.
+#[tokio::test]
+async fn an_answer_that_waits_below_tls_when_the_server_ends_is_not_cut() {
+    const LENGTH: usize = 50_000;
+    let upstream = Upstream::always(Answer::ok(vec![b'x'; LENGTH])).await;
+    let bed = Bed::before(&upstream).await;
+    let mut slow = bed.client.connect_narrow(bed.gateway.secure(), "a.test").await;
+    slow.write_all(GET).await.unwrap();
+    upstream.until_requests(1).await;
+    let mut idle = bed.connect().await;
+    let stopping = tokio::spawn(bed.gateway.stop());
+    within("the end", idle.read_to_end(&mut Vec::new())).await.unwrap();
+    let mut answer = Vec::new();
+    within("the answer", slow.read_to_end(&mut answer)).await.unwrap();
+    assert!(answer.len() > LENGTH, "{}", answer.len());
+    assert_eq!(stopping.await.unwrap(), keyward::app::Cut(0));
 }
 
 /// It ends orderly, by a message of TLS: to look for an end of the socket alone would not see it.

@@ -1,9 +1,11 @@
 //! TLS: what a client is shown and agrees upon, what becomes of its requests, and the life of certificates.
 
 mod certificates;
+mod clients;
 mod connections;
 mod files;
 mod sessions;
+mod upstreams;
 
 use tempfile::TempDir;
 

@@ -16,6 +16,7 @@ use crate::clock::Tick;
 use crate::config;
 use crate::proxy::upstream::failure::Failure;
 use crate::server::deadline::Deadlines;
+use crate::server::tls::Connector;
 
 /// How often a connection is made that is of no use.
 const OPENINGS_MAX: u8 = 3;
@@ -27,6 +28,7 @@ type Opening = LocalBoxFuture<'static, Result<(), Unopened>>;
 #[derive(Debug)]
 pub struct Links {
     place: config::Endpoint,
+    connector: Option<Connector>,
     deadlines: Rc<Deadlines>,
     /// Those that begin requests.
     live: Rc<RefCell<Vec<Rc<Link>>>>,
@@ -36,8 +38,13 @@ pub struct Links {
 }
 
 impl Links {
-    pub(in crate::proxy::upstream) fn new(place: config::Endpoint, deadlines: Rc<Deadlines>) -> Self {
-        Self { place, deadlines, live: Rc::default(), opening: RefCell::default(), freed: Rc::default() }
+    pub(in crate::proxy::upstream) fn new(
+        place: config::Endpoint,
+        connector: Option<Connector>,
+        deadlines: Rc<Deadlines>,
+    ) -> Self {
+        let (live, opening, freed) = (Rc::default(), RefCell::default(), Rc::default());
+        Self { place, connector, deadlines, live, opening, freed }
     }
 
     /// A place for a request, on a connection that is there, on a new one, or on whichever has one first.
@@ -111,11 +118,13 @@ impl Links {
     }
 
     fn open(&self, within: Duration) -> Opening {
-        let (place, deadlines) = (self.place.clone(), Rc::clone(&self.deadlines));
+        let (place, connector) = (self.place.clone(), self.connector.clone());
+        let deadlines = Rc::clone(&self.deadlines);
         let (live, freed) = (Rc::clone(&self.live), Rc::clone(&self.freed));
         async move {
             for _ in 0..OPENINGS_MAX {
-                let (requests, connection, pulse) = opening::open(&place, within, &deadlines).await?;
+                let (requests, connection, pulse) =
+                    opening::open(&place, connector.as_ref(), within, &deadlines).await?;
                 let link = Rc::new(Link::new(requests, pulse, deadlines.timer()));
                 // One that goes away as soon as it has come is no use, but the next may be.
                 if let Some(room) = link.room() {

@@ -13,13 +13,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::{SEND_BUFFER, STREAM_WINDOW, STREAMS_MAX};
 use crate::clock::Tick;
 use crate::config;
+use crate::proxy::upstream::endpoint::connect;
 use crate::proxy::upstream::failure::Failure;
 use crate::server::deadline::Deadlines;
+use crate::server::tls::Connector;
 use crate::server::transport::Transport;
 
 /// Stands for the number of streams that the endpoint allows until it has said one: no number that it can say.
@@ -53,15 +54,15 @@ pub(super) type Opened = (SendRequest<Bytes>, Connection<Listened, Bytes>, Rc<Pu
 /// Makes a connection.
 pub(super) async fn open(
     place: &config::Endpoint,
+    connector: Option<&Connector>,
     within: Duration,
     deadlines: &Rc<Deadlines>,
 ) -> Result<Opened, Unopened> {
     let opening = async {
-        let connected = TcpStream::connect((&*place.host, place.port)).await;
-        let stream = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-        let stream = stream.map_err(|error| Unopened::Connect(Arc::new(error)))?;
+        let connected = connect(place, connector).await;
+        let stream = connected.map_err(|error| Unopened::Connect(Arc::new(error)))?;
         let pulse = Rc::new(Pulse::new(deadlines));
-        let listened = Listened { stream: stream.into(), pulse: Rc::clone(&pulse) };
+        let listened = Listened { stream, pulse: Rc::clone(&pulse) };
         let (requests, connection) =
             handshake(listened).await.map_err(|error| Unopened::Handshake(error.map(Arc::new)))?;
         Ok((requests, connection, pulse))

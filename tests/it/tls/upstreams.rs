@@ -1,0 +1,197 @@
+//! Upstreams by TLS: they are verified, they can verify who asks, and what goes through is what goes through in clear.
+
+use keyward::auth::refusal::Code;
+use tempfile::TempDir;
+
+use super::PUBLIC;
+use crate::support::gateway::{Builder, Gateway};
+use crate::support::h2_upstream::H2Upstream;
+use crate::support::http::Client;
+use crate::support::raw::Raw;
+use crate::support::tls::{Authority, Issued, paths, terminator};
+use crate::support::upstream::{Answer, Upstream};
+use crate::support::websocket::{handshake, masked, open, opening};
+
+const MEBI: usize = 1 << 20;
+
+/// An authority whose certificate is in a file, and a certificate of it.
+struct Bed {
+    authority: Authority,
+    folder: TempDir,
+    issued: Issued,
+}
+
+impl Bed {
+    fn new() -> Self {
+        let (authority, folder) = (Authority::new(), TempDir::new().unwrap());
+        std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+        let issued = authority.issue(&["backend.test", "127.0.0.1"]);
+        Self { authority, folder, issued }
+    }
+
+    /// `ca_file` with what else is to stand in `tls`.
+    fn tls(&self, more: &str) -> String {
+        format!("{{ ca_file: {}/ca.pem{more} }}", self.folder.path().display())
+    }
+
+    async fn in_front_of(&self, upstream: &Upstream, clients: Option<&Authority>) -> String {
+        url(terminator(self.issued.server(&["http/1.1"], clients), upstream.address()).await)
+    }
+}
+
+fn url(address: std::net::SocketAddr) -> String {
+    format!("https://{address}")
+}
+
+async fn gateway(url: &str, tls: &str) -> Gateway {
+    started(Gateway::builder().upstream("api", url), tls).await
+}
+
+async fn started(builder: Builder, tls: &str) -> Gateway {
+    builder.yaml(PUBLIC).upstream_tls(tls).start().await
+}
+
+#[tokio::test]
+async fn requests_go_by_tls_over_connections_that_are_kept() {
+    let upstream = Upstream::echo().await;
+    let bed = Bed::new();
+    let url = bed.in_front_of(&upstream, None).await;
+    let gateway = gateway(&url, &bed.tls("")).await;
+    let mut client = gateway.anonymous();
+    for target in ["/a", "/b", "/c"] {
+        assert_eq!(client.get(target).await.json()["target"], target);
+    }
+    assert_eq!(client.post("/d", "body").await.status, 200);
+    assert_eq!(upstream.connections().len(), 1);
+    assert_eq!(upstream.requests()[0].header("x-forwarded-proto"), Some("http"), "that is the client's side");
+}
+
+#[tokio::test]
+async fn much_goes_both_ways() {
+    let upstream = Upstream::always(Answer::new(200).filled(8 * MEBI as u64)).await;
+    let bed = Bed::new();
+    let url = bed.in_front_of(&upstream, None).await;
+    let gateway = gateway(&url, &bed.tls("")).await;
+    let answer = gateway.anonymous().post("/", vec![b'x'; 8 * MEBI]).await;
+    assert_eq!((answer.status, answer.body.len()), (200, 8 * MEBI));
+    assert_eq!(upstream.only_request().body_len, 8 * MEBI as u64);
+}
+
+#[tokio::test]
+async fn a_websocket_goes_through() {
+    let upstream = Upstream::answering(|_| opening().then_mirror().then_close()).await;
+    let bed = Bed::new();
+    let url = bed.in_front_of(&upstream, None).await;
+    let gateway = gateway(&url, &bed.tls("")).await;
+    let mut raw = open(gateway.raw().await, &handshake("/")).await;
+    for length in [5, 100_000] {
+        let message = masked(2, &vec![b'm'; length]);
+        raw.send(&message).await;
+        assert_eq!(raw.exactly(message.len()).await, message);
+    }
+}
+
+#[tokio::test]
+async fn http2_goes_by_tls_where_the_server_agrees() {
+    let upstream = H2Upstream::echo().await;
+    let bed = Bed::new();
+    let config = bed.issued.server(&["h2"], None);
+    let url = url(terminator(config, upstream.address()).await);
+    let gateway = started(Gateway::builder().http2("api", &[&url]), &bed.tls("")).await;
+    let mut client = gateway.anonymous();
+    assert_eq!(client.get("/a").await.status, 200);
+    assert_eq!(upstream.requests()[0].scheme.as_deref(), Some("https"));
+}
+
+#[tokio::test]
+async fn a_server_that_agrees_to_no_http2_is_asked_nothing() {
+    let upstream = Upstream::echo().await;
+    let bed = Bed::new();
+    let url = url(terminator(bed.issued.server(&[], None), upstream.address()).await);
+    let gateway = started(Gateway::builder().http2("api", &[&url]), &bed.tls("")).await;
+    gateway.anonymous().get("/").await.refused(Code::UpstreamUnreachable);
+    assert_eq!(upstream.sent(), 0);
+}
+
+/// Of another authority, for another name, or over: nothing of a request is sent to it.
+#[tokio::test]
+async fn who_does_not_prove_to_be_the_server_is_asked_nothing() {
+    let upstream = Upstream::echo().await;
+    let bed = Bed::new();
+    let over = |params: &mut rcgen::CertificateParams| params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    for (what, issued, tls) in [
+        ("another authority", Authority::new().issue(&["127.0.0.1"]), bed.tls("")),
+        ("authorities of the system", bed.authority.issue(&["127.0.0.1"]), "{ }".to_owned()),
+        ("another host", bed.authority.issue(&["other.test"]), bed.tls("")),
+        ("another name", bed.authority.issue(&["127.0.0.1"]), bed.tls(", server_name: backend.test")),
+        ("over", bed.authority.issue_with(&["127.0.0.1"], over), bed.tls("")),
+    ] {
+        let address = terminator(issued.server(&["http/1.1"], None), upstream.address()).await;
+        let gateway = gateway(&url(address), &tls).await;
+        let detail = gateway.anonymous().get("/").await.refused(Code::UpstreamUnreachable);
+        assert!(!detail.contains("certificate"), "the cause is for the log: {detail}");
+        assert_eq!(upstream.connections().len(), 0, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_can_be_known_by_another_name_than_its_url_has() {
+    let upstream = Upstream::echo().await;
+    let bed = Bed::new();
+    let issued = bed.authority.issue(&["backend.test"]);
+    let address = terminator(issued.server(&["http/1.1"], None), upstream.address()).await;
+    let gateway = gateway(&url(address), &bed.tls(", server_name: backend.test")).await;
+    assert_eq!(gateway.anonymous().get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_server_can_ask_who_asks() {
+    let upstream = Upstream::echo().await;
+    let (bed, clients) = (Bed::new(), Authority::new());
+    clients.issue(&["keyward.test"]).write(bed.folder.path(), "own");
+    let (cert, key) = paths(bed.folder.path(), "own");
+    let url = bed.in_front_of(&upstream, Some(&clients)).await;
+    let shown = format!(", cert_file: {}, key_file: {}", cert.display(), key.display());
+    assert_eq!(gateway(&url, &bed.tls(&shown)).await.anonymous().get("/").await.status, 200);
+    let nobody = gateway(&url, &bed.tls("")).await.anonymous().get("/").await;
+    assert_eq!(nobody.status, 502, "{}", nobody.text());
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+/// A connection that was verified by what no longer holds serves no further request; one by the same goes on.
+#[tokio::test]
+async fn what_is_trusted_is_read_anew_by_a_reload() {
+    let upstream = Upstream::echo().await;
+    let bed = Bed::new();
+    let url = bed.in_front_of(&upstream, None).await;
+    let gateway = gateway(&url, &bed.tls("")).await;
+    let mut client = gateway.anonymous();
+    assert_eq!(client.get("/").await.status, 200);
+    gateway.reload_same().await;
+    assert_eq!(client.get("/").await.status, 200);
+    assert_eq!(upstream.connections().len(), 1, "the reload dropped a connection to a server that stayed");
+    std::fs::write(bed.folder.path().join("ca.pem"), Authority::new().pem()).unwrap();
+    gateway.reload_same().await;
+    client.get("/").await.refused(Code::UpstreamUnreachable);
+    std::fs::write(bed.folder.path().join("ca.pem"), "nonsense").unwrap();
+    let told = gateway.reload_same().await;
+    assert!(
+        told[0].contains("upstream api: ") && told[0].contains("ca.pem: holds no certificate"),
+        "{told:?}"
+    );
+}
+
+/// It goes orderly: that is seen before a request is sent, whatever its method.
+#[tokio::test]
+async fn a_kept_connection_that_the_server_ended_is_not_used() {
+    let upstream = Upstream::answering(|_| Answer::ok("once").then_close()).await;
+    let bed = Bed::new();
+    let url = bed.in_front_of(&upstream, None).await;
+    let gateway = gateway(&url, &bed.tls("")).await;
+    let mut client = Client::new(gateway.public());
+    for _ in 0..3 {
+        assert_eq!(client.post("/", "x").await.status, 200);
+        upstream.until_all_closed().await;
+        Raw::connect(gateway.public()).await.ask("GET /%2e%2e HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    }
+}
