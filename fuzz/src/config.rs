@@ -30,7 +30,7 @@ pub fn run(data: &[u8]) {
                     loaded
                         .config
                         .upstreams
-                        .get(route.upstream)
+                        .get(route.way.upstream)
                         .is_some_and(|upstream| !upstream.endpoints.is_empty())
                 );
             }

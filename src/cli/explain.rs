@@ -262,8 +262,8 @@ async fn judge(
     if let Some(entry) = &entry {
         plan.decision.authorize(index, entry.principal(), client)?;
     }
-    gateway::refuse_long_body(&admission, plan.config.max.body)?;
-    let upstream = plan.config.upstreams.get(route.upstream).map_or("", |upstream| &*upstream.name);
+    gateway::refuse_long_body(&admission, route.max_body)?;
+    let upstream = plan.config.upstreams.get(route.way.upstream).map_or("", |upstream| &*upstream.name);
     limits::tell((plan, store), index, entry.as_deref(), now, story).await?;
     story.tell("upstream", upstream);
     Ok(())

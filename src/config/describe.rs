@@ -16,6 +16,8 @@ pub(super) struct Key {
 pub(super) enum Presence {
     /// It may be left out.
     Optional,
+    /// It may be left out, and means something by being there: examples show it as a comment.
+    Absent,
     /// It may not.
     Required,
     /// Exactly one of a group is there; the first is the one that examples show.

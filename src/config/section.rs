@@ -250,6 +250,22 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A section that is absent unless it is wanted, and that examples show as a comment.
+    pub fn absent_section<T>(
+        &mut self,
+        key: &'static str,
+        comment: &'static str,
+        f: impl FnOnce(&mut Section<'a>) -> T,
+    ) -> Option<T> {
+        let value = self.optional_section(key, comment, f);
+        if let Mode::Describe(keys) = &mut self.mode
+            && let Some(key) = keys.last_mut()
+        {
+            key.presence = Presence::Absent;
+        }
+        value
+    }
+
     /// A section that must be there.
     pub fn required_section<T>(
         &mut self,

@@ -10,7 +10,6 @@ use super::plan::Plan;
 use super::upstream::failure::Failure;
 use super::upstream::{Endpoint, WriteHead};
 use crate::auth::principal::Principal;
-use crate::auth::refusal::Refusal;
 use crate::authenticator::Valid;
 use crate::config::{HostField, Route, WebsocketCredential};
 use crate::message::Admission;
@@ -46,21 +45,19 @@ pub struct Forward<'a> {
 
 impl<'a> Forward<'a> {
     /// Gathers what the request is written from.
-    ///
-    /// # Errors
-    /// When the route is not one of the plan's, which a compiled table rules out.
+    #[must_use]
     pub fn new(
         plan: &'a Plan,
-        route: usize,
+        route: &'a Route,
         parts: &'a Parts,
         admission: &'a Admission<'a>,
         caller: Option<&'a Valid>,
         arrival: Arrival<'a>,
         request_id: &'a RequestId,
-    ) -> Result<Self, Refusal> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             parts,
-            route: plan.route(route).ok_or(Refusal::NoRoute)?,
+            route,
             framing: admission.framing,
             upgrade: None,
             assertion: None,
@@ -70,7 +67,7 @@ impl<'a> Forward<'a> {
             arrival,
             request_id,
             traced: traceparent::is_well_formed(&parts.headers),
-        })
+        }
     }
 
     /// What its answer can be.

@@ -21,6 +21,7 @@ use super::upstream::{Answer, Outgoing, Patience};
 use super::worker::Worker;
 use super::{expiry, identity, tunnel, upgrade, watch};
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
+use crate::config::Way;
 use crate::message::framing::Framing;
 use crate::message::{self, Admission};
 use crate::server::carrier::Carrier;
@@ -86,7 +87,7 @@ async fn try_handle(
     state: &State,
     (parts, carrier): (&Parts, &Carrier),
     head: Option<Head>,
-    body: Option<RequestBody>,
+    mut body: Option<RequestBody>,
     ticket: &mut Ticket,
 ) -> Result<Passed, Refusal> {
     let plan = &state.plan;
@@ -114,8 +115,9 @@ async fn try_handle(
     }
     let route = plan.decision.route(admission.host.name(), &parts.method, &admission.path)?;
     ticket.route = Some(route);
+    let rules = plan.route(route).ok_or(Refusal::NoRoute)?;
     let upgrade = match admission.upgrade {
-        Some(protocol) => upgrade::asked(protocol, parts, &admission, plan.route(route), carrier)?,
+        Some(protocol) => upgrade::asked(protocol, parts, &admission, rules, carrier)?,
         None => None,
     };
     let offered = upgrade.as_ref().map_or(Ok(None), |upgrade| upgrade.credential());
@@ -128,14 +130,19 @@ async fn try_handle(
     if let Some(entry) = &ticket.entry {
         plan.decision.authorize(route, entry.principal(), ticket.client)?;
     }
+    let way = &rules.way;
     let now = ticket.arrived().1;
-    let assertion = state.assertions.of(plan, route, ticket.entry.as_ref(), &worker.ring, now)?;
+    let named = ticket.entry.as_ref().filter(|_| rules.assertion);
+    let assertion = named.map(|entry| state.assertions.of(plan, way.upstream, entry, &worker.ring, now));
+    let assertion = assertion.transpose()?;
     ticket.allowed();
     if let Some(upgrade) = &upgrade {
         ticket.may_become_tunnel(upgrade::kind(upgrade))?;
     }
-    refuse_long_body(&admission, plan.config.max.body)?;
-    ticket.limit_total(plan.config.timeouts.total);
+    refuse_long_body(&admission, rules.max_body)?;
+    body.iter_mut().for_each(|body| body.limit(rules.max_body));
+    carrier.answer_may_pause(way.times.response_body_idle);
+    ticket.limit_total(way.times.total);
     // The streams of a connection of HTTP/2 are one task's: it has its own turn of them.
     if !carrier.is_stream() {
         step_back().await;
@@ -157,10 +164,10 @@ async fn try_handle(
         host: admission.host.sent(),
     };
     let caller = ticket.entry.as_deref();
-    let mut forward = Forward::new(plan, route, parts, &admission, caller, arrival, &ticket.request_id)?;
+    let mut forward = Forward::new(plan, rules, parts, &admission, caller, arrival, &ticket.request_id);
     forward.upgrade = upgrade.as_deref();
     forward.assertion = assertion.as_deref();
-    send(state, &forward, body, ticket).await.map(Passed::Up)
+    send(state, &forward, way, body, ticket).await.map(Passed::Up)
 }
 
 /// Judges what hyper read away before anything else could see it.
@@ -203,11 +210,11 @@ pub fn refuse_long_body(admission: &Admission<'_>, limit: Option<u64>) -> Result
 async fn send(
     state: &State,
     forward: &Forward<'_>,
+    Way { upstream, times }: &Way,
     body: Option<RequestBody>,
     ticket: &Ticket,
 ) -> Result<Answer<RequestBody>, Refusal> {
-    let upstream = state.upstreams.get(forward.route.upstream).ok_or(Refusal::UpstreamUnavailable)?;
-    let timeouts = &state.plan.config.timeouts;
+    let upstream = state.upstreams.get(*upstream).ok_or(Refusal::UpstreamUnavailable)?;
     let outgoing = Outgoing {
         method: &forward.parts.method,
         asked: forward.asked(),
@@ -215,11 +222,11 @@ async fn send(
         body: body.filter(|_| forward.framing != Framing::None),
         head: forward,
         patience: Patience {
-            request_body: timeouts.request_body_idle,
-            answer: timeouts.response_head,
+            request_body: times.request_body_idle,
+            answer: times.response_head,
             glance: watch::BEGINS,
         },
-        connect: timeouts.connect,
+        connect: times.connect,
     };
     ticket.asked();
     let mut sending = pin!(upstream.send(outgoing));

@@ -59,6 +59,11 @@ impl RequestBody {
         Self { incoming, limit, seen, ended: false, carrier, trailers }
     }
 
+    /// At most so many bytes of it may come.
+    pub const fn limit(&mut self, limit: Option<u64>) {
+        self.limit = limit;
+    }
+
     fn end(&mut self) -> Result<(), BodyFailure> {
         if self.carrier.is_end_of_body_doubtful() {
             return Err(BodyFailure::DoubtfulEnd);

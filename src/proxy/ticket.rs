@@ -22,6 +22,7 @@ use crate::auth::principal::Identity;
 use crate::auth::refusal::{Code, Refusal};
 use crate::authenticator::Valid;
 use crate::clock::{Tick, Timestamp};
+use crate::config::Way;
 use crate::decision::{Counted, Visit};
 use crate::message::Admission;
 use crate::server::carrier::{BodyKind, Carrier};
@@ -240,6 +241,12 @@ impl Ticket {
         self.code = Some(code);
     }
 
+    /// How it is served, once its route is known.
+    #[must_use]
+    pub fn way(&self) -> Option<&Way> {
+        self.state.plan.route(self.route?).map(|route| &route.way)
+    }
+
     /// Who handles it.
     #[must_use]
     pub fn worker(&self) -> Rc<Worker> {
@@ -312,7 +319,7 @@ impl Ticket {
         if failure.is_clients() {
             tracing::debug!(request_id, error = %Chain(failure), "a client's body failed");
         } else if complaints.admits(self.worker.deadlines.coarse_now()) {
-            let upstream = self.route.and_then(|route| self.state.upstream_name(route));
+            let upstream = self.way().and_then(|way| self.state.upstream_name(way.upstream));
             tracing::warn!(request_id, upstream, endpoint, error = %Chain(failure), "{what}");
         }
     }

@@ -6,7 +6,7 @@ mod ties;
 
 use std::sync::Arc;
 
-use super::rates;
+use super::{limits, rates};
 
 use crate::auth::refusal::Ambiguity;
 use crate::auth::scope::{Scope, ScopeSet};
@@ -24,8 +24,8 @@ use crate::config::section::{Least, Section};
 use crate::config::suggest::nearest;
 use crate::config::yaml::Scalar;
 use crate::config::{
-    Auth, CatalogueScope, HostField, HostPattern, Identity, PathPattern, Route, Upstream, UpstreamProtocol,
-    WebsocketCredential,
+    Auth, CatalogueScope, HostField, HostPattern, Identity, PathPattern, Route, Times, Upstream,
+    UpstreamProtocol, Way, WebsocketCredential,
 };
 use crate::limits::Rates;
 
@@ -38,6 +38,9 @@ pub(super) struct Known<'k> {
     pub issues: bool,
     /// The `identity`, where it is right.
     pub identity: Option<&'k Identity>,
+    /// What holds on a route that says nothing of its own.
+    pub times: &'k Times,
+    pub max_body: Option<u64>,
 }
 
 /// The routes, in file order.
@@ -67,6 +70,8 @@ struct Partial {
     matched: Option<Matched>,
     auth: Auth,
     upstream: Option<usize>,
+    times: Times,
+    max_body: Option<u64>,
     host: HostField,
     allow: Vec<Ambiguity>,
     forward_credential: bool,
@@ -92,7 +97,8 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
         path: path.value,
         methods: matched.methods,
         auth: partial.auth,
-        upstream: partial.upstream?,
+        way: Way { upstream: partial.upstream?, times: partial.times },
+        max_body: partial.max_body,
         host: partial.host,
         allow: partial.allow,
         forward_credential: partial.forward_credential,
@@ -106,7 +112,7 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
 }
 
 fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
-    s.not_yet(&["timeouts", "max", "rewrite", "cors", "errors", "retries", "conditions"]);
+    s.not_yet(&["rewrite", "cors", "errors", "retries", "conditions"]);
     let name = s.required("name", &Name, "everything", "Its name in metrics and logs.");
     let matched = s.required_section("match", "What it serves.", "{ path_prefix: / }", requests);
     let auth = auth(s, known.scopes);
@@ -130,11 +136,17 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
     let (upgrades, websocket_credential) =
         upgrades(s, if by_http2 { Vec::new() } else { vec![WEBSOCKET.into()] });
     let (limits, cost) = limited(s, &auth);
+    let comment = "How long its requests may take; what is left out is as under `timeouts` at the top.";
+    let times = s.absent_section("timeouts", comment, |s| limits::times(s, known.times));
+    let comment = "How much its requests may bring, instead of what `max` at the top says.";
+    let max_body = s.absent_section("max", comment, |s| limits::max_body(s, known.max_body));
     Partial {
         name,
         matched,
         auth,
         upstream,
+        times: times.unwrap_or_else(|| known.times.clone()),
+        max_body: max_body.unwrap_or(known.max_body),
         host,
         allow,
         forward_credential,

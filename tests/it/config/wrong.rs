@@ -274,6 +274,8 @@ fn routes() {
         "match: { path: /a }\n    upstream: api\n    host: https://example.com",
         "match: { path: /a }\n    upstream: api\n    path: { allow: [double_slashes] }",
         "match: { path: /a }\n    upstream: api\n    rewrite: /b",
+        "match: { path: /a }\n    upstream: api\n    timeouts: { idle: 1s, total: 5 }",
+        "match: { path: /a }\n    upstream: api\n    max: { body: 1MB, headers: 1KiB }",
         "match: { path: /a, methods: [get] }\n    upstream: api",
         "match: { path: /a, methods: [\"*\"] }\n    upstream: api",
         "match: { path: /a, methods: [GET, GET] }\n    upstream: api",

@@ -1,0 +1,3 @@
+//! What a route does with the requests it serves: limits of its own, and where they go.
+
+mod times;
