@@ -1,6 +1,7 @@
 //! `keyward explain`: what would become of a request, and why. Sends nothing, counts nothing.
 
 mod limits;
+mod served;
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Read as _};
@@ -263,9 +264,16 @@ async fn judge(
         plan.decision.authorize(index, entry.principal(), client)?;
     }
     gateway::refuse_long_body(&admission, route.max_body)?;
-    let upstream = plan.config.upstreams.get(route.way.upstream).map_or("", |upstream| &*upstream.name);
+    let path = match route.rewrite() {
+        Some(rewrite) => {
+            let path = plan.decision.rewritten(rewrite, index, &admission.path)?;
+            story.tell("rewrite", format!("{} becomes {path}", admission.path.as_str()));
+            path
+        }
+        None => admission.path.as_str().to_owned(),
+    };
     limits::tell((plan, store), index, entry.as_deref(), now, story).await?;
-    story.tell("upstream", upstream);
+    served::tell(plan, route, (&path, admission.query), &parts.method, story);
     Ok(())
 }
 

@@ -50,7 +50,10 @@ pub use identity::{Identity, Passwords, PublicUrl, Reach, Refresh};
 pub use kind::time::parse_duration;
 pub use load::{Loaded, load, parse};
 pub use problem::{Entry, Problems, Severity, Style};
-pub use route::{Auth, HostField, HostPattern, PathPattern, Route, Times, Way, WebsocketCredential};
+pub use route::{
+    Auth, FixedAnswer, HostField, HostPattern, PathPattern, Piece, Redirect, Rewrite, Route, Served, Times,
+    Way, WebsocketCredential,
+};
 pub use schema::schema;
 
 /// A whole, valid configuration.

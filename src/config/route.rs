@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method};
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode};
 
 use crate::auth::refusal::Ambiguity;
 use crate::auth::scope::ScopeSet;
@@ -22,8 +23,8 @@ pub struct Route {
     pub methods: Vec<Method>,
     /// Who may pass.
     pub auth: Auth,
-    /// Where its requests go.
-    pub way: Way,
+    /// What becomes of a request that has passed.
+    pub served: Served,
     /// Bytes of a request's body; `None` = no limit.
     pub max_body: Option<u64>,
     /// What the upstream receives as `Host`.
@@ -44,13 +45,104 @@ pub struct Route {
     pub cost: u32,
 }
 
-/// How a request is served that has passed.
+impl Route {
+    /// The way to its upstream; `None` where Keyward answers itself.
+    #[must_use]
+    pub const fn way(&self) -> Option<&Way> {
+        match &self.served {
+            Served::Upstream(way) => Some(way),
+            Served::Redirect(_) | Served::Answer(_) => None,
+        }
+    }
+
+    /// What its path becomes.
+    #[must_use]
+    pub fn rewrite(&self) -> Option<&Rewrite> {
+        match &self.served {
+            Served::Upstream(way) => way.rewrite.as_deref(),
+            Served::Redirect(redirect) => redirect.rewrite.as_ref(),
+            Served::Answer(_) => None,
+        }
+    }
+
+    /// Whether any of its requests goes to the upstream with this index.
+    #[must_use]
+    pub fn leads_to(&self, upstream: usize) -> bool {
+        self.way().is_some_and(|way| way.upstream == upstream)
+    }
+}
+
+/// By whom a request is answered that has passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// By an upstream.
+    Upstream(Way),
+    /// By Keyward, which sends it elsewhere.
+    Redirect(Box<Redirect>),
+    /// By Keyward, with what is always the same.
+    Answer(Box<FixedAnswer>),
+}
+
+/// The way to an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
     /// Index into [`Config::upstreams`](super::Config::upstreams).
     pub upstream: usize,
+    /// What the path becomes; `None` = it stays as it is.
+    pub rewrite: Option<Box<Rewrite>>,
     /// How long it may take.
     pub times: Times,
+}
+
+/// The path that is asked for in place of the one that was matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// The beginning is another.
+    Prefix {
+        /// So many bytes of it, whole segments.
+        strip: usize,
+        /// What stands there instead; no slash at its end.
+        instead: Box<str>,
+    },
+    /// All of it is made of these.
+    Path(Box<[Piece]>),
+}
+
+/// A part of a path that is made anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// This text; begins with `/`.
+    Text(Box<str>),
+    /// The segment of the matched path at this place, from 0.
+    Segment(usize),
+    /// All segments of the matched path from this place on.
+    Rest(usize),
+}
+
+/// Where a client is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// An absolute URL, or a path on the same host.
+    pub to: Box<str>,
+    /// 301, 302, 303, 307 or 308.
+    pub status: StatusCode,
+    /// Whether the path of the request follows.
+    pub keep_path: bool,
+    /// Whether its query does.
+    pub keep_query: bool,
+    /// What becomes of that path first.
+    pub rewrite: Option<Rewrite>,
+}
+
+/// What is always the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixedAnswer {
+    /// Its status.
+    pub status: StatusCode,
+    /// What its body is.
+    pub content_type: HeaderValue,
+    /// Its body.
+    pub body: Bytes,
 }
 
 /// The limits of time that a request has once its route is known.

@@ -137,6 +137,17 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The same for a section.
+    pub fn alternative_section<T>(
+        &mut self,
+        turn: Turn,
+        key: &'static str,
+        comment: &'static str,
+        f: impl FnOnce(&mut Section<'a>) -> T,
+    ) -> Option<T> {
+        self.seen_section(key, comment, Presence::OneOf(turn), f)
+    }
+
     /// Tells when none or several of `keys` are there.
     pub fn exactly_one(&self, keys: &[&'static str], expected: &str) {
         let Mode::Read(reader) = &self.mode else { return };
@@ -257,11 +268,21 @@ impl<'a> Section<'a> {
         comment: &'static str,
         f: impl FnOnce(&mut Section<'a>) -> T,
     ) -> Option<T> {
+        self.seen_section(key, comment, Presence::Absent, f)
+    }
+
+    fn seen_section<T>(
+        &mut self,
+        key: &'static str,
+        comment: &'static str,
+        presence: Presence,
+        f: impl FnOnce(&mut Section<'a>) -> T,
+    ) -> Option<T> {
         let value = self.optional_section(key, comment, f);
         if let Mode::Describe(keys) = &mut self.mode
             && let Some(key) = keys.last_mut()
         {
-            key.presence = Presence::Absent;
+            key.presence = presence;
         }
         value
     }

@@ -21,10 +21,10 @@ use crate::auth::scope::ScopeSet;
 use crate::auth::token::{self, HashedToken, Kind, Prefix};
 use crate::authenticator::{Denied, Front, Question, Refused, Valid, Verdict};
 use crate::clock::{Tick, Timestamp};
-use crate::config::{Auth, Config, LimitMode, Route};
+use crate::config::{Auth, Config, LimitMode, Rewrite, Route};
 use crate::limits::{self, FailureLimit, Rates, Told};
 use crate::message::target::{Path, Quirks};
-use crate::routes::{Found, Table};
+use crate::routes::{self, Found, Table};
 
 /// The compiled rules of a configuration.
 #[derive(Debug)]
@@ -144,6 +144,14 @@ impl Decision {
             }
         }
         Ok(index)
+    }
+
+    /// `path`, which the route at `index` serves, as it is asked for instead.
+    ///
+    /// # Errors
+    /// When the result has a reading that the route does not allow.
+    pub fn rewritten(&self, rewrite: &Rewrite, index: usize, path: &Path<'_>) -> Result<String, Refusal> {
+        routes::rewritten(rewrite, path.as_str(), self.table.quirks(index)).map_err(Refusal::AmbiguousPath)
     }
 
     /// Whether `other`, another reading of a path that `index` serves, is kept by a route that demands more: what a

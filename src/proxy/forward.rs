@@ -31,6 +31,8 @@ pub struct Forward<'a> {
     pub parts: &'a Parts,
     pub route: &'a Route,
     pub framing: Framing,
+    /// The path that is asked for.
+    pub path: &'a str,
     /// The protocol that HTTP is to be left for.
     pub upgrade: Option<&'a Upgrade<'a>>,
     /// What its upstream is told of the principal, signed.
@@ -59,6 +61,7 @@ impl<'a> Forward<'a> {
             parts,
             route,
             framing: admission.framing,
+            path: admission.path.as_str(),
             upgrade: None,
             assertion: None,
             plan,
@@ -92,7 +95,7 @@ impl<'a> Forward<'a> {
     fn write_line(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.parts.method.as_str().as_bytes());
         out.push(b' ');
-        out.extend_from_slice(self.admission.path.as_str().as_bytes());
+        out.extend_from_slice(self.path.as_bytes());
         if let Some(query) = self.admission.query {
             out.push(b'?');
             out.extend_from_slice(query.as_bytes());

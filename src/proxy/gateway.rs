@@ -1,5 +1,6 @@
 //! The pipeline, on one screen.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -7,6 +8,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use bytes::Bytes;
 use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
@@ -19,9 +21,9 @@ use super::state::State;
 use super::ticket::Ticket;
 use super::upstream::{Answer, Outgoing, Patience};
 use super::worker::Worker;
-use super::{expiry, identity, tunnel, upgrade, watch};
+use super::{expiry, here, identity, tunnel, upgrade, watch};
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
-use crate::config::Way;
+use crate::config::{Served, Way};
 use crate::message::framing::Framing;
 use crate::message::{self, Admission};
 use crate::server::carrier::Carrier;
@@ -69,8 +71,15 @@ pub async fn handle(
 enum Passed {
     /// The upstream's answer.
     Up(Answer<RequestBody>),
-    /// One of Keyward's own endpoints.
+    /// Keyward's own.
     Inside(Reply),
+}
+
+impl Passed {
+    /// An answer of a route without an upstream.
+    const fn here(response: Response<Bytes>) -> Self {
+        Self::Inside(Reply { response, code: None, caller: None })
+    }
 }
 
 /// Who handles a request, and by what.
@@ -130,19 +139,26 @@ async fn try_handle(
     if let Some(entry) = &ticket.entry {
         plan.decision.authorize(route, entry.principal(), ticket.client)?;
     }
-    let way = &rules.way;
+    let way = rules.way();
     let now = ticket.arrived().1;
-    let named = ticket.entry.as_ref().filter(|_| rules.assertion);
-    let assertion = named.map(|entry| state.assertions.of(plan, way.upstream, entry, &worker.ring, now));
+    let named = ticket.entry.as_ref().filter(|_| rules.assertion).zip(way);
+    let assertion =
+        named.map(|(entry, way)| state.assertions.of(plan, way.upstream, entry, &worker.ring, now));
     let assertion = assertion.transpose()?;
+    let path = match rules.rewrite() {
+        Some(rewrite) => plan.decision.rewritten(rewrite, route, &admission.path)?.into(),
+        None => Cow::Borrowed(admission.path.as_str()),
+    };
     ticket.allowed();
     if let Some(upgrade) = &upgrade {
         ticket.may_become_tunnel(upgrade::kind(upgrade))?;
     }
     refuse_long_body(&admission, rules.max_body)?;
     body.iter_mut().for_each(|body| body.limit(rules.max_body));
-    carrier.answer_may_pause(way.times.response_body_idle);
-    ticket.limit_total(way.times.total);
+    if let Some(way) = way {
+        carrier.answer_may_pause(way.times.response_body_idle);
+        ticket.limit_total(way.times.total);
+    }
     // The streams of a connection of HTTP/2 are one task's: it has its own turn of them.
     if !carrier.is_stream() {
         step_back().await;
@@ -155,6 +171,11 @@ async fn try_handle(
         counted.refusal.take().map_or(Ok(()), Err)?;
         ticket.counted = Some(counted);
     }
+    let way = match &rules.served {
+        Served::Upstream(way) => way,
+        Served::Redirect(to) => return Ok(Passed::here(here::redirect(to, &path, admission.query))),
+        Served::Answer(answer) => return Ok(Passed::here(here::fixed(answer, &parts.method))),
+    };
     let ticket = &*ticket;
     let arrival = Arrival {
         peer: ticket.carrier.peer_text().as_bytes(),
@@ -165,6 +186,7 @@ async fn try_handle(
     };
     let caller = ticket.entry.as_deref();
     let mut forward = Forward::new(plan, rules, parts, &admission, caller, arrival, &ticket.request_id);
+    forward.path = &path;
     forward.upgrade = upgrade.as_deref();
     forward.assertion = assertion.as_deref();
     send(state, &forward, way, body, ticket).await.map(Passed::Up)
@@ -210,7 +232,7 @@ pub fn refuse_long_body(admission: &Admission<'_>, limit: Option<u64>) -> Result
 async fn send(
     state: &State,
     forward: &Forward<'_>,
-    Way { upstream, times }: &Way,
+    Way { upstream, times, .. }: &Way,
     body: Option<RequestBody>,
     ticket: &Ticket,
 ) -> Result<Answer<RequestBody>, Refusal> {
@@ -294,9 +316,10 @@ fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) 
     response
 }
 
-/// An answer of one of Keyward's own endpoints.
+/// An answer that is Keyward's own, and no refusal of this plane.
 fn hand_out(reply: Reply, parts: &Parts, mut ticket: Box<Ticket>) -> Response<Body> {
     let (mut head, bytes) = reply.response.into_parts();
+    ticket.tell_limits(&mut head.headers);
     ticket.request_id.tell(&mut head.headers);
     expiry::tell(&mut head.headers, &ticket);
     ticket.gives(head.status.as_u16(), reply.code, reply.caller);

@@ -6,6 +6,7 @@ pub mod body;
 pub mod expiry;
 pub mod forward;
 pub mod gateway;
+pub mod here;
 pub mod identity;
 pub mod plan;
 pub mod request_body;

@@ -244,7 +244,7 @@ impl Ticket {
     /// How it is served, once its route is known.
     #[must_use]
     pub fn way(&self) -> Option<&Way> {
-        self.state.plan.route(self.route?).map(|route| &route.way)
+        self.state.plan.route(self.route?)?.way()
     }
 
     /// Who handles it.

@@ -17,12 +17,14 @@ mod group;
 mod hash;
 mod literals;
 mod patterns;
+mod rewrite;
 mod rule;
 mod trace;
 
 #[cfg(test)]
 mod tests;
 
+pub use rewrite::rewritten;
 pub use trace::Trace;
 
 /// What the table says about a request.

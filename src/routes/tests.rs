@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::auth::refusal::Ambiguity;
-use crate::config::{Auth, PathPattern, parse};
+use crate::config::{PathPattern, parse};
 
 fn route(name: &str, hosts: &[&str], path: PathPattern, methods: &[&str]) -> Route {
     let host = |text: &&str| match text.strip_prefix('*') {
@@ -17,12 +17,12 @@ fn route(name: &str, hosts: &[&str], path: PathPattern, methods: &[&str]) -> Rou
         hosts: hosts.iter().map(host).collect(),
         path,
         methods: methods.iter().map(|method| method.parse().unwrap()).collect(),
-        ..any()
+        ..plain()
     }
 }
 
 /// A route, read from a configuration once.
-fn any() -> Route {
+fn plain() -> Route {
     static ANY: LazyLock<Route> = LazyLock::new(|| {
         let yaml = "upstreams: [{ name: api, endpoints: [{ url: \"http://10.0.0.1\" }] }]
 routes: [{ name: any, match: { path: / }, auth: public, upstream: api }]";

@@ -1,6 +1,8 @@
 //! `routes`: what is matched, who may pass and where it goes.
 
 mod reserved;
+mod rewrite;
+mod served;
 mod shadows;
 mod ties;
 
@@ -24,8 +26,8 @@ use crate::config::section::{Least, Section};
 use crate::config::suggest::nearest;
 use crate::config::yaml::Scalar;
 use crate::config::{
-    Auth, CatalogueScope, HostField, HostPattern, Identity, PathPattern, Route, Times, Upstream,
-    UpstreamProtocol, Way, WebsocketCredential,
+    Auth, CatalogueScope, HostField, HostPattern, Identity, PathPattern, Route, Served, Times, Upstream,
+    UpstreamProtocol, WebsocketCredential,
 };
 use crate::limits::Rates;
 
@@ -69,8 +71,7 @@ struct Partial {
     name: Option<Placed<Arc<str>>>,
     matched: Option<Matched>,
     auth: Auth,
-    upstream: Option<usize>,
-    times: Times,
+    served: Option<Served>,
     max_body: Option<u64>,
     host: HostField,
     allow: Vec<Ambiguity>,
@@ -97,7 +98,7 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
         path: path.value,
         methods: matched.methods,
         auth: partial.auth,
-        way: Way { upstream: partial.upstream?, times: partial.times },
+        served: partial.served?,
         max_body: partial.max_body,
         host: partial.host,
         allow: partial.allow,
@@ -112,11 +113,11 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
 }
 
 fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
-    s.not_yet(&["rewrite", "cors", "errors", "retries", "conditions"]);
+    s.not_yet(&["cors", "errors", "retries", "conditions"]);
     let name = s.required("name", &Name, "everything", "Its name in metrics and logs.");
     let matched = s.required_section("match", "What it serves.", "{ path_prefix: / }", requests);
     let auth = auth(s, known.scopes);
-    let upstream = s.required("upstream", &Name, "api", "Where its requests go.");
+    let served = served::read(s);
     let comment =
         "What the upstream receives as Host: client (as sent), upstream (the endpoint's own) or a name.";
     let host = s.value("host", &HostChoice, HostField::Client, comment).value;
@@ -129,23 +130,19 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
     let forward_credential = s.value("forward_credential", &Switch, false, comment).value;
     let assertion = assertion(s, known.issues);
     let matched = matched.map(|matched| matched.with_path(s, &allow));
-    let upstream = upstream.and_then(|name| resolve(s, &name, known.upstreams));
-    let served_by = upstream.and_then(|index| known.upstreams.get(index));
-    // A connection of HTTP/2 carries other requests, too: its upstream is not asked to leave it.
-    let by_http2 = served_by.is_some_and(|upstream| upstream.value.protocol == UpstreamProtocol::Http2);
-    let (upgrades, websocket_credential) =
-        upgrades(s, if by_http2 { Vec::new() } else { vec![WEBSOCKET.into()] });
-    let (limits, cost) = limited(s, &auth);
     let comment = "How long its requests may take; what is left out is as under `timeouts` at the top.";
     let times = s.absent_section("timeouts", comment, |s| limits::times(s, known.times));
+    let times = times.unwrap_or_else(|| known.times.clone());
+    let served = served::judged(s, served, (matched.as_ref(), &allow), known, times);
+    let (upgrades, websocket_credential) = upgrades(s, cannot_upgrade(served.as_ref(), known));
+    let (limits, cost) = limited(s, &auth);
     let comment = "How much its requests may bring, instead of what `max` at the top says.";
     let max_body = s.absent_section("max", comment, |s| limits::max_body(s, known.max_body));
     Partial {
         name,
         matched,
         auth,
-        upstream,
-        times: times.unwrap_or_else(|| known.times.clone()),
+        served,
         max_body: max_body.unwrap_or(known.max_body),
         host,
         allow,
@@ -190,13 +187,26 @@ fn assertion(s: &mut Section<'_>, issues: bool) -> bool {
 const WEBSOCKET_CREDENTIALS: Words<WebsocketCredential> =
     Words(&[("none", WebsocketCredential::None), ("subprotocol", WebsocketCredential::Subprotocol)]);
 
-/// With the upgrades that there are where none are named; nothing by default means that none can be.
-fn upgrades(s: &mut Section<'_>, default: Vec<Box<str>>) -> (Vec<Box<str>>, WebsocketCredential) {
+/// Why no request of a route can leave HTTP, if none can.
+fn cannot_upgrade(served: Option<&Served>, known: &Known<'_>) -> Option<&'static str> {
+    let way = match served? {
+        Served::Upstream(way) => way,
+        Served::Redirect(_) | Served::Answer(_) => {
+            return Some("`upgrades` names a protocol, and this route has no upstream");
+        }
+    };
+    let upstream = known.upstreams.get(way.upstream)?;
+    // A connection of HTTP/2 carries other requests, too: its upstream is not asked to leave it.
+    let by_http2 = upstream.value.protocol == UpstreamProtocol::Http2;
+    by_http2.then_some("`upgrades` names a protocol, and the upstream of this route speaks HTTP/2")
+}
+
+/// What a connection may be upgraded to, unless none can be.
+fn upgrades(s: &mut Section<'_>, none_can_be: Option<&'static str>) -> (Vec<Box<str>>, WebsocketCredential) {
     let comment = "Protocols that a connection may be upgraded to; none where the upstream speaks HTTP/2.";
-    let none_can_be = default.is_empty();
+    let default = if none_can_be.is_some() { Vec::new() } else { vec![WEBSOCKET.into()] };
     let upgrades = s.scalars_or("upgrades", &Protocol, default, comment);
-    if let Some(first) = upgrades.first().filter(|_| none_can_be) {
-        let message = "`upgrades` names a protocol, and the upstream of this route speaks HTTP/2";
+    if let Some((first, message)) = upgrades.first().zip(none_can_be) {
         s.tell(
             Problem::error(first.at, message)
                 .expected("an upstream with `protocol: http1`, or no `upgrades`"),

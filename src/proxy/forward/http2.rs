@@ -22,7 +22,7 @@ impl Forward<'_> {
     }
 
     fn to_uri(&self, endpoint: &Endpoint) -> Result<Uri, http::Error> {
-        let path = self.admission.path.as_str();
+        let path = self.path;
         let target = match self.admission.query {
             Some(query) => PathAndQuery::from_maybe_shared(format!("{path}?{query}").into_bytes())?,
             None => PathAndQuery::try_from(path)?,

@@ -297,6 +297,42 @@ fn routes() {
 }
 
 #[test]
+fn where_routes_lead() {
+    let cases = [
+        "match: { path: /a }",
+        "match: { path: /a }\n    upstream: api\n    answer: { status: 404 }",
+        "match: { path: /a }\n    upstream: api\n    rewrite: {}",
+        "match: { path: /a }\n    upstream: api\n    rewrite: { prefix: /b, path: /c }",
+        "match: { path: /a }\n    upstream: api\n    rewrite: { prefix: /b }",
+        "match: { path_prefix: /v1/a }\n    upstream: api\n    rewrite: { strip_prefix: /v2 }",
+        "match: { path_prefix: /v1/a }\n    upstream: api\n    rewrite: { strip_prefix: /v1/ }",
+        "match: { path_prefix: /v1/a }\n    upstream: api\n    rewrite: { strip_prefix: /v }",
+        "match: { path_prefix: /v1/a }\n    upstream: api\n    rewrite: { strip_prefix: / }",
+        "match: { path_prefix: /v1/a }\n    upstream: api\n    rewrite: { prefix: /b//c }",
+        "match: { path_prefix: /v1/a }\n    upstream: api\n    rewrite: { path: /b/../c }",
+        "match: { path_prefix: /v1/a }\n    upstream: api\n    rewrite: { path: /b?x=1 }",
+        "match: { path_pattern: \"/u/{id}\" }\n    upstream: api\n    rewrite: { path: \"/a/{name}\" }",
+        "match: { path_pattern: \"/u/{*id}\" }\n    upstream: api\n    rewrite: { path: \"/a/{id}\" }",
+        "match: { path_pattern: \"/u/{id}\" }\n    upstream: api\n    rewrite: { path: \"/a/{id}.json\" }",
+        "match: { path: /a }\n    redirect: { to: \"//evil.example\" }",
+        "match: { path: /a }\n    redirect: { to: ftp://example.com }",
+        "match: { path: /a }\n    redirect: { to: https://u:p@example.com }",
+        "match: { path: /a }\n    redirect: { to: https://example.com, status: 304 }",
+        "match: { path: /a }\n    redirect: { to: \"https://example.com?x\", keep_path: true }",
+        "match: { path: /a }\n    redirect: { to: https://example.com }\n    rewrite: { path: /b }",
+        "match: { path: /a }\n    redirect: {}",
+        "match: { path: /a }\n    answer: { status: 101 }",
+        "match: { path: /a }\n    answer: { status: 302 }",
+        "match: { path: /a }\n    answer: { status: 401 }",
+        "match: { path: /a }\n    answer: { status: 204, body: x }",
+        "match: { path: /a }\n    answer: { content_type: \"text/html \" }",
+        "match: { path: /a }\n    answer: { body: x }\n    upgrades: [websocket]",
+    ];
+    let told: Vec<String> = cases.into_iter().map(route).collect();
+    snapshot("where_routes_lead", &told.join("\n\n\n"));
+}
+
+#[test]
 fn paths_of_routes() {
     let path = |form_and_path: &&str| route(&format!("match: {{ {form_and_path} }}\n    upstream: api"));
     let cases = [

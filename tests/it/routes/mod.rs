@@ -1,3 +1,5 @@
 //! What a route does with the requests it serves: limits of its own, and where they go.
 
+mod here;
+mod rewrite;
 mod times;
