@@ -29,6 +29,7 @@ use crate::proxy::{expiry, gateway, upgrade};
 use crate::store::sqlite::{Open, SqliteStore};
 use crate::store::{SharedStore, Store};
 use crate::web::client_address::{self, Trust};
+use crate::web::cors;
 
 /// How long the store may take to answer the first time.
 const FIRST_CONTACT: Duration = Duration::from_secs(5);
@@ -220,6 +221,16 @@ async fn judge(
         "request",
         format!("{} {} for {}", parts.method, admission.path.as_str(), admission.host.name()),
     );
+    let (host, path) = (admission.host.name(), &admission.path);
+    if let Some(method) = cors::preflight(&parts.method, &parts.headers)
+        && let Some((route, _)) = plan.preflight(host, &method, path)?
+    {
+        story.route = plan.route(route).map(|route| route.name.to_string());
+        let route = story.route.clone().unwrap_or_default();
+        story
+            .tell("cors", format!("a preflight for {method}: route {route} answers it without a credential"));
+        return Ok(());
+    }
     let trace = plan.decision.table().trace(admission.host.name(), &parts.method, admission.path.as_str());
     for line in trace.lines {
         story.tell("route", line);

@@ -62,6 +62,9 @@ fn head(key: &Key) -> String {
         Shape::Scalars { default, .. } => {
             format!("{name}: [{}]", default.iter().map(|item| scalar(item)).collect::<Vec<_>>().join(", "))
         }
+        Shape::Pairs { example: (key, value), .. } => {
+            format!("{name}: {{ {}: {} }}", scalar(key), scalar(value))
+        }
         Shape::Tagged { default, .. } => format!("{name}: {default}"),
         Shape::Section(_) | Shape::Sections { .. } | Shape::Map { .. } => format!("{name}:"),
     }
@@ -71,7 +74,7 @@ fn head(key: &Key) -> String {
 fn below(out: &mut String, key: &Key, indent: usize) {
     let blank = " ".repeat(indent);
     match &key.shape {
-        Shape::Scalar { .. } | Shape::Scalars { .. } => {}
+        Shape::Scalar { .. } | Shape::Scalars { .. } | Shape::Pairs { .. } => {}
         Shape::Section(keys) => section(out, keys, indent),
         Shape::Sections { keys, .. } => {
             let mut item = String::new();

@@ -139,6 +139,48 @@ impl<'a> Reader<'a> {
         entries.iter().filter_map(read).collect()
     }
 
+    /// A list of scalars that must be there and hold something.
+    pub fn scalars_needed<K: Kind>(
+        &mut self,
+        key: &'static str,
+        kind: &K,
+        example: &str,
+    ) -> Vec<Placed<K::Value>>
+    where
+        K::Value: PartialEq,
+    {
+        match self.entry(key) {
+            None => self.missing(key, &format!("[{example}]")),
+            Some(entry) if matches!(&entry.node.value, Value::List(items) if items.is_empty()) => {
+                let problem = Problem::error(entry.key_at, format!("`{key}` is empty"));
+                self.reading.tell(problem.expected("at least one item"));
+            }
+            Some(_) => {}
+        }
+        self.scalars(key, kind)
+    }
+
+    pub fn pairs<N: Kind, V: Kind>(
+        &mut self,
+        key: &'static str,
+        names: &N,
+        values: &V,
+    ) -> Vec<(Placed<N::Value>, Placed<V::Value>)> {
+        let Some(entry) = self.entry(key) else { return Vec::new() };
+        let Value::Map(entries) = &entry.node.value else {
+            let expected = "a name, a colon and a value for each; {} for none";
+            self.reading.wrong_form(&quoted(key), &entry.node, entry.key_at, "a section", expected);
+            return Vec::new();
+        };
+        let read = |entry: &'a Entry| {
+            let name = self.reading.name(&entry.key, entry.key_at, names);
+            let title = quoted(&shown(&entry.key));
+            let value = self.reading.scalar(&title, &entry.node, entry.key_at, values);
+            Some((name?, value?))
+        };
+        entries.iter().filter_map(read).collect()
+    }
+
     pub fn tagged<T>(
         &mut self,
         key: &'static str,
@@ -209,7 +251,7 @@ fn sample_of(shape: &Shape) -> String {
         Shape::Section(keys) => sample(keys),
         Shape::Sections { keys, .. } => format!("[{}]", sample(keys)),
         Shape::Scalars { .. } => "[]".to_owned(),
-        Shape::Map { .. } | Shape::Tagged { .. } => "{ ... }".to_owned(),
+        Shape::Pairs { .. } | Shape::Map { .. } | Shape::Tagged { .. } => "{ ... }".to_owned(),
     }
 }
 

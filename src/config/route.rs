@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use crate::auth::refusal::Ambiguity;
+use crate::auth::refusal::{Ambiguity, Code};
 use crate::auth::scope::ScopeSet;
 use crate::limits::Rates;
+use crate::message::fields;
+use crate::web::cors::Cors;
+use crate::web::own_body::OwnBody;
 
 /// One route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +46,39 @@ pub struct Route {
     pub limits: Arc<Rates>,
     /// How many requests one of its requests counts as.
     pub cost: u32,
+    /// What few routes have; `None` = nothing of it.
+    pub extras: Option<Box<Extras>>,
+}
+
+/// What a route does besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Fields of requests that are changed on their way up.
+    pub request_fields: FieldChanges,
+    /// Fields of answers that are changed on their way down.
+    pub response_fields: FieldChanges,
+    /// Which pages of other origins may use it.
+    pub cors: Option<Box<Cors>>,
+    /// Bodies of its refusals.
+    pub errors: Vec<OwnBody>,
+}
+
+/// Fields that are set or taken away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldChanges {
+    /// Names and values; whatever else has such a name is taken away.
+    pub set: Box<[(HeaderName, HeaderValue)]>,
+    /// Names that are taken away.
+    pub remove: Box<[HeaderName]>,
+}
+
+impl FieldChanges {
+    /// Whether a field with this name, in whatever spelling, is not what its sender made it.
+    #[must_use]
+    pub fn concern(&self, name: &HeaderName) -> bool {
+        let set = self.set.iter().map(|(name, _)| name);
+        set.chain(&self.remove).any(|other| fields::is_same(other.as_str(), name.as_str()))
+    }
 }
 
 impl Route {
@@ -63,6 +99,18 @@ impl Route {
             Served::Redirect(redirect) => redirect.rewrite.as_ref(),
             Served::Answer(_) => None,
         }
+    }
+
+    /// The body of its refusals with this code, if it has one of its own.
+    #[must_use]
+    pub fn own_body(&self, code: Code) -> Option<&OwnBody> {
+        self.extras.as_ref()?.errors.iter().find(|body| body.is_for(code))
+    }
+
+    /// Which pages of other origins may use it.
+    #[must_use]
+    pub fn cors(&self) -> Option<&Cors> {
+        self.extras.as_ref()?.cors.as_deref()
     }
 
     /// Whether any of its requests goes to the upstream with this index.

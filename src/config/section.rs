@@ -217,6 +217,46 @@ impl<'a> Section<'a> {
         default.into_iter().map(|value| Placed::default(value, at)).collect()
     }
 
+    /// A list of scalars that must be there and hold something.
+    pub fn scalars_needed<K: Kind>(
+        &mut self,
+        key: &'static str,
+        kind: &K,
+        example: &str,
+        comment: &'static str,
+    ) -> Vec<Placed<K::Value>>
+    where
+        K::Value: PartialEq,
+    {
+        match &mut self.mode {
+            Mode::Read(reader) => reader.scalars_needed(key, kind, example),
+            Mode::Describe(keys) => {
+                let shape = Shape::Scalars { schema: kind.schema(), default: vec![example.to_owned()] };
+                keys.push(Key { name: key, comment, shape, presence: Presence::Required });
+                Vec::new()
+            }
+        }
+    }
+
+    /// A map of scalars with keys of the operator's choice, each with its example.
+    pub fn pairs<N: Kind, V: Kind>(
+        &mut self,
+        key: &'static str,
+        (names, name): (&N, &str),
+        (values, value): (&V, &str),
+        comment: &'static str,
+    ) -> Vec<(Placed<N::Value>, Placed<V::Value>)> {
+        match &mut self.mode {
+            Mode::Read(reader) => reader.pairs(key, names, values),
+            Mode::Describe(keys) => {
+                let example = (name.to_owned(), value.to_owned());
+                let shape = Shape::Pairs { names: names.schema(), values: values.schema(), example };
+                keys.push(Key { name: key, comment, shape, presence: Presence::Optional });
+                Vec::new()
+            }
+        }
+    }
+
     /// A section whose keys all have defaults.
     pub fn section<T>(
         &mut self,
@@ -314,6 +354,22 @@ impl<'a> Section<'a> {
                 Some(value)
             }
         }
+    }
+
+    /// A list of sections that is absent unless it is wanted, and that examples show as a comment.
+    pub fn absent_sections<T>(
+        &mut self,
+        key: &'static str,
+        comment: &'static str,
+        f: impl Fn(&mut Section<'a>) -> T,
+    ) -> Vec<T> {
+        let values = self.sections(key, Least::OneIfGiven, comment, f);
+        if let Mode::Describe(keys) = &mut self.mode
+            && let Some(key) = keys.last_mut()
+        {
+            key.presence = Presence::Absent;
+        }
+        values.unwrap_or_default()
     }
 
     /// A list of sections; `None` when the key is absent.

@@ -148,7 +148,17 @@ impl<'a> Forward<'a> {
             | Fate::RequestId
             | Fate::Disguised => false,
         };
-        passes && !self.admission.connection.names(name)
+        passes && !self.admission.connection.names(name) && !self.is_the_routes(name)
+    }
+
+    /// Whether a field with this name is the route's to say.
+    fn is_the_routes(&self, name: &HeaderName) -> bool {
+        self.route.extras.as_ref().is_some_and(|extras| extras.request_fields.concern(name))
+    }
+
+    /// What the route says. Written after what the client sent, so that `Connection` cannot remove any of it.
+    fn said_by_route(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
+        self.route.extras.iter().flat_map(|extras| &extras.request_fields.set)
     }
 
     /// Whether the client takes trailers, and which it will send.
@@ -173,7 +183,8 @@ impl<'a> Forward<'a> {
         let headers = &self.parts.headers;
         let fields = headers.get_all(TRAILER).into_iter().map(HeaderValue::as_bytes);
         let nominated = Nominated::of(headers);
-        let passes = |name: &_| trailers::passes_up(name, &self.plan.fields);
+        let passes =
+            |name: &HeaderName| trailers::passes_up(name, &self.plan.fields) && !self.is_the_routes(name);
         trailers::announcement(fields, &nominated, passes).filter(|_| !nominated.has(&TRAILER))
     }
 
@@ -218,6 +229,7 @@ impl WriteHead for &Forward<'_> {
         self.write_line(out);
         field(out, "host", self.host(endpoint));
         self.write_passing(out);
+        self.said_by_route().for_each(|(name, value)| field(out, name.as_str(), value.as_bytes()));
         self.identify(|name, value| field(out, name.as_str(), value.as_bytes()));
         self.arrival.write(&self.parts.headers, |name, value| field(out, name, value));
         field(out, request_id::FIELD, self.request_id.as_bytes());

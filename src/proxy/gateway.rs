@@ -21,15 +21,16 @@ use super::state::State;
 use super::ticket::Ticket;
 use super::upstream::{Answer, Outgoing, Patience};
 use super::worker::Worker;
-use super::{expiry, here, identity, tunnel, upgrade, watch};
+use super::{expiry, extras, here, identity, tunnel, upgrade, watch};
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
-use crate::config::{Served, Way};
+use crate::config::Way;
 use crate::message::framing::Framing;
 use crate::message::{self, Admission};
 use crate::server::carrier::Carrier;
 use crate::server::follow::Head;
 use crate::server::incoming::Incoming;
 use crate::telemetry::Door;
+use crate::web::cors;
 use crate::web::errand::Reply;
 use crate::web::forwarded::{Arrival, Scheme};
 use crate::web::problem::Asked;
@@ -122,7 +123,14 @@ async fn try_handle(
         let answer = Box::pin(identity::answer(endpoint, asker, parts, &admission, body, ticket));
         return answer.await.map(Passed::Inside);
     }
-    let route = plan.decision.route(admission.host.name(), &parts.method, &admission.path)?;
+    let place = (admission.host.name(), &admission.path);
+    if let Some(method) = cors::preflight(&parts.method, &parts.headers)
+        && let Some((route, cors)) = plan.preflight(place.0, &method, place.1)?
+    {
+        ticket.route = Some(route);
+        return Ok(Passed::here(cors.answer(&parts.headers)));
+    }
+    let route = plan.decision.route(place.0, &parts.method, place.1)?;
     ticket.route = Some(route);
     let rules = plan.route(route).ok_or(Refusal::NoRoute)?;
     let upgrade = match admission.upgrade {
@@ -154,7 +162,7 @@ async fn try_handle(
         ticket.may_become_tunnel(upgrade::kind(upgrade))?;
     }
     refuse_long_body(&admission, rules.max_body)?;
-    body.iter_mut().for_each(|body| body.limit(rules.max_body));
+    body.iter_mut().for_each(|body| body.goes_by(route, rules.max_body));
     if let Some(way) = way {
         carrier.answer_may_pause(way.times.response_body_idle);
         ticket.limit_total(way.times.total);
@@ -171,10 +179,10 @@ async fn try_handle(
         counted.refusal.take().map_or(Ok(()), Err)?;
         ticket.counted = Some(counted);
     }
-    let way = match &rules.served {
-        Served::Upstream(way) => way,
-        Served::Redirect(to) => return Ok(Passed::here(here::redirect(to, &path, admission.query))),
-        Served::Answer(answer) => return Ok(Passed::here(here::fixed(answer, &parts.method))),
+    let Some(way) = way else {
+        let mut answer = here::answer(&rules.served, &parts.method, &path, admission.query);
+        extras::change(rules, &parts.headers, answer.headers_mut());
+        return Ok(Passed::here(answer));
     };
     let ticket = &*ticket;
     let arrival = Arrival {
@@ -295,6 +303,9 @@ fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) 
     let Answer { head, mut exchange, endpoint } = answer;
     ticket.sends(head.status.as_u16());
     let mut headers = head.headers;
+    if let Some(rules) = ticket.rules() {
+        extras::change(rules, &parts.headers, &mut headers);
+    }
     ticket.tell_limits(&mut headers);
     ticket.request_id.tell(&mut headers);
     expiry::tell(&mut headers, &ticket);
@@ -335,7 +346,12 @@ fn refuse(state: &State, parts: &Parts, refusal: &Refusal, mut ticket: Box<Ticke
         headers: &parts.headers,
         request_id: &ticket.request_id,
     };
-    let (mut head, bytes) = state.plan.problems.answer(refusal, asked).into_parts();
+    let rules = ticket.rules();
+    let own = rules.and_then(|rules| rules.own_body(refusal.code()));
+    let (mut head, bytes) = state.plan.problems.answer_by(refusal, asked, own).into_parts();
+    if let Some(rules) = rules {
+        extras::tell_readers(rules, &parts.headers, &mut head.headers);
+    }
     // Only where it was found before what is refused: a credential that does not hold is nobody's to be told of.
     expiry::tell(&mut head.headers, &ticket);
     ticket.tell_limits(&mut head.headers);

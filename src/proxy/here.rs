@@ -4,7 +4,17 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Response, StatusCode};
 
-use crate::config::{FixedAnswer, Redirect};
+use crate::config::{FixedAnswer, Redirect, Served};
+
+/// What such a route answers; nothing of one that has an upstream.
+#[must_use]
+pub fn answer(served: &Served, method: &Method, path: &str, query: Option<&str>) -> Response<Bytes> {
+    match served {
+        Served::Redirect(to) => redirect(to, path, query),
+        Served::Answer(answer) => fixed(answer, method),
+        Served::Upstream(_) => Response::new(Bytes::new()),
+    }
+}
 
 /// Sends a client on, with what is to be kept of the path and the query that it asked for.
 ///

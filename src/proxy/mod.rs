@@ -4,6 +4,7 @@
 mod assertions;
 pub mod body;
 pub mod expiry;
+mod extras;
 pub mod forward;
 pub mod gateway;
 pub mod here;

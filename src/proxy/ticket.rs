@@ -22,7 +22,7 @@ use crate::auth::principal::Identity;
 use crate::auth::refusal::{Code, Refusal};
 use crate::authenticator::Valid;
 use crate::clock::{Tick, Timestamp};
-use crate::config::Way;
+use crate::config::{Route, Way};
 use crate::decision::{Counted, Visit};
 use crate::message::Admission;
 use crate::server::carrier::{BodyKind, Carrier};
@@ -241,10 +241,16 @@ impl Ticket {
         self.code = Some(code);
     }
 
+    /// Its route, once that is known.
+    #[must_use]
+    pub fn rules(&self) -> Option<&Route> {
+        self.state.plan.route(self.route?)
+    }
+
     /// How it is served, once its route is known.
     #[must_use]
     pub fn way(&self) -> Option<&Way> {
-        self.state.plan.route(self.route?)?.way()
+        self.rules()?.way()
     }
 
     /// Who handles it.

@@ -4,7 +4,7 @@ use http::Method;
 use http::header::LOCATION;
 
 use super::Story;
-use crate::config::{Route, Served};
+use crate::config::{Extras, FieldChanges, Route, Served};
 use crate::proxy::here;
 use crate::proxy::plan::Plan;
 
@@ -16,6 +16,9 @@ pub(super) fn tell(
     method: &Method,
     story: &mut Story,
 ) {
+    if let Some(extras) = &route.extras {
+        tell_extras(extras, story);
+    }
     match &route.served {
         Served::Upstream(way) => {
             let upstream = plan.config.upstreams.get(way.upstream).map_or("", |upstream| &*upstream.name);
@@ -35,4 +38,25 @@ pub(super) fn tell(
             story.tell("answer", format!("always the same: {}, {bytes} bytes", fixed.status.as_u16()));
         }
     }
+}
+
+fn tell_extras(extras: &Extras, story: &mut Story) {
+    let changes = [("request", &extras.request_fields), ("answer", &extras.response_fields)];
+    for (of, changes) in changes {
+        let what = described(changes);
+        if !what.is_empty() {
+            story.tell("fields", format!("of the {of}: {what}"));
+        }
+    }
+    if extras.cors.is_some() {
+        story.tell("cors", "answers and refusals say which pages of other origins may read them");
+    }
+    if !extras.errors.is_empty() {
+        story.tell("errors", "some refusals of this route have bodies of its own");
+    }
+}
+
+fn described(changes: &FieldChanges) -> String {
+    let set = changes.set.iter().map(|(name, _)| format!("sets {name}"));
+    set.chain(changes.remove.iter().map(|name| format!("removes {name}"))).collect::<Vec<_>>().join(", ")
 }

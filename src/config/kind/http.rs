@@ -4,6 +4,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Complaint, Kind, or_variable, string_schema};
+use crate::message::fields::{Fate, FieldRules, ResponseFate, response_fate};
 
 /// A request method.
 #[derive(Clone, Copy, Debug)]
@@ -181,6 +182,74 @@ impl Kind for FieldText {
 
     fn schema(&self) -> Value {
         string_schema("^[!-~]([ -~]{0,4094}[!-~])?$")
+    }
+}
+
+/// Any header field, such as one that pages may read.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) struct AnyField;
+
+impl Kind for AnyField {
+    type Value = HeaderName;
+
+    fn what(&self) -> String {
+        FieldName::Identity.what()
+    }
+
+    fn expected(&self) -> String {
+        "a name of letters, digits and `-`, such as X-Request-Id".to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<HeaderName, Complaint> {
+        HeaderName::from_bytes(text.as_bytes()).map_err(|_| Complaint::plain())
+    }
+
+    fn show(&self, value: &HeaderName) -> String {
+        FieldName::Identity.show(value)
+    }
+
+    fn schema(&self) -> Value {
+        FieldName::Identity.schema()
+    }
+}
+
+/// A header field that a route changes: one that passes unchanged where no route changes it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) enum ChangedField {
+    Request,
+    Response,
+}
+
+impl Kind for ChangedField {
+    type Value = HeaderName;
+
+    fn what(&self) -> String {
+        FieldName::Identity.what()
+    }
+
+    fn expected(&self) -> String {
+        "a field that concerns neither the connection nor the form of the body nor who is asking, such as X-Tenant"
+            .to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<HeaderName, Complaint> {
+        let name = AnyField.read(text)?;
+        let passes = match self {
+            Self::Request => FieldRules::default().fate(&name) == Fate::Pass,
+            Self::Response => response_fate(name.as_str().as_bytes()) == ResponseFate::Pass,
+        };
+        match passes {
+            true => Ok(name),
+            false => Err(Complaint::refused("HTTP or Keyward has rules of its own for this field")),
+        }
+    }
+
+    fn show(&self, value: &HeaderName) -> String {
+        FieldName::Identity.show(value)
+    }
+
+    fn schema(&self) -> Value {
+        FieldName::Identity.schema()
     }
 }
 

@@ -74,6 +74,47 @@ fn reach(scheme: &str, host: &Host<&str>) -> Reach {
     }
 }
 
+/// The origin of a page as browsers write it, or `*` for any, which is `None`.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) struct PageOrigin;
+
+impl Kind for PageOrigin {
+    type Value = Option<Box<str>>;
+
+    fn what(&self) -> String {
+        "an origin".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "https://, a host and perhaps a port, such as https://app.example.com, or \"*\" for any".to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<Option<Box<str>>, Complaint> {
+        if text == "*" {
+            return Ok(None);
+        }
+        if text.contains('*') {
+            return Err(Complaint::refused("`*` stands alone, for any origin"));
+        }
+        let origin = Origin.read(text).map_err(|complaint| Complaint {
+            why: match complaint.instead {
+                Some(_) => "browsers write it in its canonical form, without a path".to_owned(),
+                None => complaint.why,
+            },
+            ..complaint
+        })?;
+        Ok(Some(origin.as_str().into()))
+    }
+
+    fn show(&self, value: &Option<Box<str>>) -> String {
+        value.as_deref().unwrap_or("*").to_owned()
+    }
+
+    fn schema(&self) -> Value {
+        string_schema("^(\\*|https?://([a-z0-9._-]+|\\[[0-9a-f:.]+\\])(:[0-9]{1,5})?)$")
+    }
+}
+
 /// Where a client is sent: a URL in its canonical form, or a path on the same host.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::config) struct Destination;

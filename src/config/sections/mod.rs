@@ -46,6 +46,7 @@ pub(super) fn file(s: &mut Section<'_>) -> Config {
         upstreams: &upstreams,
         issues,
         identity: identity.as_ref(),
+        meaning: routes::Meaning { identity: &identity_headers, credentials: &credentials.headers },
         times: &timeouts.of_requests(),
         max_body: max.body,
     };

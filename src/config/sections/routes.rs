@@ -1,10 +1,15 @@
 //! `routes`: what is matched, who may pass and where it goes.
 
+mod cors;
+mod errors;
+mod fields;
 mod reserved;
 mod rewrite;
 mod served;
 mod shadows;
 mod ties;
+
+pub(super) use fields::Meaning;
 
 use std::sync::Arc;
 
@@ -26,8 +31,8 @@ use crate::config::section::{Least, Section};
 use crate::config::suggest::nearest;
 use crate::config::yaml::Scalar;
 use crate::config::{
-    Auth, CatalogueScope, HostField, HostPattern, Identity, PathPattern, Route, Served, Times, Upstream,
-    UpstreamProtocol, WebsocketCredential,
+    Auth, CatalogueScope, Extras, HostField, HostPattern, Identity, PathPattern, Route, Served, Times,
+    Upstream, UpstreamProtocol, WebsocketCredential,
 };
 use crate::limits::Rates;
 
@@ -40,6 +45,8 @@ pub(super) struct Known<'k> {
     pub issues: bool,
     /// The `identity`, where it is right.
     pub identity: Option<&'k Identity>,
+    /// Fields that have a meaning of their own.
+    pub meaning: Meaning<'k>,
     /// What holds on a route that says nothing of its own.
     pub times: &'k Times,
     pub max_body: Option<u64>,
@@ -81,6 +88,7 @@ struct Partial {
     websocket_credential: WebsocketCredential,
     limits: Arc<Rates>,
     cost: u32,
+    extras: Extras,
 }
 
 struct Matched {
@@ -108,12 +116,13 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
         websocket_credential: partial.websocket_credential,
         limits: partial.limits,
         cost: partial.cost,
+        extras: Some(partial.extras).filter(|extras| *extras != Extras::default()).map(Box::new),
     };
     Some(ties::Candidate { route, name: name.written, path_at: path.at })
 }
 
 fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
-    s.not_yet(&["cors", "errors", "retries", "conditions"]);
+    s.not_yet(&["retries", "conditions"]);
     let name = s.required("name", &Name, "everything", "Its name in metrics and logs.");
     let matched = s.required_section("match", "What it serves.", "{ path_prefix: / }", requests);
     let auth = auth(s, known.scopes);
@@ -136,6 +145,7 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
     let served = served::judged(s, served, (matched.as_ref(), &allow), known, times);
     let (upgrades, websocket_credential) = upgrades(s, cannot_upgrade(served.as_ref(), known));
     let (limits, cost) = limited(s, &auth);
+    let extras = extras(s, known, matched.as_ref());
     let comment = "How much its requests may bring, instead of what `max` at the top says.";
     let max_body = s.absent_section("max", comment, |s| limits::max_body(s, known.max_body));
     Partial {
@@ -152,7 +162,14 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
         websocket_credential,
         limits,
         cost,
+        extras,
     }
+}
+
+fn extras(s: &mut Section<'_>, known: &Known<'_>, matched: Option<&Matched>) -> Extras {
+    let (request_fields, response_fields) = fields::read(s, known.meaning);
+    let cors = cors::read(s, matched.map_or(&[], |matched| &matched.methods));
+    Extras { request_fields, response_fields, cors, errors: errors::read(s) }
 }
 
 /// How much each account may on it, and how many requests one of its requests counts as.

@@ -41,6 +41,7 @@ impl Forward<'_> {
                 fields.append(name, value);
             }
         }
+        self.said_by_route().for_each(|(name, value)| drop(fields.insert(name, value.clone())));
         if self.takes_trailers() {
             fields.insert(TE, HeaderValue::from_static("trailers"));
         }

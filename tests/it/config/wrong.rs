@@ -333,6 +333,40 @@ fn where_routes_lead() {
 }
 
 #[test]
+fn what_routes_do_besides() {
+    let keys = [
+        "request_fields: { set: { Content-Length: \"5\" } }",
+        "request_fields: { set: { Transfer_Encoding: x, Host: a } }",
+        "request_fields: { remove: [X-Auth-Subject, X-Who, X-Api.Key, Authorization] }",
+        "request_fields: { remove: [X-Forwarded-For, X-Request-Id, Connection, TE, Upgrade] }",
+        "request_fields: { set: { X-A: \"a \", X-B: é, \"X C\": c } }",
+        "request_fields: { set: { X-A: a }, remove: [x-a] }",
+        "request_fields: { set: [X-A] }",
+        "response_fields: { set: { Connection: close, X-Request-Id: a, RateLimit: b, Keep-Alive: c } }",
+        "response_fields: { remove: [Content-Length, Trailer] }",
+        "cors: {}",
+        "cors: { origins: [] }",
+        "cors: { origins: [app.example.com, https://app.example.com/, \"https://*.example.com\", \"null\"] }",
+        "cors: { origins: [\"*\"], credentials: true }",
+        "cors: { origins: [https://a.example], methods: [get], headers: [\"*, a\"], max_age: 5 }",
+        "errors: []",
+        "errors: [{}]",
+        "errors: [{ codes: [missing_credential], body: x }]",
+        "errors: [{ codes: [no_route], body: \"{requst_id}\" }]",
+        "errors: [{ codes: [no_route], body: a }, { codes: [bad_request, no_route], body: b }]",
+    ];
+    let names = "credentials: { headers: [X-Api-Key] }\nidentity_headers: { subject: X-Who }\n";
+    let told: Vec<String> = keys
+        .into_iter()
+        .map(|keys| {
+            let route = format!("match: {{ path: /a }}\n    upstream: api\n    {keys}");
+            refusal(&with_route(&format!("{names}routes:\n  - name: orders\n    {route}\n")))
+        })
+        .collect();
+    snapshot("what_routes_do_besides", &told.join("\n\n\n"));
+}
+
+#[test]
 fn paths_of_routes() {
     let path = |form_and_path: &&str| route(&format!("match: {{ {form_and_path} }}\n    upstream: api"));
     let cases = [
