@@ -26,7 +26,7 @@ pub fn run(data: &[u8]) {
             let again = parse(text).expect("what is accepted is accepted again");
             assert_eq!(again.config, loaded.config);
             for route in &loaded.config.routes {
-                let Some(way) = route.way() else { continue };
+                let Some(way) = route.way(None) else { continue };
                 let upstream = loaded.config.upstreams.get(way.upstream);
                 assert!(upstream.is_some_and(|upstream| !upstream.endpoints.is_empty()));
             }

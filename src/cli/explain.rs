@@ -275,7 +275,8 @@ async fn judge(
         plan.decision.authorize(index, entry.principal(), client)?;
     }
     gateway::refuse_long_body(&admission, route.max_body)?;
-    let path = match route.rewrite() {
+    let condition = route.condition(&parts.headers);
+    let path = match route.rewrite(condition) {
         Some(rewrite) => {
             let path = plan.decision.rewritten(rewrite, index, &admission.path)?;
             story.tell("rewrite", format!("{} becomes {path}", admission.path.as_str()));
@@ -284,7 +285,7 @@ async fn judge(
         None => admission.path.as_str().to_owned(),
     };
     limits::tell((plan, store), index, entry.as_deref(), now, story).await?;
-    served::tell(plan, route, (&path, admission.query), &parts.method, story);
+    served::tell(plan, (route, condition), (&path, admission.query), &parts.method, story);
     Ok(())
 }
 

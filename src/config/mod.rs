@@ -51,8 +51,8 @@ pub use kind::time::parse_duration;
 pub use load::{Loaded, load, parse};
 pub use problem::{Entry, Problems, Severity, Style};
 pub use route::{
-    Auth, Extras, FieldChanges, FixedAnswer, HostField, HostPattern, PathPattern, Piece, Redirect, Rewrite,
-    Route, Served, Times, Way, WebsocketCredential,
+    Auth, Condition, Extras, FieldChanges, FieldTest, FixedAnswer, HostField, HostPattern, PathPattern,
+    Piece, Redirect, Rewrite, Route, Served, Test, Times, Way, WebsocketCredential,
 };
 pub use schema::schema;
 

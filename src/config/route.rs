@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::auth::refusal::{Ambiguity, Code};
 use crate::auth::scope::ScopeSet;
@@ -61,6 +61,56 @@ pub struct Extras {
     pub cors: Option<Box<Cors>>,
     /// Bodies of its refusals.
     pub errors: Vec<OwnBody>,
+    /// Where some requests go instead; the first that holds.
+    pub conditions: Vec<Condition>,
+}
+
+/// Another way for requests with certain fields. Who may pass, and how often, is no matter of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// What their fields must be like, all of it.
+    pub when: Box<[FieldTest]>,
+    /// Where they go.
+    pub way: Way,
+}
+
+/// What one field must be like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldTest {
+    /// Its name.
+    pub field: HeaderName,
+    /// What is asked of it.
+    pub test: Test,
+}
+
+/// What is asked of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Test {
+    /// Its one value is this.
+    Equals(HeaderValue),
+    /// Its one value begins so.
+    Prefix(HeaderValue),
+    /// Whether it is there.
+    Present(bool),
+}
+
+impl Condition {
+    fn holds(&self, asked: &HeaderMap) -> bool {
+        self.when.iter().all(|test| test.holds(asked))
+    }
+}
+
+impl FieldTest {
+    /// A field that is there several times has no value of which everybody thinks the same.
+    fn holds(&self, asked: &HeaderMap) -> bool {
+        let mut values = asked.get_all(&self.field).iter();
+        let only = values.next().filter(|_| values.next().is_none());
+        match &self.test {
+            Test::Equals(value) => only == Some(value),
+            Test::Prefix(start) => only.is_some_and(|value| value.as_bytes().starts_with(start.as_bytes())),
+            Test::Present(present) => asked.contains_key(&self.field) == *present,
+        }
+    }
 }
 
 /// Fields that are set or taken away.
@@ -82,20 +132,27 @@ impl FieldChanges {
 }
 
 impl Route {
-    /// The way to its upstream; `None` where Keyward answers itself.
+    /// The first condition that holds for a request with these fields.
     #[must_use]
-    pub const fn way(&self) -> Option<&Way> {
-        match &self.served {
-            Served::Upstream(way) => Some(way),
-            Served::Redirect(_) | Served::Answer(_) => None,
-        }
+    pub fn condition(&self, asked: &HeaderMap) -> Option<usize> {
+        let extras = self.extras.as_ref()?;
+        extras.conditions.iter().position(|condition| condition.holds(asked))
     }
 
-    /// What its path becomes.
+    /// The way to its upstream, where `condition` holds if one does; `None` where Keyward answers itself.
     #[must_use]
-    pub fn rewrite(&self) -> Option<&Rewrite> {
+    pub fn way(&self, condition: Option<usize>) -> Option<&Way> {
+        let Served::Upstream(way) = &self.served else { return None };
+        let extras = condition.and_then(|index| Some((index, self.extras.as_ref()?)));
+        let other = extras.and_then(|(index, extras)| extras.conditions.get(index));
+        Some(other.map_or(way, |condition| &condition.way))
+    }
+
+    /// What its path becomes, where `condition` holds if one does.
+    #[must_use]
+    pub fn rewrite(&self, condition: Option<usize>) -> Option<&Rewrite> {
         match &self.served {
-            Served::Upstream(way) => way.rewrite.as_deref(),
+            Served::Upstream(_) => self.way(condition)?.rewrite.as_deref(),
             Served::Redirect(redirect) => redirect.rewrite.as_ref(),
             Served::Answer(_) => None,
         }
@@ -116,7 +173,9 @@ impl Route {
     /// Whether any of its requests goes to the upstream with this index.
     #[must_use]
     pub fn leads_to(&self, upstream: usize) -> bool {
-        self.way().is_some_and(|way| way.upstream == upstream)
+        let others = self.extras.iter().flat_map(|extras| &extras.conditions);
+        let mut ways = self.way(None).into_iter().chain(others.map(|condition| &condition.way));
+        ways.any(|way| way.upstream == upstream)
     }
 }
 

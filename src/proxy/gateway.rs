@@ -147,13 +147,14 @@ async fn try_handle(
     if let Some(entry) = &ticket.entry {
         plan.decision.authorize(route, entry.principal(), ticket.client)?;
     }
-    let way = rules.way();
+    ticket.condition = rules.condition(&parts.headers);
+    let way = rules.way(ticket.condition);
     let now = ticket.arrived().1;
     let named = ticket.entry.as_ref().filter(|_| rules.assertion).zip(way);
     let assertion =
         named.map(|(entry, way)| state.assertions.of(plan, way.upstream, entry, &worker.ring, now));
     let assertion = assertion.transpose()?;
-    let path = match rules.rewrite() {
+    let path = match rules.rewrite(ticket.condition) {
         Some(rewrite) => plan.decision.rewritten(rewrite, route, &admission.path)?.into(),
         None => Cow::Borrowed(admission.path.as_str()),
     };

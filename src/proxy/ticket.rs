@@ -55,6 +55,8 @@ pub struct Ticket {
     pub trust: Trust,
     /// Index of its route.
     pub route: Option<usize>,
+    /// Index of the route's condition that holds for it.
+    pub condition: Option<usize>,
     door: Door,
     /// Whom its credential speaks for.
     pub entry: Option<Arc<Valid>>,
@@ -108,6 +110,7 @@ impl Ticket {
             client: state.plan.trusted.client(peer, &parts.headers),
             trust,
             route: None,
+            condition: None,
             door: Door::Proxy,
             entry: None,
             whose: None,
@@ -250,7 +253,7 @@ impl Ticket {
     /// How it is served, once its route is known.
     #[must_use]
     pub fn way(&self) -> Option<&Way> {
-        self.rules()?.way()
+        self.rules()?.way(self.condition)
     }
 
     /// Who handles it.

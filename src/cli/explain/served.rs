@@ -11,7 +11,7 @@ use crate::proxy::plan::Plan;
 /// Tells the upstream, or what Keyward answers itself.
 pub(super) fn tell(
     plan: &Plan,
-    route: &Route,
+    (route, condition): (&Route, Option<usize>),
     (path, query): (&str, Option<&str>),
     method: &Method,
     story: &mut Story,
@@ -19,8 +19,12 @@ pub(super) fn tell(
     if let Some(extras) = &route.extras {
         tell_extras(extras, story);
     }
+    if let Some(condition) = condition {
+        story.tell("condition", format!("number {} of the route holds", condition + 1));
+    }
     match &route.served {
-        Served::Upstream(way) => {
+        Served::Upstream(base) => {
+            let way = route.way(condition).unwrap_or(base);
             let upstream = plan.config.upstreams.get(way.upstream).map_or("", |upstream| &*upstream.name);
             story.tell("upstream", upstream);
             let all = plan.config.timeouts.of_requests();

@@ -1,5 +1,6 @@
 //! `routes`: what is matched, who may pass and where it goes.
 
+mod conditions;
 mod cors;
 mod errors;
 mod fields;
@@ -31,8 +32,8 @@ use crate::config::section::{Least, Section};
 use crate::config::suggest::nearest;
 use crate::config::yaml::Scalar;
 use crate::config::{
-    Auth, CatalogueScope, Extras, HostField, HostPattern, Identity, PathPattern, Route, Served, Times,
-    Upstream, UpstreamProtocol, WebsocketCredential,
+    Auth, CatalogueScope, Condition, Extras, HostField, HostPattern, Identity, PathPattern, Route, Served,
+    Times, Upstream, UpstreamProtocol, WebsocketCredential,
 };
 use crate::limits::Rates;
 
@@ -122,7 +123,7 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
 }
 
 fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
-    s.not_yet(&["retries", "conditions"]);
+    s.not_yet(&["retries"]);
     let name = s.required("name", &Name, "everything", "Its name in metrics and logs.");
     let matched = s.required_section("match", "What it serves.", "{ path_prefix: / }", requests);
     let auth = auth(s, known.scopes);
@@ -143,9 +144,13 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
     let times = s.absent_section("timeouts", comment, |s| limits::times(s, known.times));
     let times = times.unwrap_or_else(|| known.times.clone());
     let served = served::judged(s, served, (matched.as_ref(), &allow), known, times);
-    let (upgrades, websocket_credential) = upgrades(s, cannot_upgrade(served.as_ref(), known));
+    let path = matched.as_ref().and_then(|matched| Some(&matched.path.as_ref()?.value));
+    let conditions = conditions::read(s, served.as_ref(), (path, &allow), known);
+    let none_can_be = cannot_upgrade(served.as_ref(), &conditions, known);
+    let (upgrades, websocket_credential) = upgrades(s, none_can_be);
     let (limits, cost) = limited(s, &auth);
-    let extras = extras(s, known, matched.as_ref());
+    let mut extras = extras(s, known, matched.as_ref());
+    extras.conditions = conditions;
     let comment = "How much its requests may bring, instead of what `max` at the top says.";
     let max_body = s.absent_section("max", comment, |s| limits::max_body(s, known.max_body));
     Partial {
@@ -169,7 +174,7 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
 fn extras(s: &mut Section<'_>, known: &Known<'_>, matched: Option<&Matched>) -> Extras {
     let (request_fields, response_fields) = fields::read(s, known.meaning);
     let cors = cors::read(s, matched.map_or(&[], |matched| &matched.methods));
-    Extras { request_fields, response_fields, cors, errors: errors::read(s) }
+    Extras { request_fields, response_fields, cors, errors: errors::read(s), conditions: Vec::new() }
 }
 
 /// How much each account may on it, and how many requests one of its requests counts as.
@@ -205,16 +210,21 @@ const WEBSOCKET_CREDENTIALS: Words<WebsocketCredential> =
     Words(&[("none", WebsocketCredential::None), ("subprotocol", WebsocketCredential::Subprotocol)]);
 
 /// Why no request of a route can leave HTTP, if none can.
-fn cannot_upgrade(served: Option<&Served>, known: &Known<'_>) -> Option<&'static str> {
+fn cannot_upgrade(
+    served: Option<&Served>,
+    conditions: &[Condition],
+    known: &Known<'_>,
+) -> Option<&'static str> {
     let way = match served? {
         Served::Upstream(way) => way,
         Served::Redirect(_) | Served::Answer(_) => {
             return Some("`upgrades` names a protocol, and this route has no upstream");
         }
     };
-    let upstream = known.upstreams.get(way.upstream)?;
+    let others = conditions.iter().map(|condition| &condition.way);
+    let mut upstreams = others.chain([way]).filter_map(|way| known.upstreams.get(way.upstream));
     // A connection of HTTP/2 carries other requests, too: its upstream is not asked to leave it.
-    let by_http2 = upstream.value.protocol == UpstreamProtocol::Http2;
+    let by_http2 = upstreams.any(|upstream| upstream.value.protocol == UpstreamProtocol::Http2);
     by_http2.then_some("`upgrades` names a protocol, and the upstream of this route speaks HTTP/2")
 }
 
