@@ -1,13 +1,21 @@
 //! Look-ups in small and large route tables: they cost the same.
 
 use std::hint::black_box;
+use std::path::Path;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use http::{HeaderValue, Method};
-use keyward::config::{Auth, HostField, HostPattern, PathPattern, Route, WebsocketCredential};
+use http::Method;
+use keyward::config::{HostPattern, PathPattern, Route, parse};
 use keyward::routes::{Found, Table};
 
-fn route(host: usize, index: usize) -> Route {
+/// A route, read from a configuration.
+fn any() -> Route {
+    let yaml = "upstreams: [{ name: api, endpoints: [{ url: \"http://10.0.0.1\" }] }]
+routes: [{ name: any, match: { path: / }, auth: public, upstream: api }]";
+    parse(yaml, "", Path::new(""), &|_| None).expect("it is right").config.routes.remove(0)
+}
+
+fn route(any: &Route, host: usize, index: usize) -> Route {
     let path = match index % 3 {
         0 => PathPattern::Exact(format!("/v1/exact-{index}").into()),
         1 => PathPattern::Prefix(format!("/v1/prefix-{index}").into()),
@@ -18,22 +26,14 @@ fn route(host: usize, index: usize) -> Route {
         hosts: vec![HostPattern::Exact(format!("host-{host}.example.com").into())],
         path,
         methods: vec![Method::GET, Method::POST],
-        auth: Auth::Public,
-        upstream: 0,
-        host: HostField::Fixed(HeaderValue::from_static("x")),
-        allow: Vec::new(),
-        forward_credential: false,
-        assertion: false,
-        upgrades: Vec::new(),
-        websocket_credential: WebsocketCredential::None,
-        limits: std::sync::Arc::default(),
-        cost: 1,
+        ..any.clone()
     }
 }
 
 fn find(criterion: &mut Criterion) {
+    let any = any();
     for (hosts, count) in [(1, 10), (1, 10_000), (1_000, 10_000)] {
-        let routes: Vec<Route> = (0..count).map(|index| route(index % hosts, index)).collect();
+        let routes: Vec<Route> = (0..count).map(|index| route(&any, index % hosts, index)).collect();
         let table = Table::compile(&routes);
         for (kind, last) in [
             ("exact", count - count % 3 - 3),

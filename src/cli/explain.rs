@@ -2,6 +2,7 @@
 
 mod limits;
 mod own;
+mod served;
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Read as _};
@@ -29,6 +30,7 @@ use crate::proxy::{expiry, gateway, identity, upgrade};
 use crate::store::sqlite::{Open, SqliteStore};
 use crate::store::{SharedStore, Store};
 use crate::web::client_address::{self, Trust};
+use crate::web::cors;
 
 /// How long the store may take to answer the first time.
 const FIRST_CONTACT: Duration = Duration::from_secs(5);
@@ -226,6 +228,16 @@ async fn judge(
     if let Some(endpoint) = identity::endpoint(plan.config.identity.as_ref(), &admission) {
         return own::tell(endpoint, parts, (judges, visit), story).await;
     }
+    let (host, path) = (admission.host.name(), &admission.path);
+    if let Some(method) = cors::preflight(&parts.method, &parts.headers)
+        && let Some((route, _)) = plan.preflight(host, &method, path)?
+    {
+        story.route = plan.route(route).map(|route| route.name.to_string());
+        let route = story.route.clone().unwrap_or_default();
+        story
+            .tell("cors", format!("a preflight for {method}: route {route} answers it without a credential"));
+        return Ok(());
+    }
     let trace = plan.decision.table().trace(admission.host.name(), &parts.method, admission.path.as_str());
     for line in trace.lines {
         story.tell("route", line);
@@ -255,10 +267,18 @@ async fn judge(
     if let Some(entry) = &entry {
         plan.decision.authorize(index, entry.principal(), client)?;
     }
-    gateway::refuse_long_body(&admission, plan.config.max.body)?;
-    let upstream = plan.config.upstreams.get(route.upstream).map_or("", |upstream| &*upstream.name);
+    gateway::refuse_long_body(&admission, route.max_body)?;
+    let condition = route.condition(&parts.headers);
+    let path = match route.rewrite(condition) {
+        Some(rewrite) => {
+            let path = plan.decision.rewritten(rewrite, index, &admission.path)?;
+            story.tell("rewrite", format!("{} becomes {path}", admission.path.as_str()));
+            path
+        }
+        None => admission.path.as_str().to_owned(),
+    };
     limits::tell((plan, store), index, entry.as_deref(), now, story).await?;
-    story.tell("upstream", upstream);
+    served::tell(plan, (route, condition), (&path, admission.query), &parts.method, story);
     Ok(())
 }
 

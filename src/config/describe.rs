@@ -16,6 +16,8 @@ pub(super) struct Key {
 pub(super) enum Presence {
     /// It may be left out.
     Optional,
+    /// It may be left out, and means something by being there: examples show it as a comment.
+    Absent,
     /// It may not.
     Required,
     /// Exactly one of a group is there; the first is the one that examples show.
@@ -40,6 +42,8 @@ pub(super) enum Shape {
     Section(Vec<Key>),
     /// A list of sections.
     Sections { keys: Vec<Key>, least: usize },
+    /// Keys of the operator's choice, each with a scalar.
+    Pairs { names: Value, values: Value, example: (String, String) },
     /// Keys of the operator's choice, each with a section.
     Map { names: Value, example: String, keys: Vec<Key> },
     /// One of a few words, or one of a few sections.

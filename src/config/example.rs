@@ -31,26 +31,39 @@ pub fn full_example() -> String {
 
 /// Lines of the keys of one section, the comments of neighbours in one column.
 fn section(out: &mut String, keys: &[Key], indent: usize) {
-    let width = keys.iter().map(|key| head(key).len()).filter(|width| *width <= COLUMN_MAX).max();
-    let blank = " ".repeat(indent);
+    let mark = |key| if is_commented_out(key) { 2 } else { 0 };
+    let width = keys.iter().map(|key| head(key).len() + mark(key)).filter(|width| *width <= COLUMN_MAX).max();
     for key in keys {
+        let mark = if is_commented_out(key) { "# " } else { "" };
+        let blank = [&*" ".repeat(indent), mark].concat();
         let head = head(key);
-        let comment = format!("{head:<0$}  # {1}", width.unwrap_or_default(), key.comment);
+        let width = width.unwrap_or_default().saturating_sub(mark.len());
+        let comment = format!("{head:<width$}  # {}", key.comment);
         out.push_str(&format!("{blank}{}\n", comment.trim_end_matches([' ', '#'])));
-        below(out, key, indent + 2);
+        let mut inner = String::new();
+        below(&mut inner, key, indent + 2);
+        inner.lines().for_each(|line| {
+            let (before, line) = line.split_at_checked(indent).unwrap_or((line, ""));
+            out.push_str(&format!("{before}{mark}{line}\n"));
+        });
     }
+}
+
+/// Whether it is there to be seen only: beside it another key stands, or its absence.
+fn is_commented_out(key: &Key) -> bool {
+    matches!(key.presence, Presence::OneOf(Turn::Later) | Presence::Absent)
 }
 
 /// The key and what stands in its line.
 fn head(key: &Key) -> String {
     let name = key.name;
     match &key.shape {
-        Shape::Scalar { text, .. } if key.presence == Presence::OneOf(Turn::Later) => {
-            format!("# {name}: {}", scalar(text))
-        }
         Shape::Scalar { text, .. } => format!("{name}: {}", scalar(text)),
         Shape::Scalars { default, .. } => {
             format!("{name}: [{}]", default.iter().map(|item| scalar(item)).collect::<Vec<_>>().join(", "))
+        }
+        Shape::Pairs { example: (key, value), .. } => {
+            format!("{name}: {{ {}: {} }}", scalar(key), scalar(value))
         }
         Shape::Tagged { default, .. } => format!("{name}: {default}"),
         Shape::Section(_) | Shape::Sections { .. } | Shape::Map { .. } => format!("{name}:"),
@@ -61,7 +74,7 @@ fn head(key: &Key) -> String {
 fn below(out: &mut String, key: &Key, indent: usize) {
     let blank = " ".repeat(indent);
     match &key.shape {
-        Shape::Scalar { .. } | Shape::Scalars { .. } => {}
+        Shape::Scalar { .. } | Shape::Scalars { .. } | Shape::Pairs { .. } => {}
         Shape::Section(keys) => section(out, keys, indent),
         Shape::Sections { keys, .. } => {
             let mut item = String::new();

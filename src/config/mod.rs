@@ -21,6 +21,7 @@ mod load;
 mod problem;
 mod read;
 mod reader;
+mod route;
 mod schema;
 mod section;
 mod sections;
@@ -34,16 +35,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::HeaderName;
 use ipnet::IpNet;
 
 use crate::auth::catalogue::Catalogue;
 use crate::auth::credential::Basic;
 use crate::auth::jwt::access_token::Parties;
-use crate::auth::refusal::Ambiguity;
-use crate::auth::scope::{Scope, ScopeSet};
+use crate::auth::scope::Scope;
 use crate::auth::token::Prefix;
-use crate::limits::{FailureLimit, Plans, Rates};
+use crate::limits::{FailureLimit, Plans};
 use crate::web::forwarded::Scheme;
 
 pub use example::full_example;
@@ -51,6 +51,10 @@ pub use identity::{Identity, Passwords, PublicUrl, Reach, Refresh};
 pub use kind::time::parse_duration;
 pub use load::{Loaded, load, parse};
 pub use problem::{Entry, Problems, Severity, Style};
+pub use route::{
+    Auth, Condition, Extras, FieldChanges, FieldTest, FixedAnswer, HostField, HostPattern, PathPattern,
+    Piece, Redirect, Rewrite, Route, Served, Test, Times, Way, WebsocketCredential,
+};
 pub use schema::schema;
 pub use tls::{CertificateFiles, Tls, TlsVersion, UpstreamTls};
 
@@ -237,90 +241,6 @@ pub struct Endpoint {
     pub scheme: Scheme,
 }
 
-/// One route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Its name in metrics and logs.
-    pub name: Arc<str>,
-    /// The hosts it serves; empty = any.
-    pub hosts: Vec<HostPattern>,
-    /// The path it serves, in canonical form.
-    pub path: PathPattern,
-    /// The methods it serves; empty = any. `GET` brings `HEAD` with it.
-    pub methods: Vec<Method>,
-    /// Who may pass.
-    pub auth: Auth,
-    /// Index into [`Config::upstreams`].
-    pub upstream: usize,
-    /// What the upstream receives as `Host`.
-    pub host: HostField,
-    /// Ambiguities that this route's backend reads as Keyward does.
-    pub allow: Vec<Ambiguity>,
-    /// Whether the upstream receives the credential itself.
-    pub forward_credential: bool,
-    /// Whether the upstream receives a signed assertion of the principal.
-    pub assertion: bool,
-    /// Protocols that a connection may be upgraded to, in lower case, such as `websocket`.
-    pub upgrades: Vec<Box<str>>,
-    /// Where else the handshake of a WebSocket may carry its credential.
-    pub websocket_credential: WebsocketCredential,
-    /// How much each account may on it.
-    pub limits: Arc<Rates>,
-    /// How many requests one of its requests counts as.
-    pub cost: u32,
-}
-
-/// Where the handshake of a WebSocket may carry its credential, besides the places that every request has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WebsocketCredential {
-    /// Nowhere.
-    None,
-    /// As `keyward.bearer.KEY` among the subprotocols it offers: all that a browser's WebSocket can send.
-    Subprotocol,
-}
-
-/// A host as a route names it: lower case, without port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum HostPattern {
-    /// `api.example.com`.
-    Exact(Box<str>),
-    /// `*.example.com`, kept as `.example.com`: any name that ends so and has at least one more label.
-    Wildcard(Box<str>),
-}
-
-/// A path as a route names it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum PathPattern {
-    /// This path alone.
-    Exact(Box<str>),
-    /// This path and everything under it, by whole segments. `/` matches everything.
-    Prefix(Box<str>),
-    /// Segments, some of them `{name}` (any one segment), the last perhaps `{*name}` (any rest).
-    Pattern(Box<str>),
-}
-
-/// Who may pass a route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Auth {
-    /// Everybody; credentials are not looked at.
-    Public,
-    /// Whoever sends none, and whoever sends one that holds.
-    Optional(ScopeSet),
-    /// Whoever sends one that holds and has all these scopes.
-    Required(ScopeSet),
-}
-
-/// What the upstream receives as `Host`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostField {
-    /// What the client sent.
-    Client,
-    /// The endpoint's own authority.
-    Upstream,
-    /// A fixed name.
-    Fixed(HeaderValue),
-}
-
 /// How many requests whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -381,6 +301,21 @@ pub struct Timeouts {
     pub upstream_idle: Duration,
     /// Between bytes in a tunnel, in either direction.
     pub tunnel_idle: Duration,
+}
+
+impl Timeouts {
+    /// Those of one request, which a route may have of its own.
+    #[must_use]
+    pub const fn of_requests(&self) -> Times {
+        Times {
+            request_body_idle: self.request_body_idle,
+            connect: self.connect,
+            response_head: self.response_head,
+            response_body_idle: self.response_body_idle,
+            total: self.total,
+            tunnel_idle: self.tunnel_idle,
+        }
+    }
 }
 
 /// Every limit of size and number.

@@ -159,6 +159,27 @@ impl<'a> Reader<'a> {
         entries.iter().filter_map(read).collect()
     }
 
+    pub fn pairs<N: Kind, V: Kind>(
+        &mut self,
+        key: &'static str,
+        names: &N,
+        values: &V,
+    ) -> Vec<(Placed<N::Value>, Placed<V::Value>)> {
+        let Some(entry) = self.entry(key) else { return Vec::new() };
+        let Value::Map(entries) = &entry.node.value else {
+            let expected = "a name, a colon and a value for each; {} for none";
+            self.reading.wrong_form(&quoted(key), &entry.node, entry.key_at, "a section", expected);
+            return Vec::new();
+        };
+        let read = |entry: &'a Entry| {
+            let name = self.reading.name(&entry.key, entry.key_at, names);
+            let title = quoted(&shown(&entry.key));
+            let value = self.reading.scalar(&title, &entry.node, entry.key_at, values);
+            Some((name?, value?))
+        };
+        entries.iter().filter_map(read).collect()
+    }
+
     pub fn tagged<T>(
         &mut self,
         key: &'static str,
@@ -229,7 +250,7 @@ fn sample_of(shape: &Shape) -> String {
         Shape::Section(keys) => sample(keys),
         Shape::Sections { keys, .. } => format!("[{}]", sample(keys)),
         Shape::Scalars { .. } => "[]".to_owned(),
-        Shape::Map { .. } | Shape::Tagged { .. } => "{ ... }".to_owned(),
+        Shape::Pairs { .. } | Shape::Map { .. } | Shape::Tagged { .. } => "{ ... }".to_owned(),
     }
 }
 

@@ -74,6 +74,9 @@ fn form(shape: &Shape) -> Value {
         Shape::Sections { keys, least } => {
             json!({ "type": "array", "items": object(keys), "minItems": least })
         }
+        Shape::Pairs { names, values, .. } => {
+            json!({ "type": "object", "propertyNames": names, "additionalProperties": values })
+        }
         Shape::Map { names, keys, .. } => {
             json!({ "type": "object", "propertyNames": names, "additionalProperties": object(keys) })
         }

@@ -155,6 +155,17 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The same for a section.
+    pub fn alternative_section<T>(
+        &mut self,
+        turn: Turn,
+        key: &'static str,
+        comment: &'static str,
+        f: impl FnOnce(&mut Section<'a>) -> T,
+    ) -> Option<T> {
+        self.seen_section(key, comment, Presence::OneOf(turn), f)
+    }
+
     /// Tells when none or several of `keys` are there.
     pub fn exactly_one(&self, keys: &[&'static str], expected: &str) {
         let Mode::Read(reader) = &self.mode else { return };
@@ -246,6 +257,25 @@ impl<'a> Section<'a> {
         default.into_iter().map(|value| Placed::default(value, at)).collect()
     }
 
+    /// A map of scalars with keys of the operator's choice, each with its example.
+    pub fn pairs<N: Kind, V: Kind>(
+        &mut self,
+        key: &'static str,
+        (names, name): (&N, &str),
+        (values, value): (&V, &str),
+        comment: &'static str,
+    ) -> Vec<(Placed<N::Value>, Placed<V::Value>)> {
+        match &mut self.mode {
+            Mode::Read(reader) => reader.pairs(key, names, values),
+            Mode::Describe(keys) => {
+                let example = (name.to_owned(), value.to_owned());
+                let shape = Shape::Pairs { names: names.schema(), values: values.schema(), example };
+                keys.push(Key { name: key, comment, shape, presence: Presence::Optional });
+                Vec::new()
+            }
+        }
+    }
+
     /// A section whose keys all have defaults.
     pub fn section<T>(
         &mut self,
@@ -290,6 +320,32 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A section that is absent unless it is wanted, and that examples show as a comment.
+    pub fn absent_section<T>(
+        &mut self,
+        key: &'static str,
+        comment: &'static str,
+        f: impl FnOnce(&mut Section<'a>) -> T,
+    ) -> Option<T> {
+        self.seen_section(key, comment, Presence::Absent, f)
+    }
+
+    fn seen_section<T>(
+        &mut self,
+        key: &'static str,
+        comment: &'static str,
+        presence: Presence,
+        f: impl FnOnce(&mut Section<'a>) -> T,
+    ) -> Option<T> {
+        let value = self.optional_section(key, comment, f);
+        if let Mode::Describe(keys) = &mut self.mode
+            && let Some(key) = keys.last_mut()
+        {
+            key.presence = presence;
+        }
+        value
+    }
+
     /// A section that must be there.
     pub fn required_section<T>(
         &mut self,
@@ -317,6 +373,22 @@ impl<'a> Section<'a> {
                 Some(value)
             }
         }
+    }
+
+    /// A list of sections that is absent unless it is wanted, and that examples show as a comment.
+    pub fn absent_sections<T>(
+        &mut self,
+        key: &'static str,
+        comment: &'static str,
+        f: impl Fn(&mut Section<'a>) -> T,
+    ) -> Vec<T> {
+        let values = self.sections(key, Least::OneIfGiven, comment, f);
+        if let Mode::Describe(keys) = &mut self.mode
+            && let Some(key) = keys.last_mut()
+        {
+            key.presence = Presence::Absent;
+        }
+        values.unwrap_or_default()
     }
 
     /// A list of sections; `None` when the key is absent.

@@ -21,10 +21,10 @@ use crate::auth::scope::ScopeSet;
 use crate::auth::token::{self, HashedToken, Kind, Prefix};
 use crate::authenticator::{Denied, Front, Question, Refused, Valid, Verdict};
 use crate::clock::{Tick, Timestamp};
-use crate::config::{Auth, Config, LimitMode, Route};
+use crate::config::{Auth, Config, LimitMode, Rewrite, Route};
 use crate::limits::{self, FailureLimit, Rates, Told};
 use crate::message::target::{Path, Quirks};
-use crate::routes::{Found, Table};
+use crate::routes::{self, Found, Table};
 
 /// The compiled rules of a configuration.
 #[derive(Debug)]
@@ -58,6 +58,8 @@ struct Rule {
     limits: (Arc<str>, Arc<Rates>),
     /// How many requests one of its requests counts as.
     cost: u32,
+    /// Whether it says which pages of other origins may use it.
+    speaks_of_origins: bool,
     /// The scopes as a challenge names them.
     required: Arc<str>,
 }
@@ -103,6 +105,7 @@ impl Decision {
             auth: route.auth.clone(),
             limits: (Arc::clone(&route.name), Arc::clone(&route.limits)),
             cost: route.cost,
+            speaks_of_origins: route.cors().is_some(),
             required: scopes(&route.auth).map_or("", ScopeSet::as_str).into(),
         };
         Self {
@@ -134,6 +137,36 @@ impl Decision {
             Found::MethodNotAllowed { allow } => return Err(Refusal::MethodNotAllowed { allow }),
             Found::NoRoute => return Err(Refusal::NoRoute),
         };
+        self.judge_readings(index, host, method, path)?;
+        Ok(index)
+    }
+
+    /// The route that answers a preflight (Fetch §3.2.2) that asks about `method`: the one that would serve it, else any of
+    /// the path. `None` where it has no word on other origins; such a request is judged like any other.
+    ///
+    /// # Errors
+    /// When the path has a reading that the route does not allow.
+    pub fn preflight(&self, host: &str, method: &Method, path: &Path<'_>) -> Result<Option<usize>, Refusal> {
+        let speaks = |index: &usize| self.rules.get(*index).is_some_and(|rule| rule.speaks_of_origins);
+        let index = match self.table.find(host, method, path.as_str()) {
+            Found::Route(index) => Some(index).filter(speaks),
+            Found::MethodNotAllowed { .. } => self.table.serving(host, path.as_str()).find(speaks),
+            Found::NoRoute => None,
+        };
+        if let Some(index) = index {
+            self.judge_readings(index, host, method, path)?;
+        }
+        Ok(index)
+    }
+
+    /// Refuses a path with a reading that the route at `index` does not allow, or that belongs to one that demands more.
+    fn judge_readings(
+        &self,
+        index: usize,
+        host: &str,
+        method: &Method,
+        path: &Path<'_>,
+    ) -> Result<(), Refusal> {
         if let Some(ambiguity) = path.quirks().outside(self.table.quirks(index)) {
             return Err(Refusal::AmbiguousPath(ambiguity));
         }
@@ -143,7 +176,15 @@ impl Decision {
                 return Err(Refusal::AmbiguousPath(quirk));
             }
         }
-        Ok(index)
+        Ok(())
+    }
+
+    /// `path`, which the route at `index` serves, as it is asked for instead.
+    ///
+    /// # Errors
+    /// When the result has a reading that the route does not allow.
+    pub fn rewritten(&self, rewrite: &Rewrite, index: usize, path: &Path<'_>) -> Result<String, Refusal> {
+        routes::rewritten(rewrite, path.as_str(), self.table.quirks(index)).map_err(Refusal::AmbiguousPath)
     }
 
     /// Whether `other`, another reading of a path that `index` serves, is kept by a route that demands more: what a

@@ -6,7 +6,7 @@ use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName};
 
 use super::framing::undisguised;
-use super::names::{disguises, elements, folds_onto, starts_with};
+use super::names::{disguises, elements, folds_onto, same, starts_with};
 use super::subprotocol;
 
 #[cfg(test)]
@@ -201,6 +201,12 @@ fn extension_fate(name: &[u8]) -> Fate {
 fn plainly(name: &[u8], plains: &[&str], fate: Fate) -> Option<Fate> {
     let plain = plains.iter().find(|plain| folds_onto(name, plain.as_bytes()))?;
     Some(if disguises(name, plain.as_bytes()) { Fate::Disguised } else { fate })
+}
+
+/// Whether two names are one to a backend that folds them.
+#[must_use]
+pub fn is_same(name: &str, other: &str) -> bool {
+    same(name.as_bytes(), other.as_bytes())
 }
 
 /// What becomes of an answer's field, by its name in any case.

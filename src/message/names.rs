@@ -8,6 +8,11 @@ const fn fold(byte: u8) -> u8 {
     }
 }
 
+/// Whether two names are one once they are folded.
+pub(super) fn same(name: &[u8], other: &[u8]) -> bool {
+    name.len() == other.len() && name.iter().zip(other).all(|(byte, want)| fold(*byte) == fold(*want))
+}
+
 /// Whether `name` folds onto `plain`, which is in its folded form.
 pub(super) fn folds_onto(name: &[u8], plain: &[u8]) -> bool {
     name.len() == plain.len() && starts_with(name, plain)

@@ -49,29 +49,26 @@ pub struct Assertions {
 }
 
 impl Assertions {
-    /// What the upstream of `route` is told of `entry`, signed; nothing where the route does not ask.
+    /// What `upstream` is told of `entry`, signed.
     ///
     /// # Errors
     /// When there is no key to sign with yet: what the upstream relies on must not be missing.
     pub fn of(
         &self,
         plan: &Plan,
-        route: usize,
-        entry: Option<&Arc<Valid>>,
+        upstream: usize,
+        entry: &Arc<Valid>,
         ring: &Ring,
         now: Timestamp,
-    ) -> Result<Option<Rc<str>>, Refusal> {
-        let (Some(route), Some(entry)) = (plan.route(route).filter(|route| route.assertion), entry) else {
-            return Ok(None);
-        };
-        let key = (*entry.digest(), route.upstream);
+    ) -> Result<Rc<str>, Refusal> {
+        let key = (*entry.digest(), upstream);
         if let Some(signed) = self.signed.borrow().get(&key)
             && Arc::ptr_eq(&signed.entry, entry)
             && signed.serves(now)
         {
-            return Ok(Some(Rc::clone(&signed.text)));
+            return Ok(Rc::clone(&signed.text));
         }
-        let text = sign(plan, route.upstream, entry, ring, now).ok_or(Refusal::ValidationUnavailable)?;
+        let text = sign(plan, upstream, entry, ring, now).ok_or(Refusal::ValidationUnavailable)?;
         let ends = assertion::ends(entry.principal(), now);
         let signed = Signed {
             text: Rc::clone(&text),
@@ -80,7 +77,7 @@ impl Assertions {
             fresh_until: now.after(now.until(ends) / 2),
         };
         self.keep(key, signed);
-        Ok(Some(text))
+        Ok(text)
     }
 
     fn keep(&self, key: (HashedToken, usize), signed: Signed) {

@@ -13,6 +13,7 @@ use super::request_body::RequestBody;
 use super::ticket::Ticket;
 use super::upstream::failure::Failure;
 use super::upstream::{Endpoint, Exchange};
+use crate::message::trailers::{self, Nominated};
 use crate::server::carrier::Carrier;
 
 /// What the client gets after the fields.
@@ -116,7 +117,13 @@ impl HttpBody for Body {
                 return Poll::Pending;
             }
             None => {
-                let trailers = this.source.take_trailers();
+                let mut trailers = this.source.take_trailers();
+                let extras = ticket.rules().and_then(|rules| rules.extras.as_ref());
+                if let (Some(trailers), Some(extras)) = (&mut trailers, extras) {
+                    trailers::strip(trailers, &Nominated::default(), |name| {
+                        !extras.response_fields.concern(name)
+                    });
+                }
                 this.source.finish();
                 trailers.map(|trailers| Ok(Frame::trailers(trailers)))
             }

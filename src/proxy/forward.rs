@@ -10,7 +10,6 @@ use super::plan::Plan;
 use super::upstream::failure::Failure;
 use super::upstream::{Endpoint, WriteHead};
 use crate::auth::principal::Principal;
-use crate::auth::refusal::Refusal;
 use crate::authenticator::Valid;
 use crate::config::{HostField, Route, WebsocketCredential};
 use crate::message::Admission;
@@ -32,6 +31,8 @@ pub struct Forward<'a> {
     pub parts: &'a Parts,
     pub route: &'a Route,
     pub framing: Framing,
+    /// The path that is asked for.
+    pub path: &'a str,
     /// The protocol that HTTP is to be left for.
     pub upgrade: Option<&'a Upgrade<'a>>,
     /// What its upstream is told of the principal, signed.
@@ -46,22 +47,21 @@ pub struct Forward<'a> {
 
 impl<'a> Forward<'a> {
     /// Gathers what the request is written from.
-    ///
-    /// # Errors
-    /// When the route is not one of the plan's, which a compiled table rules out.
+    #[must_use]
     pub fn new(
         plan: &'a Plan,
-        route: usize,
+        route: &'a Route,
         parts: &'a Parts,
         admission: &'a Admission<'a>,
         caller: Option<&'a Valid>,
         arrival: Arrival<'a>,
         request_id: &'a RequestId,
-    ) -> Result<Self, Refusal> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             parts,
-            route: plan.route(route).ok_or(Refusal::NoRoute)?,
+            route,
             framing: admission.framing,
+            path: admission.path.as_str(),
             upgrade: None,
             assertion: None,
             plan,
@@ -70,7 +70,7 @@ impl<'a> Forward<'a> {
             arrival,
             request_id,
             traced: traceparent::is_well_formed(&parts.headers),
-        })
+        }
     }
 
     /// What its answer can be.
@@ -95,7 +95,7 @@ impl<'a> Forward<'a> {
     fn write_line(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.parts.method.as_str().as_bytes());
         out.push(b' ');
-        out.extend_from_slice(self.admission.path.as_str().as_bytes());
+        out.extend_from_slice(self.path.as_bytes());
         if let Some(query) = self.admission.query {
             out.push(b'?');
             out.extend_from_slice(query.as_bytes());
@@ -148,7 +148,17 @@ impl<'a> Forward<'a> {
             | Fate::RequestId
             | Fate::Disguised => false,
         };
-        passes && !self.admission.connection.names(name)
+        passes && !self.admission.connection.names(name) && !self.is_the_routes(name)
+    }
+
+    /// Whether a field with this name is the route's to say.
+    fn is_the_routes(&self, name: &HeaderName) -> bool {
+        self.route.extras.as_ref().is_some_and(|extras| extras.request_fields.concern(name))
+    }
+
+    /// What the route says. Written after what the client sent, so that `Connection` cannot remove any of it.
+    fn said_by_route(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
+        self.route.extras.iter().flat_map(|extras| &extras.request_fields.set)
     }
 
     /// Whether the client takes trailers, and which it will send.
@@ -173,7 +183,8 @@ impl<'a> Forward<'a> {
         let headers = &self.parts.headers;
         let fields = headers.get_all(TRAILER).into_iter().map(HeaderValue::as_bytes);
         let nominated = Nominated::of(headers);
-        let passes = |name: &_| trailers::passes_up(name, &self.plan.fields);
+        let passes =
+            |name: &HeaderName| trailers::passes_up(name, &self.plan.fields) && !self.is_the_routes(name);
         trailers::announcement(fields, &nominated, passes).filter(|_| !nominated.has(&TRAILER))
     }
 
@@ -218,6 +229,7 @@ impl WriteHead for &Forward<'_> {
         self.write_line(out);
         field(out, "host", self.host(endpoint));
         self.write_passing(out);
+        self.said_by_route().for_each(|(name, value)| field(out, name.as_str(), value.as_bytes()));
         self.identify(|name, value| field(out, name.as_str(), value.as_bytes()));
         self.arrival.write(&self.parts.headers, |name, value| field(out, name, value));
         field(out, request_id::FIELD, self.request_id.as_bytes());

@@ -1,5 +1,6 @@
 //! The pipeline, on one screen.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -7,6 +8,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use bytes::Bytes;
 use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
@@ -19,14 +21,16 @@ use super::state::State;
 use super::ticket::Ticket;
 use super::upstream::{Answer, Outgoing, Patience};
 use super::worker::Worker;
-use super::{expiry, identity, tunnel, upgrade, watch};
+use super::{expiry, extras, here, identity, tunnel, upgrade, watch};
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
+use crate::config::Way;
 use crate::message::framing::Framing;
 use crate::message::{self, Admission};
 use crate::server::carrier::Carrier;
 use crate::server::follow::Head;
 use crate::server::incoming::Incoming;
 use crate::telemetry::Door;
+use crate::web::cors;
 use crate::web::errand::Reply;
 use crate::web::forwarded::Arrival;
 use crate::web::problem::Asked;
@@ -68,8 +72,15 @@ pub async fn handle(
 enum Passed {
     /// The upstream's answer.
     Up(Answer<RequestBody>),
-    /// One of Keyward's own endpoints.
+    /// Keyward's own.
     Inside(Reply),
+}
+
+impl Passed {
+    /// An answer of a route without an upstream.
+    const fn here(response: Response<Bytes>) -> Self {
+        Self::Inside(Reply { response, code: None, caller: None })
+    }
 }
 
 /// Who handles a request, and by what.
@@ -86,7 +97,7 @@ async fn try_handle(
     state: &State,
     (parts, carrier): (&Parts, &Carrier),
     head: Option<Head>,
-    body: Option<RequestBody>,
+    mut body: Option<RequestBody>,
     ticket: &mut Ticket,
 ) -> Result<Passed, Refusal> {
     let plan = &state.plan;
@@ -112,10 +123,18 @@ async fn try_handle(
         let answer = Box::pin(identity::answer(endpoint, asker, parts, &admission, body, ticket));
         return answer.await.map(Passed::Inside);
     }
-    let route = plan.decision.route(admission.host.name(), &parts.method, &admission.path)?;
+    let place = (admission.host.name(), &admission.path);
+    if let Some(method) = cors::preflight(&parts.method, &parts.headers)
+        && let Some((route, cors)) = plan.preflight(place.0, &method, place.1)?
+    {
+        ticket.route = Some(route);
+        return Ok(Passed::here(cors.answer(&parts.headers)));
+    }
+    let route = plan.decision.route(place.0, &parts.method, place.1)?;
     ticket.route = Some(route);
+    let rules = plan.route(route).ok_or(Refusal::NoRoute)?;
     let upgrade = match admission.upgrade {
-        Some(protocol) => upgrade::asked(protocol, parts, &admission, plan.route(route), carrier)?,
+        Some(protocol) => upgrade::asked(protocol, parts, &admission, rules, carrier)?,
         None => None,
     };
     let offered = upgrade.as_ref().map_or(Ok(None), |upgrade| upgrade.credential());
@@ -128,14 +147,27 @@ async fn try_handle(
     if let Some(entry) = &ticket.entry {
         plan.decision.authorize(route, entry.principal(), ticket.client)?;
     }
+    ticket.condition = rules.condition(&parts.headers);
+    let way = rules.way(ticket.condition);
     let now = ticket.arrived().1;
-    let assertion = state.assertions.of(plan, route, ticket.entry.as_ref(), &worker.ring, now)?;
+    let named = ticket.entry.as_ref().filter(|_| rules.assertion).zip(way);
+    let assertion =
+        named.map(|(entry, way)| state.assertions.of(plan, way.upstream, entry, &worker.ring, now));
+    let assertion = assertion.transpose()?;
+    let path = match rules.rewrite(ticket.condition) {
+        Some(rewrite) => plan.decision.rewritten(rewrite, route, &admission.path)?.into(),
+        None => Cow::Borrowed(admission.path.as_str()),
+    };
     ticket.allowed();
     if let Some(upgrade) = &upgrade {
         ticket.may_become_tunnel(upgrade::kind(upgrade))?;
     }
-    refuse_long_body(&admission, plan.config.max.body)?;
-    ticket.limit_total(plan.config.timeouts.total);
+    refuse_long_body(&admission, rules.max_body)?;
+    body.iter_mut().for_each(|body| body.goes_by(route, rules.max_body));
+    if let Some(way) = way {
+        carrier.answer_may_pause(way.times.response_body_idle);
+        ticket.limit_total(way.times.total);
+    }
     // The streams of a connection of HTTP/2 are one task's: it has its own turn of them.
     if !carrier.is_stream() {
         step_back().await;
@@ -148,6 +180,11 @@ async fn try_handle(
         counted.refusal.take().map_or(Ok(()), Err)?;
         ticket.counted = Some(counted);
     }
+    let Some(way) = way else {
+        let mut answer = here::answer(&rules.served, &parts.method, &path, admission.query);
+        extras::change(rules, &parts.headers, answer.headers_mut());
+        return Ok(Passed::here(answer));
+    };
     let ticket = &*ticket;
     let arrival = Arrival {
         peer: ticket.carrier.peer_text().as_bytes(),
@@ -157,10 +194,11 @@ async fn try_handle(
         host: admission.host.sent(),
     };
     let caller = ticket.entry.as_deref();
-    let mut forward = Forward::new(plan, route, parts, &admission, caller, arrival, &ticket.request_id)?;
+    let mut forward = Forward::new(plan, rules, parts, &admission, caller, arrival, &ticket.request_id);
+    forward.path = &path;
     forward.upgrade = upgrade.as_deref();
     forward.assertion = assertion.as_deref();
-    send(state, &forward, body, ticket).await.map(Passed::Up)
+    send(state, &forward, way, body, ticket).await.map(Passed::Up)
 }
 
 /// Judges what hyper read away before anything else could see it.
@@ -203,11 +241,11 @@ pub fn refuse_long_body(admission: &Admission<'_>, limit: Option<u64>) -> Result
 async fn send(
     state: &State,
     forward: &Forward<'_>,
+    Way { upstream, times, .. }: &Way,
     body: Option<RequestBody>,
     ticket: &Ticket,
 ) -> Result<Answer<RequestBody>, Refusal> {
-    let upstream = state.upstreams.get(forward.route.upstream).ok_or(Refusal::UpstreamUnavailable)?;
-    let timeouts = &state.plan.config.timeouts;
+    let upstream = state.upstreams.get(*upstream).ok_or(Refusal::UpstreamUnavailable)?;
     let outgoing = Outgoing {
         method: &forward.parts.method,
         asked: forward.asked(),
@@ -215,11 +253,11 @@ async fn send(
         body: body.filter(|_| forward.framing != Framing::None),
         head: forward,
         patience: Patience {
-            request_body: timeouts.request_body_idle,
-            answer: timeouts.response_head,
+            request_body: times.request_body_idle,
+            answer: times.response_head,
             glance: watch::BEGINS,
         },
-        connect: timeouts.connect,
+        connect: times.connect,
     };
     ticket.asked();
     let mut sending = pin!(upstream.send(outgoing));
@@ -266,6 +304,9 @@ fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) 
     let Answer { head, mut exchange, endpoint } = answer;
     ticket.sends(head.status.as_u16());
     let mut headers = head.headers;
+    if let Some(rules) = ticket.rules() {
+        extras::change(rules, &parts.headers, &mut headers);
+    }
     ticket.tell_limits(&mut headers);
     ticket.request_id.tell(&mut headers);
     expiry::tell(&mut headers, &ticket);
@@ -287,9 +328,10 @@ fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) 
     response
 }
 
-/// An answer of one of Keyward's own endpoints.
+/// An answer that is Keyward's own, and no refusal of this plane.
 fn hand_out(reply: Reply, parts: &Parts, mut ticket: Box<Ticket>) -> Response<Body> {
     let (mut head, bytes) = reply.response.into_parts();
+    ticket.tell_limits(&mut head.headers);
     ticket.request_id.tell(&mut head.headers);
     expiry::tell(&mut head.headers, &ticket);
     ticket.gives(head.status.as_u16(), reply.code, reply.caller);
@@ -305,7 +347,12 @@ fn refuse(state: &State, parts: &Parts, refusal: &Refusal, mut ticket: Box<Ticke
         headers: &parts.headers,
         request_id: &ticket.request_id,
     };
-    let (mut head, bytes) = state.plan.problems.answer(refusal, asked).into_parts();
+    let rules = ticket.rules();
+    let own = rules.and_then(|rules| rules.own_body(refusal.code()));
+    let (mut head, bytes) = state.plan.problems.answer_by(refusal, asked, own).into_parts();
+    if let Some(rules) = rules {
+        extras::tell_readers(rules, &parts.headers, &mut head.headers);
+    }
     // Only where it was found before what is refused: a credential that does not hold is nobody's to be told of.
     expiry::tell(&mut head.headers, &ticket);
     ticket.tell_limits(&mut head.headers);

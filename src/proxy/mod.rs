@@ -4,8 +4,10 @@
 mod assertions;
 pub mod body;
 pub mod expiry;
+mod extras;
 pub mod forward;
 pub mod gateway;
+pub mod here;
 pub mod identity;
 pub mod plan;
 pub mod request_body;

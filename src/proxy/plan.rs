@@ -1,13 +1,17 @@
 //! A configuration compiled into what the data plane runs on. Shared by all workers, replaced whole by a reload.
 
+use http::Method;
+
 use crate::auth::refusal::Refusal;
 use crate::config::{Config, Route, WebsocketCredential};
 use crate::decision::Decision;
 use crate::message::Limits as MessageLimits;
 use crate::message::fields::FieldRules;
+use crate::message::target::Path;
 use crate::server::conn::Limits as ConnectionLimits;
 use crate::server::tls::Connector;
 use crate::web::client_address::TrustedProxies;
+use crate::web::cors::Cors;
 use crate::web::problem::Problems;
 use crate::web::request_id::RequestId;
 
@@ -62,6 +66,20 @@ impl Plan {
     #[must_use]
     pub fn raw_answer(&self, refusal: &Refusal, request_id: &RequestId) -> Vec<u8> {
         self.problems.raw(refusal, request_id)
+    }
+
+    /// The route that answers a preflight that asks about `method`, and what it says; `None` where none has a word on it.
+    ///
+    /// # Errors
+    /// When the path has a reading that the route does not allow.
+    pub fn preflight(
+        &self,
+        host: &str,
+        method: &Method,
+        path: &Path<'_>,
+    ) -> Result<Option<(usize, &Cors)>, Refusal> {
+        let route = self.decision.preflight(host, method, path)?;
+        Ok(route.and_then(|route| Some((route, self.route(route)?.cors()?))))
     }
 
     /// A route by index.

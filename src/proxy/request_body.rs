@@ -32,17 +32,23 @@ pub struct RequestBody {
 pub struct Trailers {
     plan: Arc<Plan>,
     nominated: Nominated,
+    /// What of them is the route's to say.
+    route: Option<usize>,
 }
 
 impl Trailers {
     /// What `headers`, the request's fields, leave to them.
     #[must_use]
     pub fn of(headers: &HeaderMap, plan: &Arc<Plan>) -> Self {
-        Self { plan: Arc::clone(plan), nominated: Nominated::of(headers) }
+        Self { plan: Arc::clone(plan), nominated: Nominated::of(headers), route: None }
     }
 
     fn strip(&self, trailers: &mut HeaderMap) {
-        trailers::strip(trailers, &self.nominated, |name| trailers::passes_up(name, &self.plan.fields));
+        let extras = self.route.and_then(|route| self.plan.route(route)?.extras.as_ref());
+        trailers::strip(trailers, &self.nominated, |name| {
+            let changed = extras.is_some_and(|extras| extras.request_fields.concern(name));
+            trailers::passes_up(name, &self.plan.fields) && !changed
+        });
     }
 }
 
@@ -57,6 +63,12 @@ impl RequestBody {
         trailers: Trailers,
     ) -> Self {
         Self { incoming, limit, seen, ended: false, carrier, trailers }
+    }
+
+    /// It is for a route: at most so many bytes of it may come, and trailers as the route says.
+    pub const fn goes_by(&mut self, route: usize, limit: Option<u64>) {
+        self.limit = limit;
+        self.trailers.route = Some(route);
     }
 
     fn end(&mut self) -> Result<(), BodyFailure> {

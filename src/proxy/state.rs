@@ -50,21 +50,9 @@ impl State {
         self.plan.route(route).map(|route| &*route.name)
     }
 
-    /// The upstream of a route, by index.
+    /// The name of an upstream.
     #[must_use]
-    pub fn upstream_index(&self, route: usize) -> Option<usize> {
-        self.plan.route(route).map(|route| route.upstream)
-    }
-
-    /// The upstream of a route.
-    #[must_use]
-    pub fn upstream(&self, route: usize) -> Option<&Upstream> {
-        self.upstreams.get(self.upstream_index(route)?).map(|upstream| &**upstream)
-    }
-
-    /// The name of a route's upstream.
-    #[must_use]
-    pub fn upstream_name(&self, route: usize) -> Option<&str> {
-        self.upstream(route).map(|upstream| &*upstream.name)
+    pub fn upstream_name(&self, upstream: usize) -> Option<&str> {
+        self.upstreams.get(upstream).map(|upstream| &*upstream.name)
     }
 }

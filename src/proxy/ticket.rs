@@ -22,6 +22,7 @@ use crate::auth::principal::Identity;
 use crate::auth::refusal::{Code, Refusal};
 use crate::authenticator::Valid;
 use crate::clock::{Tick, Timestamp};
+use crate::config::{Route, Way};
 use crate::decision::{Counted, Visit};
 use crate::message::Admission;
 use crate::server::carrier::{BodyKind, Carrier};
@@ -54,6 +55,8 @@ pub struct Ticket {
     pub trust: Trust,
     /// Index of its route.
     pub route: Option<usize>,
+    /// Index of the route's condition that holds for it.
+    pub condition: Option<usize>,
     door: Door,
     /// Whom its credential speaks for.
     pub entry: Option<Arc<Valid>>,
@@ -107,6 +110,7 @@ impl Ticket {
             client: state.plan.trusted.client(peer, &parts.headers),
             trust,
             route: None,
+            condition: None,
             door: Door::Proxy,
             entry: None,
             whose: None,
@@ -240,6 +244,18 @@ impl Ticket {
         self.code = Some(code);
     }
 
+    /// Its route, once that is known.
+    #[must_use]
+    pub fn rules(&self) -> Option<&Route> {
+        self.state.plan.route(self.route?)
+    }
+
+    /// How it is served, once its route is known.
+    #[must_use]
+    pub fn way(&self) -> Option<&Way> {
+        self.rules()?.way(self.condition)
+    }
+
     /// Who handles it.
     #[must_use]
     pub fn worker(&self) -> Rc<Worker> {
@@ -312,7 +328,7 @@ impl Ticket {
         if failure.is_clients() {
             tracing::debug!(request_id, error = %Chain(failure), "a client's body failed");
         } else if complaints.admits(self.worker.deadlines.coarse_now()) {
-            let upstream = self.route.and_then(|route| self.state.upstream_name(route));
+            let upstream = self.way().and_then(|way| self.state.upstream_name(way.upstream));
             tracing::warn!(request_id, upstream, endpoint, error = %Chain(failure), "{what}");
         }
     }

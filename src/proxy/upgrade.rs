@@ -38,10 +38,9 @@ pub fn asked<'a>(
     protocol: &'a HeaderValue,
     parts: &'a Parts,
     admission: &Admission<'_>,
-    route: Option<&Route>,
+    route: &Route,
     carrier: &Carrier,
 ) -> Result<Option<Box<Upgrade<'a>>>, Refusal> {
-    let Some(route) = route else { return Ok(None) };
     if carrier.protocol().is_none() {
         return over_http1(protocol, parts, admission, route);
     }

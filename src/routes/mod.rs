@@ -12,17 +12,20 @@ use crate::config::{HostPattern, Route};
 use crate::message::target::Quirks;
 use group::{Group, GroupBuilder};
 use hash::Map;
+use rule::Rule;
 
 mod group;
 mod hash;
 mod literals;
 mod patterns;
+mod rewrite;
 mod rule;
 mod trace;
 
 #[cfg(test)]
 mod tests;
 
+pub use rewrite::rewritten;
 pub use trace::Trace;
 
 /// What the table says about a request.
@@ -82,6 +85,12 @@ impl Table {
             Some(route) => Found::Route(route),
             None => Found::MethodNotAllowed { allow: rule.allow() },
         }
+    }
+
+    /// Every route that serves a path of a host, whatever its methods.
+    pub fn serving(&self, host: &str, path: &str) -> impl Iterator<Item = usize> {
+        let rule = self.group(host).and_then(|group| group.best(path));
+        rule.into_iter().flat_map(Rule::routes)
     }
 
     /// What of a path's quirks the route at `index` allows.

@@ -54,6 +54,11 @@ impl Rule {
         named.or(self.any)
     }
 
+    /// All of them.
+    pub(super) fn routes(&self) -> impl Iterator<Item = usize> {
+        self.named.iter().map(|(_, index)| *index).chain(self.any)
+    }
+
     fn named(&self, method: &Method) -> Option<usize> {
         self.named.iter().find(|(name, _)| name == method).map(|(_, index)| *index)
     }

@@ -1,9 +1,11 @@
-use http::HeaderValue;
+use std::path::Path;
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::auth::refusal::Ambiguity;
-use crate::config::{Auth, HostField, PathPattern, WebsocketCredential};
+use crate::config::{PathPattern, parse};
 
 fn route(name: &str, hosts: &[&str], path: PathPattern, methods: &[&str]) -> Route {
     let host = |text: &&str| match text.strip_prefix('*') {
@@ -15,17 +17,18 @@ fn route(name: &str, hosts: &[&str], path: PathPattern, methods: &[&str]) -> Rou
         hosts: hosts.iter().map(host).collect(),
         path,
         methods: methods.iter().map(|method| method.parse().unwrap()).collect(),
-        auth: Auth::Public,
-        upstream: 0,
-        host: HostField::Fixed(HeaderValue::from_static("x")),
-        allow: Vec::new(),
-        forward_credential: false,
-        assertion: false,
-        upgrades: Vec::new(),
-        websocket_credential: WebsocketCredential::None,
-        limits: std::sync::Arc::default(),
-        cost: 1,
+        ..plain()
     }
+}
+
+/// A route, read from a configuration once.
+fn plain() -> Route {
+    static ANY: LazyLock<Route> = LazyLock::new(|| {
+        let yaml = "upstreams: [{ name: api, endpoints: [{ url: \"http://10.0.0.1\" }] }]
+routes: [{ name: any, match: { path: / }, auth: public, upstream: api }]";
+        parse(yaml, "", Path::new(""), &|_| None).unwrap().config.routes.remove(0)
+    });
+    ANY.clone()
 }
 
 /// `=/a` exact, `/a` prefix, `~/a/{x}` pattern.

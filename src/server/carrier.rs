@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::HeaderValue;
 
@@ -61,6 +62,14 @@ impl Carrier {
         match self {
             Self::Connection(conn) => conn.request_started(limits),
             Self::Stream(stream) => stream.request_started(limits),
+        }
+    }
+
+    /// The answer may pause for so long, whatever the limits of its connection say.
+    pub fn answer_may_pause(&self, idle: Duration) {
+        match self {
+            Self::Connection(conn) => conn.answer_may_pause(idle),
+            Self::Stream(stream) => stream.may_pause(idle),
         }
     }
 

@@ -163,6 +163,11 @@ impl Conn {
         self.follower.borrow_mut().next_head()
     }
 
+    /// The answer may pause for so long, whatever the limits of the connection say.
+    pub fn answer_may_pause(&self, idle: Duration) {
+        self.limits.set(Limits { response_idle: idle, ..self.limits.get() });
+    }
+
     /// The answer begins to flow.
     pub fn answer_started(&self) {
         self.phase.set(Phase::Answer);

@@ -5,11 +5,13 @@
 pub mod accept;
 pub mod client_address;
 pub mod cookies;
+pub mod cors;
 pub mod endpoint;
 pub mod errand;
 pub mod forwarded;
 mod grpc;
 pub mod members;
+pub mod own_body;
 mod page;
 pub mod problem;
 pub mod rate_limit;

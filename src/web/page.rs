@@ -58,7 +58,8 @@ pub(super) fn render(code: Code, detail: &str, request_id: &str) -> String {
     )
 }
 
-fn escape(text: &str) -> String {
+/// `text` as it can stand in markup, also in an attribute.
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for letter in text.chars() {
         match letter {

@@ -6,6 +6,7 @@ use http::{HeaderMap, Method, Response, StatusCode, Version};
 use serde::Serialize;
 
 use super::accept::{self, Format};
+use super::own_body::OwnBody;
 use super::request_id::{self, RequestId};
 use super::{grpc, page, rate_limit};
 use crate::auth::refusal::{MemberFault, Refusal};
@@ -67,24 +68,39 @@ impl Problems {
     /// The whole answer to a request that is refused. For `HEAD` the fields of the answer to `GET`, without the body.
     #[must_use]
     pub fn answer(&self, refusal: &Refusal, asked: Asked<'_>) -> Response<Bytes> {
+        self.answer_by(refusal, asked, None)
+    }
+
+    /// The same, with a body of the operator's own where there is one. A gRPC client is told by a status in any case.
+    #[must_use]
+    pub fn answer_by(&self, refusal: &Refusal, asked: Asked<'_>, own: Option<&OwnBody>) -> Response<Bytes> {
         let mut answer = if grpc::is_request(asked.version, asked.headers) {
             grpc::answer(refusal)
         } else {
-            self.document(refusal, asked)
+            self.document(refusal, asked, own)
         };
         self.explain(refusal, answer.headers_mut());
         insert(answer.headers_mut(), HeaderName::from_static(request_id::FIELD), asked.request_id.as_str());
         answer
     }
 
-    fn document(&self, refusal: &Refusal, asked: Asked<'_>) -> Response<Bytes> {
+    fn document(&self, refusal: &Refusal, asked: Asked<'_>, own: Option<&OwnBody>) -> Response<Bytes> {
         let format = accept::negotiate(asked.headers);
-        let body = self.body(refusal, format, asked.request_id);
+        let body = match own {
+            Some(own) => own.render(refusal, asked.request_id),
+            None => self.body(refusal, format, asked.request_id),
+        };
         let mut answer = Response::new(Bytes::new());
         *answer.status_mut() = status(refusal);
         let fields = answer.headers_mut();
         fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        self.describe(format, fields);
+        match own {
+            Some(own) => {
+                fields.insert(header::CONTENT_TYPE, own.content_type().clone());
+                fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            }
+            None => self.describe(format, fields),
+        }
         if asked.method != Method::HEAD {
             *answer.body_mut() = body.into();
         }

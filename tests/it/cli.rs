@@ -1,6 +1,7 @@
 //! The binary as an operator uses it: commands, exit codes, signals.
 
 mod identity;
+mod routes;
 
 use std::net::SocketAddr;
 

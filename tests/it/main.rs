@@ -23,6 +23,7 @@ mod limits;
 mod process;
 mod proxy;
 mod readme;
+mod routes;
 mod store;
 mod support;
 mod tls;

@@ -79,7 +79,15 @@ impl Bed {
             port: b"8080",
             host: admission.host.sent(),
         };
-        let forward = Forward::new(&self.plan, 0, parts, admission, None, arrival, &self.request_id)?;
+        let forward = Forward::new(
+            &self.plan,
+            self.plan.route(0).ok_or(Refusal::NoRoute)?,
+            parts,
+            admission,
+            None,
+            arrival,
+            &self.request_id,
+        );
         let mut bytes = Vec::new();
         (&forward).http1(&mut bytes, &self.endpoint);
         Ok(bytes)

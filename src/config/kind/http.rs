@@ -1,9 +1,10 @@
 //! Methods, header names and protocols.
 
-use http::{HeaderName, Method};
-use serde_json::Value;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serde_json::{Value, json};
 
-use super::{Complaint, Kind, string_schema};
+use super::{Complaint, Kind, or_variable, string_schema};
+use crate::message::fields::{Fate, FieldRules, ResponseFate, response_fate};
 
 /// A request method.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +89,167 @@ impl Kind for Protocol {
     fn schema(&self) -> Value {
         const TOKEN: &str = "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}";
         string_schema(&format!("^{TOKEN}(/{TOKEN})?$"))
+    }
+}
+
+/// The status of an answer that Keyward gives itself.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) enum Status {
+    /// Of one that sends its client elsewhere.
+    Redirect,
+    /// Of any other.
+    Answer,
+}
+
+const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
+
+impl Kind for Status {
+    type Value = StatusCode;
+
+    fn what(&self) -> String {
+        match self {
+            Self::Redirect => "the status of a redirect",
+            Self::Answer => "the status of an answer",
+        }
+        .to_owned()
+    }
+
+    fn expected(&self) -> String {
+        match self {
+            Self::Redirect => "301, 302, 303, 307 or 308",
+            Self::Answer => "a number from 200 to 599, such as 200, 204, 404 or 503",
+        }
+        .to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<StatusCode, Complaint> {
+        let status = StatusCode::from_bytes(text.as_bytes()).map_err(|_| Complaint::plain())?;
+        match (self, status.as_u16()) {
+            (Self::Redirect, number) if REDIRECTS.contains(&number) => Ok(status),
+            (Self::Answer, number) if REDIRECTS.contains(&number) => {
+                Err(Complaint::refused("an answer that sends its client elsewhere is a `redirect`"))
+            }
+            (Self::Answer, 205 | 206 | 304) => {
+                Err(Complaint::refused("it speaks of something that was asked for before"))
+            }
+            (Self::Answer, 401 | 407) => {
+                Err(Complaint::refused("it wants a challenge; who may pass is what `auth` says"))
+            }
+            (Self::Answer, 200..=599) => Ok(status),
+            _ => Err(Complaint::plain()),
+        }
+    }
+
+    fn show(&self, value: &StatusCode) -> String {
+        value.as_str().to_owned()
+    }
+
+    fn schema(&self) -> Value {
+        or_variable(vec![match self {
+            Self::Redirect => json!({ "enum": REDIRECTS }),
+            Self::Answer => json!({ "type": "integer", "minimum": 200, "maximum": 599 }),
+        }])
+    }
+}
+
+/// The value of a field.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) struct FieldText;
+
+impl Kind for FieldText {
+    type Value = HeaderValue;
+
+    fn what(&self) -> String {
+        "the value of a header field".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "1 to 4096 visible ASCII characters, with spaces between them at most".to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<HeaderValue, Complaint> {
+        let legal = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let padded = text.starts_with(' ') || text.ends_with(' ');
+        if !legal || padded || !(1..=4096).contains(&text.len()) {
+            return Err(Complaint::plain());
+        }
+        HeaderValue::from_str(text).map_err(|_| Complaint::plain())
+    }
+
+    fn show(&self, value: &HeaderValue) -> String {
+        value.to_str().unwrap_or_default().to_owned()
+    }
+
+    fn schema(&self) -> Value {
+        string_schema("^[!-~]([ -~]{0,4094}[!-~])?$")
+    }
+}
+
+/// Any header field, such as one that pages may read.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) struct AnyField;
+
+impl Kind for AnyField {
+    type Value = HeaderName;
+
+    fn what(&self) -> String {
+        FieldName::Identity.what()
+    }
+
+    fn expected(&self) -> String {
+        "a name of letters, digits and `-`, such as X-Request-Id".to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<HeaderName, Complaint> {
+        HeaderName::from_bytes(text.as_bytes()).map_err(|_| Complaint::plain())
+    }
+
+    fn show(&self, value: &HeaderName) -> String {
+        FieldName::Identity.show(value)
+    }
+
+    fn schema(&self) -> Value {
+        FieldName::Identity.schema()
+    }
+}
+
+/// A header field that a route changes: one that passes unchanged where no route changes it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) enum ChangedField {
+    Request,
+    Response,
+}
+
+impl Kind for ChangedField {
+    type Value = HeaderName;
+
+    fn what(&self) -> String {
+        FieldName::Identity.what()
+    }
+
+    fn expected(&self) -> String {
+        "a field that concerns neither the connection nor the form of the body nor who is asking, such as X-Tenant"
+            .to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<HeaderName, Complaint> {
+        let name = AnyField.read(text)?;
+        let passes = match self {
+            Self::Request => FieldRules::default().fate(&name) == Fate::Pass,
+            Self::Response => response_fate(name.as_str().as_bytes()) == ResponseFate::Pass,
+        };
+        match passes {
+            true => Ok(name),
+            false => Err(Complaint::refused("HTTP or Keyward has rules of its own for this field")),
+        }
+    }
+
+    fn show(&self, value: &HeaderName) -> String {
+        FieldName::Identity.show(value)
+    }
+
+    fn schema(&self) -> Value {
+        FieldName::Identity.schema()
     }
 }
 

@@ -244,6 +244,8 @@ pub(in crate::config) enum Words {
     Realm,
     /// A description for people.
     Description,
+    /// The body of an answer.
+    Body,
 }
 
 impl Kind for Words {
@@ -253,6 +255,7 @@ impl Kind for Words {
         match self {
             Self::Realm => "a realm",
             Self::Description => "a description",
+            Self::Body => "a body",
         }
         .to_owned()
     }
@@ -263,6 +266,7 @@ impl Kind for Words {
                 "1 to 100 visible ASCII characters or spaces without `\"` and `\\`, such as keyward"
             }
             Self::Description => "a line of at most 500 characters",
+            Self::Body => "a line of at most 16384 characters",
         }
         .to_owned()
     }
@@ -272,6 +276,7 @@ impl Kind for Words {
         let legal = match self {
             Self::Realm => (1..=100).contains(&text.len()) && text.chars().all(realm),
             Self::Description => text.chars().count() <= 500,
+            Self::Body => text.chars().count() <= 16_384,
         };
         legal.then(|| text.to_owned()).ok_or_else(Complaint::plain)
     }
@@ -284,6 +289,7 @@ impl Kind for Words {
         match self {
             Self::Realm => string_schema("^[ !#-\\[\\]-~]{1,100}$"),
             Self::Description => json!({ "type": "string", "maxLength": 500 }),
+            Self::Body => json!({ "type": "string", "maxLength": 16_384 }),
         }
     }
 }

@@ -5,6 +5,7 @@ use url::{Host, Url};
 
 use super::{Complaint, Kind, string_schema};
 use crate::config::{PublicUrl, Reach};
+use crate::message::target::{self, Quirks};
 
 /// The longest text of an audience.
 const AUDIENCE_MAX: usize = 500;
@@ -70,6 +71,93 @@ fn reach(scheme: &str, host: &Host<&str>) -> Reach {
         "https" => Reach::Secure,
         _ if loopback => Reach::Loopback,
         _ => Reach::Clear,
+    }
+}
+
+/// The origin of a page as browsers write it, or `*` for any, which is `None`.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) struct PageOrigin;
+
+impl Kind for PageOrigin {
+    type Value = Option<Box<str>>;
+
+    fn what(&self) -> String {
+        "an origin".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "https://, a host and perhaps a port, such as https://app.example.com, or \"*\" for any".to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<Option<Box<str>>, Complaint> {
+        if text == "*" {
+            return Ok(None);
+        }
+        if text.contains('*') {
+            return Err(Complaint::refused("`*` stands alone, for any origin"));
+        }
+        let origin = Origin.read(text).map_err(|complaint| Complaint {
+            why: match complaint.instead {
+                Some(_) => "browsers write it in its canonical form, without a path".to_owned(),
+                None => complaint.why,
+            },
+            ..complaint
+        })?;
+        Ok(Some(origin.as_str().into()))
+    }
+
+    fn show(&self, value: &Option<Box<str>>) -> String {
+        value.as_deref().unwrap_or("*").to_owned()
+    }
+
+    fn schema(&self) -> Value {
+        string_schema("^(\\*|https?://([a-z0-9._-]+|\\[[0-9a-f:.]+\\])(:[0-9]{1,5})?)$")
+    }
+}
+
+/// Where a client is sent: a URL in its canonical form, or a path on the same host.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) struct Destination;
+
+impl Kind for Destination {
+    type Value = Box<str>;
+
+    fn what(&self) -> String {
+        "a URL or a path".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "a URL such as https://www.example.com/docs, or a path on the same host, such as /docs/".to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<Box<str>, Complaint> {
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Complaint::because("it has characters that no URL contains"));
+        }
+        if text.starts_with('/') {
+            let path = text.split(['?', '#']).next().unwrap_or_default();
+            let plain = target::canonical(path)
+                .is_ok_and(|read| read.as_str() == path && read.quirks() == Quirks::NONE);
+            return plain
+                .then(|| text.into())
+                .ok_or_else(|| Complaint::refused("its path can be read in more than one way"));
+        }
+        let url = Url::parse(text).map_err(|_| Complaint::plain())?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Complaint::because("it starts with neither https:// nor http://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Complaint::refused("it holds a user name"));
+        }
+        Ok(url.as_str().into())
+    }
+
+    fn show(&self, value: &Box<str>) -> String {
+        value.to_string()
+    }
+
+    fn schema(&self) -> Value {
+        string_schema("^(/[!-~]*|https?://[!-~]+)$")
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Complaint, Kind, or_variable};
+use crate::auth::refusal::Code;
 use crate::config::suggest::nearest;
 
 /// One word of a few.
@@ -73,6 +74,39 @@ impl Kind for Named {
 
     fn schema(&self) -> Value {
         or_variable(vec![json!({ "enum": self.0 })])
+    }
+}
+
+/// The code of a refusal.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) struct RefusalCode;
+
+impl Kind for RefusalCode {
+    type Value = Code;
+
+    fn what(&self) -> String {
+        "the code of a refusal".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "a code as it stands in refusals, such as missing_credentials".to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<Code, Complaint> {
+        Code::ALL.into_iter().find(|code| code.as_str() == text).ok_or_else(|| {
+            let near = nearest(text, Code::ALL.into_iter().map(Code::as_str));
+            Complaint::plain().perhaps(near.map(str::to_owned))
+        })
+    }
+
+    fn show(&self, value: &Code) -> String {
+        value.as_str().to_owned()
+    }
+
+    fn schema(&self) -> Value {
+        let mut words: Vec<&str> = Code::ALL.into_iter().map(Code::as_str).collect();
+        words.dedup();
+        or_variable(vec![json!({ "enum": words })])
     }
 }
 

@@ -6,7 +6,7 @@ use crate::config::kind::number::{Count, Size};
 use crate::config::kind::time::Span;
 use crate::config::problem::Problem;
 use crate::config::section::Section;
-use crate::config::{Cache, Max, Timeouts};
+use crate::config::{Cache, Max, Timeouts, Times};
 
 const KIB: u64 = 1024;
 
@@ -68,13 +68,45 @@ pub(super) fn timeouts(s: &mut Section<'_>) -> Timeouts {
     }
 }
 
+/// What a route says of its own of how long; `base` is what holds where it says nothing.
+pub(super) fn times(s: &mut Section<'_>, base: &Times) -> Times {
+    let some = Span::SOME;
+    let mut phase = |key, default, comment| s.value(key, &some, default, comment).value;
+    let comment = "Between pieces of a request's body.";
+    let request_body_idle = phase("request_body_idle", base.request_body_idle, comment);
+    let connect = phase("connect", base.connect, "Making a connection to an endpoint.");
+    let comment = "Request sent to the end of the answer's fields.";
+    let response_head = phase("response_head", base.response_head, comment);
+    let comment = "Between pieces of an answer's body.";
+    let response_body_idle = phase("response_body_idle", base.response_body_idle, comment);
+    let comment = "The whole of a request; 0s = no limit.";
+    let total = s.value("total", &Span::ANY, base.total.unwrap_or_default(), comment).value;
+    let comment = "Between bytes in a tunnel, such as a WebSocket.";
+    let tunnel_idle = s.value("tunnel_idle", &some, base.tunnel_idle, comment).value;
+    Times {
+        request_body_idle,
+        connect,
+        response_head,
+        response_body_idle,
+        total: (!total.is_zero()).then_some(total),
+        tunnel_idle,
+    }
+}
+
+/// What a route says of its own of how much.
+pub(super) fn max_body(s: &mut Section<'_>, base: Option<u64>) -> Option<u64> {
+    let body = s.value("body", &BODY, base.unwrap_or_default(), "A request's body; 0 = no limit.").value;
+    (body > 0).then_some(body)
+}
+
+const BODY: Size = Size { least: 0, most: u64::MAX };
+
 /// `max`.
 pub(super) fn max(s: &mut Section<'_>) -> Max {
-    let body = Size { least: 0, most: u64::MAX };
     let fields = Size { least: 8 * KIB, most: 1024 * KIB };
     let target = Size { least: 256, most: 1024 * KIB };
     let many = Count { least: 1, most: 10_000_000 };
-    let body = s.value("body", &body, 10 * KIB * KIB, "A request's body; 0 = no limit.").value;
+    let body = max_body(s, Some(10 * KIB * KIB));
     let headers = s.value("headers", &fields, 32 * KIB, "Request line and header fields together.");
     let fields = Count { least: 1, most: 1000 };
     let header_count = s.value("header_count", &fields, 100, "Header fields of a request.").value;
@@ -93,7 +125,7 @@ pub(super) fn max(s: &mut Section<'_>) -> Max {
     }
     let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     Max {
-        body: (body > 0).then_some(body),
+        body,
         headers: number(headers.value),
         header_count: number(header_count),
         target: number(target.value.min(headers.value)),

@@ -37,9 +37,19 @@ pub(super) fn file(s: &mut Section<'_>) -> Config {
     let scopes = scopes::scopes(s);
     let keys = s.section("keys", "How API keys are made.", credentials::keys);
     let (credentials, identity_headers) = credentials::sources(s);
+    let timeouts = s.section("timeouts", "How long each phase of a request may take.", limits::timeouts);
+    let max = s.section("max", "How much of anything there may be.", limits::max);
     let upstreams = upstreams::upstreams(s);
     let (issues, identity) = (identity.is_some(), identity.flatten());
-    let known = routes::Known { scopes: &scopes, upstreams: &upstreams, issues, identity: identity.as_ref() };
+    let known = routes::Known {
+        scopes: &scopes,
+        upstreams: &upstreams,
+        issues,
+        identity: identity.as_ref(),
+        meaning: routes::Meaning { identity: &identity_headers, credentials: &credentials.headers },
+        times: &timeouts.of_requests(),
+        max_body: max.body,
+    };
     let routes = routes::routes(s, &known);
     upstreams::looping(s, &upstreams, &listeners);
     upstreams::unused(s, &upstreams, &routes);
@@ -59,8 +69,8 @@ pub(super) fn file(s: &mut Section<'_>) -> Config {
         routes,
         limits,
         cache: s.section("cache", "The cache of validations.", limits::cache),
-        timeouts: s.section("timeouts", "How long each phase of a request may take.", limits::timeouts),
-        max: s.section("max", "How much of anything there may be.", limits::max),
+        timeouts,
+        max,
         log: s.section("log", "What is written to the log.", operation::log),
         shutdown: s.section("shutdown", "How the process ends.", operation::shutdown),
         errors: s.section("errors", "What refusals say of themselves.", operation::errors),

@@ -1,12 +1,20 @@
 //! `routes`: what is matched, who may pass and where it goes.
 
+mod conditions;
+mod cors;
+mod errors;
+mod fields;
 mod reserved;
+mod rewrite;
+mod served;
 mod shadows;
 mod ties;
 
+pub(super) use fields::Meaning;
+
 use std::sync::Arc;
 
-use super::rates;
+use super::{limits, rates};
 
 use crate::auth::refusal::Ambiguity;
 use crate::auth::scope::{Scope, ScopeSet};
@@ -24,8 +32,8 @@ use crate::config::section::{Least, Section};
 use crate::config::suggest::nearest;
 use crate::config::yaml::Scalar;
 use crate::config::{
-    Auth, CatalogueScope, HostField, HostPattern, Identity, PathPattern, Route, Upstream, UpstreamProtocol,
-    WebsocketCredential,
+    Auth, CatalogueScope, Condition, Extras, HostField, HostPattern, Identity, PathPattern, Route, Served,
+    Times, Upstream, UpstreamProtocol, WebsocketCredential,
 };
 use crate::limits::Rates;
 
@@ -38,6 +46,11 @@ pub(super) struct Known<'k> {
     pub issues: bool,
     /// The `identity`, where it is right.
     pub identity: Option<&'k Identity>,
+    /// Fields that have a meaning of their own.
+    pub meaning: Meaning<'k>,
+    /// What holds on a route that says nothing of its own.
+    pub times: &'k Times,
+    pub max_body: Option<u64>,
 }
 
 /// The routes, in file order.
@@ -66,7 +79,8 @@ struct Partial {
     name: Option<Placed<Arc<str>>>,
     matched: Option<Matched>,
     auth: Auth,
-    upstream: Option<usize>,
+    served: Option<Served>,
+    max_body: Option<u64>,
     host: HostField,
     allow: Vec<Ambiguity>,
     forward_credential: bool,
@@ -75,6 +89,7 @@ struct Partial {
     websocket_credential: WebsocketCredential,
     limits: Arc<Rates>,
     cost: u32,
+    extras: Extras,
 }
 
 struct Matched {
@@ -92,7 +107,8 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
         path: path.value,
         methods: matched.methods,
         auth: partial.auth,
-        upstream: partial.upstream?,
+        served: partial.served?,
+        max_body: partial.max_body,
         host: partial.host,
         allow: partial.allow,
         forward_credential: partial.forward_credential,
@@ -101,16 +117,17 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
         websocket_credential: partial.websocket_credential,
         limits: partial.limits,
         cost: partial.cost,
+        extras: Some(partial.extras).filter(|extras| *extras != Extras::default()).map(Box::new),
     };
     Some(ties::Candidate { route, name: name.written, path_at: path.at })
 }
 
 fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
-    s.not_yet(&["timeouts", "max", "rewrite", "cors", "errors", "retries", "conditions"]);
+    s.not_yet(&["retries"]);
     let name = s.required("name", &Name, "everything", "Its name in metrics and logs.");
     let matched = s.required_section("match", "What it serves.", "{ path_prefix: / }", requests);
     let auth = auth(s, known.scopes);
-    let upstream = s.required("upstream", &Name, "api", "Where its requests go.");
+    let served = served::read(s);
     let comment =
         "What the upstream receives as Host: client (as sent), upstream (the endpoint's own) or a name.";
     let host = s.value("host", &HostChoice, HostField::Client, comment).value;
@@ -123,18 +140,25 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
     let forward_credential = s.value("forward_credential", &Switch, false, comment).value;
     let assertion = assertion(s, known.issues);
     let matched = matched.map(|matched| matched.with_path(s, &allow));
-    let upstream = upstream.and_then(|name| resolve(s, &name, known.upstreams));
-    let served_by = upstream.and_then(|index| known.upstreams.get(index));
-    // A connection of HTTP/2 carries other requests, too: its upstream is not asked to leave it.
-    let by_http2 = served_by.is_some_and(|upstream| upstream.value.protocol == UpstreamProtocol::Http2);
-    let (upgrades, websocket_credential) =
-        upgrades(s, if by_http2 { Vec::new() } else { vec![WEBSOCKET.into()] });
+    let comment = "How long its requests may take; what is left out is as under `timeouts` at the top.";
+    let times = s.absent_section("timeouts", comment, |s| limits::times(s, known.times));
+    let times = times.unwrap_or_else(|| known.times.clone());
+    let served = served::judged(s, served, (matched.as_ref(), &allow), known, times);
+    let path = matched.as_ref().and_then(|matched| Some(&matched.path.as_ref()?.value));
+    let conditions = conditions::read(s, served.as_ref(), (path, &allow), known);
+    let none_can_be = cannot_upgrade(served.as_ref(), &conditions, known);
+    let (upgrades, websocket_credential) = upgrades(s, none_can_be);
     let (limits, cost) = limited(s, &auth);
+    let mut extras = extras(s, known, matched.as_ref());
+    extras.conditions = conditions;
+    let comment = "How much its requests may bring, instead of what `max` at the top says.";
+    let max_body = s.absent_section("max", comment, |s| limits::max_body(s, known.max_body));
     Partial {
         name,
         matched,
         auth,
-        upstream,
+        served,
+        max_body: max_body.unwrap_or(known.max_body),
         host,
         allow,
         forward_credential,
@@ -143,7 +167,14 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
         websocket_credential,
         limits,
         cost,
+        extras,
     }
+}
+
+fn extras(s: &mut Section<'_>, known: &Known<'_>, matched: Option<&Matched>) -> Extras {
+    let (request_fields, response_fields) = fields::read(s, known.meaning);
+    let cors = cors::read(s, matched.map_or(&[], |matched| &matched.methods));
+    Extras { request_fields, response_fields, cors, errors: errors::read(s), conditions: Vec::new() }
 }
 
 /// How much each account may on it, and how many requests one of its requests counts as.
@@ -179,13 +210,31 @@ fn assertion(s: &mut Section<'_>, issues: bool) -> bool {
 const WEBSOCKET_CREDENTIALS: Words<WebsocketCredential> =
     Words(&[("none", WebsocketCredential::None), ("subprotocol", WebsocketCredential::Subprotocol)]);
 
-/// With the upgrades that there are where none are named; nothing by default means that none can be.
-fn upgrades(s: &mut Section<'_>, default: Vec<Box<str>>) -> (Vec<Box<str>>, WebsocketCredential) {
+/// Why no request of a route can leave HTTP, if none can.
+fn cannot_upgrade(
+    served: Option<&Served>,
+    conditions: &[Condition],
+    known: &Known<'_>,
+) -> Option<&'static str> {
+    let way = match served? {
+        Served::Upstream(way) => way,
+        Served::Redirect(_) | Served::Answer(_) => {
+            return Some("`upgrades` names a protocol, and this route has no upstream");
+        }
+    };
+    let others = conditions.iter().map(|condition| &condition.way);
+    let mut upstreams = others.chain([way]).filter_map(|way| known.upstreams.get(way.upstream));
+    // A connection of HTTP/2 carries other requests, too: its upstream is not asked to leave it.
+    let by_http2 = upstreams.any(|upstream| upstream.value.protocol == UpstreamProtocol::Http2);
+    by_http2.then_some("`upgrades` names a protocol, and the upstream of this route speaks HTTP/2")
+}
+
+/// What a connection may be upgraded to, unless none can be.
+fn upgrades(s: &mut Section<'_>, none_can_be: Option<&'static str>) -> (Vec<Box<str>>, WebsocketCredential) {
     let comment = "Protocols that a connection may be upgraded to; none where the upstream speaks HTTP/2.";
-    let none_can_be = default.is_empty();
+    let default = if none_can_be.is_some() { Vec::new() } else { vec![WEBSOCKET.into()] };
     let upgrades = s.scalars_or("upgrades", &Protocol, default, comment);
-    if let Some(first) = upgrades.first().filter(|_| none_can_be) {
-        let message = "`upgrades` names a protocol, and the upstream of this route speaks HTTP/2";
+    if let Some((first, message)) = upgrades.first().zip(none_can_be) {
         s.tell(
             Problem::error(first.at, message)
                 .expected("an upstream with `protocol: http1`, or no `upgrades`"),

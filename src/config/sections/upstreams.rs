@@ -138,7 +138,7 @@ pub(super) fn unused(s: &Section<'_>, upstreams: &[Placed<Upstream>], routes: &[
         return;
     }
     for (index, upstream) in upstreams.iter().enumerate() {
-        if !routes.iter().any(|route| route.upstream == index) {
+        if !routes.iter().any(|route| route.leads_to(index)) {
             s.tell(
                 Problem::warning(
                     upstream.at,

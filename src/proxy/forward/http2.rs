@@ -22,7 +22,7 @@ impl Forward<'_> {
     }
 
     fn to_uri(&self, endpoint: &Endpoint) -> Result<Uri, http::Error> {
-        let path = self.admission.path.as_str();
+        let path = self.path;
         let target = match self.admission.query {
             Some(query) => PathAndQuery::from_maybe_shared(format!("{path}?{query}").into_bytes())?,
             None => PathAndQuery::try_from(path)?,
@@ -43,6 +43,7 @@ impl Forward<'_> {
                 fields.append(name, value);
             }
         }
+        self.said_by_route().for_each(|(name, value)| drop(fields.insert(name, value.clone())));
         if self.takes_trailers() {
             fields.insert(TE, HeaderValue::from_static("trailers"));
         }

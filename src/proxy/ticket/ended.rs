@@ -20,7 +20,7 @@ impl Ticket {
         if !self.worker.log.is_off() {
             self.log(own, upstream);
         }
-        let asked = self.route.and_then(|route| self.state.upstream_index(route)).zip(upstream);
+        let asked = self.way().map(|way| way.upstream).zip(upstream);
         self.state.metrics.count(&Finished {
             door: self.door,
             route: self.route,

@@ -156,8 +156,10 @@ impl<C: Side> Tunnel<C> {
     fn new(ends: Ends<C>, kind: Kind, endpoint: Rc<Endpoint>, ticket: Box<Ticket>) -> Self {
         let frames = || (kind == Kind::WebSocket).then(Frames::default);
         let worker = ticket.worker();
-        let timeouts = &ticket.state().plan.config.timeouts;
-        let limits = Limits { idle: timeouts.tunnel_idle, held_back: timeouts.response_body_idle };
+        let state = ticket.state();
+        let of_all = || state.plan.config.timeouts.of_requests();
+        let times = ticket.way().map_or_else(of_all, |way| way.times.clone());
+        let limits = Limits { idle: times.tunnel_idle, held_back: times.response_body_idle };
         let timer = worker.deadlines.timer();
         let mut tunnel = Self {
             client: ends.client,

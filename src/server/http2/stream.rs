@@ -87,6 +87,11 @@ impl Stream {
         self.head
     }
 
+    /// Its answer may pause for so long.
+    pub(crate) fn may_pause(&self, idle: Duration) {
+        self.patience.set(idle);
+    }
+
     /// Whether the request's trailers have what only heads have.
     pub(super) fn had_pseudo_trailers(&self) -> bool {
         self.session.had_pseudo_trailers(self.id)

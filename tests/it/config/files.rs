@@ -89,7 +89,11 @@ fn the_schema_closes_every_section_and_knows_every_key_of_the_example() {
     assert_eq!(timeouts["first_byte"]["default"], "10s");
     assert_eq!(timeouts["first_byte"]["pattern"], "^0*[1-9][0-9]*(ms|s|m|h|d)$|\\$\\{");
     let route = &schema["properties"]["routes"]["items"];
-    assert_eq!(route["required"], serde_json::json!(["name", "match", "upstream"]));
+    assert_eq!(route["required"], serde_json::json!(["name", "match"]));
+    let one_of = serde_json::json!([
+        { "required": ["upstream"] }, { "required": ["redirect"] }, { "required": ["answer"] }
+    ]);
+    assert_eq!(route["oneOf"], one_of);
 }
 
 fn closed(schema: &serde_json::Value, sections: &mut usize) {

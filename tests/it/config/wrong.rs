@@ -281,6 +281,8 @@ fn routes() {
         "match: { path: /a }\n    upstream: api\n    host: https://example.com",
         "match: { path: /a }\n    upstream: api\n    path: { allow: [double_slashes] }",
         "match: { path: /a }\n    upstream: api\n    rewrite: /b",
+        "match: { path: /a }\n    upstream: api\n    timeouts: { idle: 1s, total: 5 }",
+        "match: { path: /a }\n    upstream: api\n    max: { body: 1MB, headers: 1KiB }",
         "match: { path: /a, methods: [get] }\n    upstream: api",
         "match: { path: /a, methods: [\"*\"] }\n    upstream: api",
         "match: { path: /a, methods: [GET, GET] }\n    upstream: api",
@@ -299,6 +301,83 @@ fn routes() {
     ];
     let told: Vec<String> = cases.into_iter().map(route).collect();
     snapshot("routes", &told.join("\n\n\n"));
+}
+
+#[test]
+fn where_routes_lead() {
+    let cases = [
+        "match: { path: /a }",
+        "match: { path: /a }\n    upstream: api\n    answer: { status: 404 }",
+        "match: { path: /a }\n    upstream: api\n    rewrite: {}",
+        "match: { path: /a }\n    upstream: api\n    rewrite: { prefix: /b, path: /c }",
+        "match: { path: /a }\n    upstream: api\n    rewrite: { prefix: /b }",
+        "match: { path_prefix: /v1/a }\n    upstream: api\n    rewrite: { strip_prefix: /v2 }",
+        "match: { path_prefix: /v1/a }\n    upstream: api\n    rewrite: { strip_prefix: /v1/ }",
+        "match: { path_prefix: /v1/a }\n    upstream: api\n    rewrite: { strip_prefix: /v }",
+        "match: { path_prefix: /v1/a }\n    upstream: api\n    rewrite: { strip_prefix: / }",
+        "match: { path_prefix: /v1/a }\n    upstream: api\n    rewrite: { prefix: /b//c }",
+        "match: { path_prefix: /v1/a }\n    upstream: api\n    rewrite: { path: /b/../c }",
+        "match: { path_prefix: /v1/a }\n    upstream: api\n    rewrite: { path: /b?x=1 }",
+        "match: { path_pattern: \"/u/{id}\" }\n    upstream: api\n    rewrite: { path: \"/a/{name}\" }",
+        "match: { path_pattern: \"/u/{*id}\" }\n    upstream: api\n    rewrite: { path: \"/a/{id}\" }",
+        "match: { path_pattern: \"/u/{id}\" }\n    upstream: api\n    rewrite: { path: \"/a/{id}.json\" }",
+        "match: { path: /a }\n    redirect: { to: \"//evil.example\" }",
+        "match: { path: /a }\n    redirect: { to: ftp://example.com }",
+        "match: { path: /a }\n    redirect: { to: https://u:p@example.com }",
+        "match: { path: /a }\n    redirect: { to: https://example.com, status: 304 }",
+        "match: { path: /a }\n    redirect: { to: \"https://example.com?x\", keep_path: true }",
+        "match: { path: /a }\n    redirect: { to: https://example.com }\n    rewrite: { path: /b }",
+        "match: { path: /a }\n    redirect: {}",
+        "match: { path: /a }\n    answer: { status: 101 }",
+        "match: { path: /a }\n    answer: { status: 302 }",
+        "match: { path: /a }\n    answer: { status: 401 }",
+        "match: { path: /a }\n    answer: { status: 204, body: x }",
+        "match: { path: /a }\n    answer: { content_type: \"text/html \" }",
+        "match: { path: /a }\n    answer: { body: x }\n    upgrades: [websocket]",
+    ];
+    let told: Vec<String> = cases.into_iter().map(route).collect();
+    snapshot("where_routes_lead", &told.join("\n\n\n"));
+}
+
+#[test]
+fn what_routes_do_besides() {
+    let keys = [
+        "request_fields: { set: { Content-Length: \"5\" } }",
+        "request_fields: { set: { Transfer_Encoding: x, Host: a } }",
+        "request_fields: { remove: [X-Auth-Subject, X-Who, X-Api.Key, Authorization] }",
+        "request_fields: { remove: [X-Forwarded-For, X-Request-Id, Connection, TE, Upgrade] }",
+        "request_fields: { set: { X-A: \"a \", X-B: é, \"X C\": c } }",
+        "request_fields: { set: { X-A: a }, remove: [x-a] }",
+        "request_fields: { set: [X-A] }",
+        "response_fields: { set: { Connection: close, X-Request-Id: a, RateLimit: b, Keep-Alive: c } }",
+        "response_fields: { remove: [Content-Length, Trailer] }",
+        "cors: {}",
+        "cors: { origins: [] }",
+        "cors: { origins: [app.example.com, https://app.example.com/, \"https://*.example.com\", \"null\"] }",
+        "cors: { origins: [\"*\"], credentials: true }",
+        "cors: { origins: [https://a.example], methods: [get], headers: [\"*, a\"], max_age: 5 }",
+        "conditions: []",
+        "conditions: [{ upstream: api }]",
+        "conditions: [{ when: [{ field: X-A, equals: a }] }]",
+        "conditions: [{ when: [{ field: X-A }], upstream: apj }]",
+        "conditions: [{ when: [{ field: X-Who, equals: a }, { field: Authorization, present: true }], upstream: api }]",
+        "conditions: [{ when: [{ field: X-A, equals: a }], auth: public, limits: {} }]",
+        "conditions: [{ when: [{ field: X-A, equals: a, present: true }], rewrite: { strip_prefix: /b } }]",
+        "errors: []",
+        "errors: [{}]",
+        "errors: [{ codes: [missing_credential], body: x }]",
+        "errors: [{ codes: [no_route], body: \"{requst_id}\" }]",
+        "errors: [{ codes: [no_route], body: a }, { codes: [bad_request, no_route], body: b }]",
+    ];
+    let names = "credentials: { headers: [X-Api-Key] }\nidentity_headers: { subject: X-Who }\n";
+    let told: Vec<String> = keys
+        .into_iter()
+        .map(|keys| {
+            let route = format!("match: {{ path: /a }}\n    upstream: api\n    {keys}");
+            refusal(&with_route(&format!("{names}routes:\n  - name: orders\n    {route}\n")))
+        })
+        .collect();
+    snapshot("what_routes_do_besides", &told.join("\n\n\n"));
 }
 
 #[test]

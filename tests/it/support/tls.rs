@@ -216,7 +216,8 @@ impl Client {
     /// Speaks TLS from here on.
     pub async fn secure(&self, stream: TcpStream, host: &str) -> std::io::Result<TlsStream<TcpStream>> {
         stream.set_nodelay(true).unwrap();
-        self.secure(stream, host).await
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        within("a handshake", TlsConnector::from(Arc::new(self.0.clone())).connect(name, stream)).await
     }
 
     /// Connects with a small receive buffer, so that a server that is not read from is soon held back.
@@ -225,11 +226,6 @@ impl Client {
         socket.set_recv_buffer_size(4096).unwrap();
         let stream = within("connecting", socket.connect(to)).await.expect("the connection is accepted");
         self.secure(stream, host).await.expect("the handshake succeeds")
-    }
-
-    async fn secure(&self, stream: TcpStream, host: &str) -> std::io::Result<TlsStream<TcpStream>> {
-        let name = ServerName::try_from(host.to_owned()).unwrap();
-        within("a handshake", TlsConnector::from(Arc::new(self.0.clone())).connect(name, stream)).await
     }
 
     /// A place in clear from which everything goes on by TLS, each connection on one of its own: so every client speaks

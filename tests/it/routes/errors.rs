@@ -1,0 +1,72 @@
+//! Bodies of refusals in the operator's own words.
+
+use crate::support::gateway::Gateway;
+use crate::support::h2::H2;
+use crate::support::upstream::Upstream;
+
+const ROUTES: &str = "routes:
+  - name: shop
+    match: { path_prefix: /shop }
+    auth: { required: { scopes: [\"orders:write\"] } }
+    upstream: api
+    errors:
+      - codes: [missing_credentials, invalid_credentials]
+        content_type: text/html; charset=utf-8
+        body: \"<h1>Please log in</h1><p>{detail} ({request_id})</p>\"
+      - codes: [insufficient_scope]
+        content_type: application/json
+        body: '{\"error\": {\"code\": \"{code}\", \"status\": {status}, \"text\": \"{detail}\", \"id\": \"{request_id}\"}}'
+  - { name: plain, match: { path_prefix: /plain }, upstream: api }
+";
+
+#[tokio::test]
+async fn a_refusal_has_the_body_that_its_route_gives_it_and_all_its_fields() {
+    let upstream = Upstream::echo().await;
+    let gateway = Gateway::with(&upstream, ROUTES).await;
+    let mut client = gateway.anonymous();
+    let response = client.request("GET", "/shop").header("Accept", "application/json").send().await;
+    let id = response.header("x-request-id").unwrap();
+    assert_eq!((response.status, response.header("content-type")), (401, Some("text/html; charset=utf-8")));
+    let text = response.text();
+    assert!(
+        text.starts_with("<h1>Please log in</h1><p>") && text.ends_with(&format!("({id})</p>")),
+        "{text}"
+    );
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    assert!(response.header("www-authenticate").unwrap().starts_with("Bearer realm="));
+    assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+
+    let reader = gateway.key_with(&["orders:read"]).await.secret;
+    let response = gateway.anonymous().with_key(&reader).get("/shop").await;
+    let error = &response.json()["error"];
+    assert_eq!((error["code"].as_str(), error["status"].as_u64()), (Some("insufficient_scope"), Some(403)));
+    assert_eq!(error["id"].as_str(), response.header("x-request-id"));
+
+    let response = client.request("HEAD", "/shop").send().await;
+    assert_eq!((response.status, response.text()), (401, ""));
+    assert_ne!(response.header("content-length"), Some("0"));
+}
+
+#[tokio::test]
+async fn other_codes_and_other_routes_are_told_as_ever() {
+    use keyward::auth::refusal::Code;
+
+    let upstream = Upstream::echo().await;
+    let gateway = Gateway::with(&upstream, ROUTES).await;
+    let mut client = gateway.anonymous();
+    client.get("/plain").await.refused(Code::MissingCredentials);
+    client.get("/nowhere").await.refused(Code::NoRoute);
+    let malformed = client.request("GET", "/shop").header("Authorization", "Bearer a b").send().await;
+    malformed.refused(Code::InvalidRequest);
+}
+
+#[tokio::test]
+async fn a_grpc_client_is_told_by_a_status_and_nothing_else() {
+    let upstream = Upstream::echo().await;
+    let gateway = Gateway::with(&upstream, ROUTES).await;
+    let mut client = H2::connect(gateway.public()).await;
+    let request = client.request("POST", "/shop").header("content-type", "application/grpc");
+    let whole = client.ask(request).await.whole().await;
+    assert_eq!((whole.status, whole.header("grpc-status"), whole.text()), (200, Some("16"), ""));
+    assert_eq!(whole.header("content-type"), Some("application/grpc"));
+}
