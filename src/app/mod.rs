@@ -9,6 +9,7 @@ mod running;
 pub mod signals;
 mod signing;
 mod start;
+mod upstreams;
 pub mod watch;
 mod workers;
 

@@ -26,6 +26,7 @@ mod section;
 mod sections;
 mod source;
 mod suggest;
+mod upstream;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -51,6 +52,7 @@ pub use kind::time::parse_duration;
 pub use load::{Loaded, load, parse};
 pub use problem::{Entry, Problems, Severity, Style};
 pub use schema::schema;
+pub use upstream::{Balance, Ejection, Retries};
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,6 +209,12 @@ pub struct Upstream {
     pub protocol: UpstreamProtocol,
     /// At least one.
     pub endpoints: Vec<Endpoint>,
+    /// By what one of them is chosen.
+    pub balance: Balance,
+    /// When one that fails gets no requests for a while.
+    pub ejection: Ejection,
+    /// How requests are sent again.
+    pub retries: Retries,
 }
 
 /// What is spoken to the servers of an upstream.

@@ -220,6 +220,7 @@ async fn send(
             glance: watch::BEGINS,
         },
         connect: timeouts.connect,
+        key: upstream.key(forward.account(), &forward.parts.headers),
     };
     ticket.asked();
     let mut sending = pin!(upstream.send(outgoing));

@@ -1,5 +1,8 @@
 //! A configuration compiled into what the data plane runs on. Shared by all workers, replaced whole by a reload.
 
+use std::sync::Arc;
+
+use super::upstream::fleet::Fleet;
 use crate::auth::refusal::Refusal;
 use crate::config::{Config, Route, WebsocketCredential};
 use crate::decision::Decision;
@@ -15,6 +18,8 @@ use crate::web::request_id::RequestId;
 pub struct Plan {
     /// The configuration as checked.
     pub config: Config,
+    /// What is known of the upstreams' servers.
+    pub fleet: Arc<Fleet>,
     /// Routes and credentials.
     pub decision: Decision,
     /// What becomes of each field of a request.
@@ -33,8 +38,15 @@ impl Plan {
     /// Compiles a configuration.
     #[must_use]
     pub fn compile(config: Config) -> Self {
+        Self::compile_after(config, &Fleet::default())
+    }
+
+    /// Compiles a configuration that takes the place of one whose servers were `known`.
+    #[must_use]
+    pub fn compile_after(config: Config, known: &Fleet) -> Self {
         let timeouts = &config.timeouts;
         Self {
+            fleet: Arc::new(Fleet::new(&config.upstreams, known)),
             decision: Decision::compile(&config),
             fields: field_rules(&config),
             problems: Problems::new(&config.errors.type_base, &config.errors.realm),

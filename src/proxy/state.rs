@@ -33,8 +33,9 @@ impl State {
         deadlines: &Rc<Deadlines>,
     ) -> Rc<Self> {
         let config = &plan.config;
+        let upstreams = config.upstreams.iter().zip(plan.fleet.groups());
         let upstreams =
-            config.upstreams.iter().map(|upstream| Upstream::build(upstream, old, deadlines)).collect();
+            upstreams.map(|(upstream, group)| Upstream::build(upstream, group, old, deadlines)).collect();
         let routes: Vec<_> = config.routes.iter().map(|route| Arc::clone(&route.name)).collect();
         let names: Vec<_> = config.upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect();
         let metrics = WorkerMetrics::new(metrics, &routes, &names);

@@ -1,5 +1,7 @@
 //! `upstreams`: named groups of servers.
 
+mod sharing;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -17,9 +19,9 @@ pub(super) fn upstreams(s: &mut Section<'_>) -> Vec<Placed<Upstream>> {
     let read = s.sections("upstreams", Least::None, comment, upstream).unwrap_or_default();
     let names: Vec<&Placed<_>> = read.iter().filter_map(|(name, ..)| name.as_ref()).collect();
     super::distinct(s, "upstreams", &names);
-    let named = |(name, protocol, endpoints): (Option<Placed<Arc<str>>>, _, _)| {
+    let named = |(name, read): (Option<Placed<Arc<str>>>, Unnamed)| {
         let name = name?;
-        let value = Upstream { name: name.value, protocol, endpoints };
+        let value = read(name.value);
         Some(Placed { value, at: name.at, written: name.written, given: true })
     };
     read.into_iter().filter_map(named).collect()
@@ -28,8 +30,11 @@ pub(super) fn upstreams(s: &mut Section<'_>) -> Vec<Placed<Upstream>> {
 const PROTOCOLS: Words<UpstreamProtocol> =
     Words(&[("http1", UpstreamProtocol::Http1), ("http2", UpstreamProtocol::Http2)]);
 
-fn upstream(s: &mut Section<'_>) -> (Option<Placed<Arc<str>>>, UpstreamProtocol, Vec<Endpoint>) {
-    s.not_yet(&["tls", "balance", "health", "retries"]);
+/// An upstream but for its name.
+type Unnamed = Box<dyn FnOnce(Arc<str>) -> Upstream>;
+
+fn upstream(s: &mut Section<'_>) -> (Option<Placed<Arc<str>>>, Unnamed) {
+    s.not_yet(&["tls", "health"]);
     let name = s.required("name", &Name, "api", "Its name in routes and metrics.");
     let comment = "What its servers speak: http1, or http2 in clear by prior knowledge, as gRPC needs it.";
     let protocol = s.value("protocol", &PROTOCOLS, UpstreamProtocol::Http1, comment).value;
@@ -49,7 +54,9 @@ fn upstream(s: &mut Section<'_>) -> (Option<Placed<Arc<str>>>, UpstreamProtocol,
             ),
         }
     }
-    (name, protocol, endpoints.into_iter().map(|endpoint| endpoint.value).collect())
+    let endpoints = endpoints.into_iter().map(|endpoint| endpoint.value).collect();
+    let (balance, ejection, retries) = (sharing::balance(s), sharing::ejection(s), sharing::retries(s));
+    (name, Box::new(move |name| Upstream { name, protocol, endpoints, balance, ejection, retries }))
 }
 
 /// Warns of endpoints that are a listener of this process: requests would go round for ever.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use h2::Reason;
 
+use super::fleet::Fault;
 use crate::auth::refusal::Refusal;
 use crate::server::incoming::Broken;
 
@@ -92,6 +93,29 @@ impl Failure {
     #[must_use]
     pub const fn is_clients(&self) -> bool {
         matches!(self, Self::SlowClient | Self::Body(_) | Self::Fallen(_))
+    }
+
+    /// What the endpoint did wrong, if it is a sign that it fails.
+    #[must_use]
+    pub const fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Connect(_) | Self::ConnectTimeout => Some(Fault::Connect),
+            Self::Timeout => Some(Fault::Timeout),
+            // It is alive and has enough to do, or says itself that another is to be asked; and how long a request may
+            // take as a whole is between the client and us.
+            Self::Full
+            | Self::Unprocessed(_)
+            | Self::TotalTimeout
+            | Self::SlowClient
+            | Self::Body(_)
+            | Self::Fallen(_) => None,
+            Self::Handshake(_)
+            | Self::Closed { .. }
+            | Self::Malformed(_)
+            | Self::Violation(_)
+            | Self::Reset(_)
+            | Self::Truncated(_) => Some(Fault::Broken),
+        }
     }
 
     /// What the client is told.

@@ -47,6 +47,8 @@ pub struct Gateway {
 pub struct Builder {
     /// Name, protocol, URLs.
     upstreams: Vec<(String, &'static str, Vec<String>)>,
+    /// Further keys of all of them.
+    sharing: String,
     yaml: String,
     clock: Clock,
     workers: usize,
@@ -69,6 +71,13 @@ impl Builder {
     #[must_use]
     pub fn http2(self, name: &str, urls: &[&str]) -> Self {
         self.endpoints_of("http2", name, urls)
+    }
+
+    /// Adds keys to every upstream: `balance: round_robin, retries: { attempts: 0 }`.
+    #[must_use]
+    pub fn sharing(mut self, keys: &str) -> Self {
+        self.sharing = format!(", {keys}");
+        self
     }
 
     /// Leaves out the upstreams that were added before.
@@ -128,7 +137,9 @@ impl Builder {
         for (name, protocol, urls) in &self.upstreams {
             let endpoints: Vec<String> = urls.iter().map(|url| format!("{{ url: \"{url}\" }}")).collect();
             let endpoints = endpoints.join(", ");
-            text += &format!("  - {{ name: {name}, protocol: {protocol}, endpoints: [{endpoints}] }}\n");
+            let sharing = &self.sharing;
+            text +=
+                &format!("  - {{ name: {name}, protocol: {protocol}, endpoints: [{endpoints}]{sharing} }}\n");
         }
         let has = |section: &str| self.yaml.lines().any(|line| line.starts_with(section));
         text += if has("routes:") { "" } else { ONE_ROUTE };
@@ -146,7 +157,13 @@ impl Builder {
 impl Gateway {
     /// To be told what it is to be.
     pub fn builder() -> Builder {
-        Builder { upstreams: Vec::new(), yaml: String::new(), clock: Clock::system(), workers: 1 }
+        Builder {
+            upstreams: Vec::new(),
+            sharing: String::new(),
+            yaml: String::new(),
+            clock: Clock::system(),
+            workers: 1,
+        }
     }
 
     /// In front of one upstream, with one route for everything that wants a key.
