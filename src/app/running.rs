@@ -36,6 +36,7 @@ pub struct Core {
     pub(super) config: ArcSwap<Config>,
     /// What is known of the upstreams' servers.
     pub(super) fleet: Arc<ArcSwap<Fleet>>,
+    pub(super) fleet_changed: tokio::sync::Notify,
     /// What listeners, store and access log were opened by.
     pub(super) started_with: Config,
     /// What stands before the code in the control plane's refusals.
@@ -341,6 +342,7 @@ impl Core {
             config_loaded: Some(**self.loaded_at.load()),
             workers_running: running,
             workers: self.workers.len(),
+            upstreams_down: upstreams::down(self),
         };
         Health { status, checks }
     }

@@ -118,6 +118,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     let core = Arc::new(Core {
         workers: start_workers(bound, count, &plan, &clock, &authenticator, &log, (&metrics, &desk))?,
         fleet: Arc::new(ArcSwap::new(Arc::clone(&plan.fleet))),
+        fleet_changed: tokio::sync::Notify::default(),
         type_base: Arc::new(ArcSwap::from_pointee(config.errors.type_base.clone())),
         started_with: config.clone(),
         identity: Arc::new(ArcSwap::from_pointee(terms(issuer.clone(), authenticator.ring(), &config))),
@@ -149,6 +150,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     running.keep(signing::run(running.core()));
     running.keep(checking::run(file, running.core().draining.clone()));
     running.keep(running.core().watch());
+    running.keep(upstreams::check(running.core(), running.stop_control()));
     Ok(running)
 }
 

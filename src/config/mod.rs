@@ -52,7 +52,7 @@ pub use kind::time::parse_duration;
 pub use load::{Loaded, load, parse};
 pub use problem::{Entry, Problems, Severity, Style};
 pub use schema::schema;
-pub use upstream::{Balance, Ejection, Retries};
+pub use upstream::{Balance, Ejection, HealthCheck, Retries, UpstreamMax};
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,6 +211,10 @@ pub struct Upstream {
     pub endpoints: Vec<Endpoint>,
     /// By what one of them is chosen.
     pub balance: Balance,
+    /// How they are asked whether they are well; `None` = not at all.
+    pub health: Option<HealthCheck>,
+    /// How much may be under way to them.
+    pub max: UpstreamMax,
     /// When one that fails gets no requests for a while.
     pub ejection: Ejection,
     /// How requests are sent again.

@@ -39,3 +39,40 @@ pub struct Retries {
     /// How many are, in percent of all requests.
     pub budget: u32,
 }
+
+/// How servers are asked whether they are well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// What they are asked for, by GET.
+    pub path: Box<str>,
+    /// Between two questions.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// Good answers in a row after which one gets requests again.
+    pub healthy_after: u32,
+    /// Bad ones after which it does not.
+    pub unhealthy_after: u32,
+    /// Good statuses; none = 200 to 399.
+    pub statuses: Vec<u16>,
+}
+
+impl HealthCheck {
+    /// Whether a server that answers so is well.
+    #[must_use]
+    pub fn is_good(&self, status: u16) -> bool {
+        match self.statuses.is_empty() {
+            true => (200..400).contains(&status),
+            false => self.statuses.contains(&status),
+        }
+    }
+}
+
+/// How much may be under way to an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpstreamMax {
+    /// Requests at once; `None` = no limit.
+    pub in_flight: Option<usize>,
+    /// Requests that wait to be among them.
+    pub pending: usize,
+}

@@ -40,6 +40,7 @@ fn health(status: Status) -> Health {
         config_loaded: Some(Timestamp(1_793_491_200_000)),
         workers_running: 2,
         workers: 2,
+        upstreams_down: vec!["api".into()],
     };
     Health { status, checks }
 }
@@ -115,6 +116,7 @@ async fn readyz_verbose_says_what_its_word_rests_on() {
             "store": "up",
             "feed_age_seconds": 0.25,
             "config_loaded": "2026-11-01T00:00:00Z",
+            "upstreams_down": ["api"],
             "workers": { "running": 2, "expected": 2 },
         },
     });

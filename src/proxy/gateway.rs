@@ -236,8 +236,11 @@ async fn send(
             Some(upgrade) => upgrade::judged(upgrade, answer, ticket),
         },
         Ok(Err(undelivered)) => {
-            let endpoint = &undelivered.endpoint;
-            ticket.undelivered(&undelivered.failure, &endpoint.authority, &endpoint.complaints);
+            let (endpoint, complaints) = match &undelivered.endpoint {
+                Some(endpoint) => (&*endpoint.authority, &endpoint.complaints),
+                None => ("", &upstream.complaints),
+            };
+            ticket.undelivered(&undelivered.failure, endpoint, complaints);
             Err(undelivered.failure.refusal())
         }
         Err(failure) => {

@@ -34,7 +34,7 @@ const PROTOCOLS: Words<UpstreamProtocol> =
 type Unnamed = Box<dyn FnOnce(Arc<str>) -> Upstream>;
 
 fn upstream(s: &mut Section<'_>) -> (Option<Placed<Arc<str>>>, Unnamed) {
-    s.not_yet(&["tls", "health"]);
+    s.not_yet(&["tls"]);
     let name = s.required("name", &Name, "api", "Its name in routes and metrics.");
     let comment = "What its servers speak: http1, or http2 in clear by prior knowledge, as gRPC needs it.";
     let protocol = s.value("protocol", &PROTOCOLS, UpstreamProtocol::Http1, comment).value;
@@ -55,8 +55,12 @@ fn upstream(s: &mut Section<'_>) -> (Option<Placed<Arc<str>>>, Unnamed) {
         }
     }
     let endpoints = endpoints.into_iter().map(|endpoint| endpoint.value).collect();
-    let (balance, ejection, retries) = (sharing::balance(s), sharing::ejection(s), sharing::retries(s));
-    (name, Box::new(move |name| Upstream { name, protocol, endpoints, balance, ejection, retries }))
+    let (balance, health, ejection) = (sharing::balance(s), sharing::health(s), sharing::ejection(s));
+    let (retries, max) = (sharing::retries(s), sharing::max(s));
+    (
+        name,
+        Box::new(move |name| Upstream { name, protocol, endpoints, balance, health, max, ejection, retries }),
+    )
 }
 
 /// Warns of endpoints that are a listener of this process: requests would go round for ever.

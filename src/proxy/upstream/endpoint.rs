@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::failure::Failure;
 use super::fleet::Member;
@@ -112,12 +113,21 @@ impl Endpoint {
 
 /// An endpoint that a request is under way to.
 #[derive(Debug)]
-pub struct Held(Rc<Endpoint>);
+pub struct Held {
+    endpoint: Rc<Endpoint>,
+    /// Its place among those that may be under way, where they are counted.
+    place: Option<OwnedSemaphorePermit>,
+}
 
 impl Held {
     pub(super) fn new(endpoint: &Rc<Endpoint>) -> Self {
         endpoint.member.enter();
-        Self(Rc::clone(endpoint))
+        Self { endpoint: Rc::clone(endpoint), place: None }
+    }
+
+    /// Keeps this place until the request is over.
+    pub(super) fn occupies(&mut self, place: OwnedSemaphorePermit) {
+        self.place = Some(place);
     }
 }
 
@@ -125,12 +135,12 @@ impl Deref for Held {
     type Target = Endpoint;
 
     fn deref(&self) -> &Endpoint {
-        &self.0
+        &self.endpoint
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.member.leave();
+        self.endpoint.member.leave();
     }
 }

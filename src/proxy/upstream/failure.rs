@@ -41,6 +41,9 @@ pub enum Failure {
     /// As many requests as the endpoint allows were under way, and none ended in time.
     #[error("no connection had room for one more request within timeouts.connect")]
     Full,
+    /// As many requests as `upstreams.max` says were under way, and as many waited or none ended in time.
+    #[error("as many requests as upstreams.max.in_flight says were under way")]
+    Crowded,
     /// The endpoint says that it did not act upon the request, or nothing of it was sent.
     #[error("the endpoint did not take the request")]
     Unprocessed(#[source] h2::Error),
@@ -104,6 +107,7 @@ impl Failure {
             // It is alive and has enough to do, or says itself that another is to be asked; and how long a request may
             // take as a whole is between the client and us.
             Self::Full
+            | Self::Crowded
             | Self::Unprocessed(_)
             | Self::TotalTimeout
             | Self::SlowClient
@@ -123,7 +127,7 @@ impl Failure {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Connect(_) | Self::ConnectTimeout | Self::Unprocessed(_) => Refusal::UpstreamUnreachable,
-            Self::Full => Refusal::UpstreamUnavailable,
+            Self::Full | Self::Crowded => Refusal::UpstreamUnavailable,
             Self::Timeout | Self::TotalTimeout => Refusal::UpstreamTimeout,
             Self::Closed { .. }
             | Self::Handshake(_)
@@ -160,6 +164,7 @@ impl From<Failure> for Reason {
             | Failure::ConnectTimeout
             | Failure::Handshake(_)
             | Failure::Full
+            | Failure::Crowded
             | Failure::Unprocessed(_)
             | Failure::Closed { .. }
             | Failure::Malformed(_)

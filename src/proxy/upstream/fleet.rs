@@ -4,12 +4,13 @@
 //! what was true a moment ago sends one request more to a server that fails, which is tried again elsewhere.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::balance;
+use super::room::Room;
 use crate::clock::Tick;
-use crate::config::{self, Ejection, UpstreamProtocol};
+use crate::config::{self, Ejection, HealthCheck, UpstreamProtocol};
 
 /// How long an endpoint that could not be connected to is tried last.
 const PUT_ASIDE: Duration = Duration::from_secs(1);
@@ -78,6 +79,10 @@ pub struct Group {
     pub members: Vec<Arc<Member>>,
     /// Requests that were sent again since they were last counted.
     pub retries: AtomicU64,
+    /// How its servers are asked whether they are well.
+    pub health: Option<HealthCheck>,
+    /// How much may be under way to it, if that is bounded.
+    pub(super) room: Option<Arc<Room>>,
     ejection: Ejection,
 }
 
@@ -90,13 +95,24 @@ impl Group {
         let member = |place: &config::Endpoint| {
             known(place).map_or_else(|| Arc::new(Member::new(place.clone())), Arc::clone)
         };
+        let members: Vec<Arc<Member>> = config.endpoints.iter().map(member).collect();
+        if config.health.is_none() {
+            members.iter().for_each(|member| member.unwell.store(false, Ordering::Relaxed));
+        }
         Self {
             name: Arc::clone(&config.name),
             protocol: config.protocol,
-            members: config.endpoints.iter().map(member).collect(),
+            members,
             retries: AtomicU64::default(),
+            health: config.health.clone(),
+            room: Room::of(config.max, old.and_then(|old| old.room.as_ref())),
             ejection: config.ejection.clone(),
         }
+    }
+
+    /// Whether a server that comes back begins as slowly as it does in `other`.
+    pub(super) fn begins_like(&self, other: &Self) -> bool {
+        self.ejection.slow_start == other.ejection.slow_start
     }
 
     /// Whether an answer with this status counts as a failure.
@@ -110,7 +126,7 @@ impl Group {
         let failures = member.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let Some(most) = self.ejection.failures.filter(|most| failures >= *most) else { return };
         let others = self.members.iter().filter(|other| !std::ptr::eq(&***other, member));
-        if member.is_resting(now) || !others.into_iter().any(|other| !other.is_resting(now)) {
+        if member.is_resting(now) || !others.into_iter().any(|other| other.is_up(now)) {
             return;
         }
         // The first failure afterwards is one too many again.
@@ -139,6 +155,30 @@ impl Group {
         for member in self.members.iter().filter(|member| member.has_rested(now)) {
             let (upstream, endpoint) = (&*self.name, &*member.authority);
             tracing::info!(upstream, endpoint, "an endpoint gets requests again");
+        }
+    }
+
+    /// Whether none of its servers is to get requests, so that all do.
+    #[must_use]
+    pub fn is_down(&self, now: Tick) -> bool {
+        !self.members.iter().any(|member| member.is_up(now))
+    }
+
+    /// A server turned out to be well, or not: from now on it gets requests, or none while another is.
+    pub fn found(&self, member: &Member, well: bool, why: &str, now: Tick) {
+        let (upstream, endpoint) = (&*self.name, &*member.authority);
+        if well {
+            if !self.ejection.slow_start.is_zero() {
+                member.back_at.store(now.0, Ordering::Relaxed);
+            }
+            member.unwell.store(false, Ordering::Relaxed);
+            tracing::info!(upstream, endpoint, "an endpoint is well again");
+            return;
+        }
+        member.unwell.store(true, Ordering::Relaxed);
+        tracing::warn!(upstream, endpoint, why, "an endpoint is not well");
+        if self.is_down(now) {
+            tracing::warn!(upstream, "no endpoint is well, so all of them get requests");
         }
     }
 
@@ -172,6 +212,8 @@ pub struct Member {
     aside_until: AtomicU64,
     /// When it begins, or began, to have its share again, in ticks; 0 once it has all of it.
     back_at: AtomicU64,
+    /// Whether it said, or did not say, that it is well.
+    unwell: AtomicBool,
     /// How often it was made to rest since that was last counted, by [`Fault`].
     pub ejections: [AtomicU64; Fault::ALL.len()],
     /// What it is told apart by where keys choose.
@@ -198,6 +240,7 @@ impl Member {
             rests_until: AtomicU64::default(),
             aside_until: AtomicU64::default(),
             back_at: AtomicU64::default(),
+            unwell: AtomicBool::default(),
             ejections: <[AtomicU64; Fault::ALL.len()]>::default(),
             seed: balance::hash(authority.as_bytes()),
             place,
@@ -240,7 +283,19 @@ impl Member {
         if until > now { until } else { Tick(0) }
     }
 
-    /// Whether it is to get no requests while others can.
+    /// Whether it was found not to be well.
+    #[must_use]
+    pub fn is_unwell(&self) -> bool {
+        self.unwell.load(Ordering::Relaxed)
+    }
+
+    /// Whether it gets requests.
+    #[must_use]
+    pub fn is_up(&self, now: Tick) -> bool {
+        !self.is_resting(now) && !self.is_unwell()
+    }
+
+    /// Whether it failed too often lately.
     #[must_use]
     pub fn is_resting(&self, now: Tick) -> bool {
         self.rests_until.load(Ordering::Relaxed) > now.0
@@ -249,7 +304,7 @@ impl Member {
     /// Whether it is as good as any.
     #[must_use]
     pub fn is_fit(&self, now: Tick) -> bool {
-        !self.is_resting(now) && self.aside_until.load(Ordering::Relaxed) <= now.0
+        self.is_up(now) && self.aside_until.load(Ordering::Relaxed) <= now.0
     }
 
     /// Lets it rest; whether it did not already.

@@ -3,6 +3,7 @@
 //! Everything here belongs to one worker, and nothing is locked; what all workers know of the servers is in [`fleet`].
 
 mod balance;
+pub mod checks;
 pub mod chunked;
 mod endpoint;
 mod exchange;
@@ -12,6 +13,7 @@ pub mod head;
 mod http2;
 mod protocols;
 mod retries;
+mod room;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -80,7 +82,8 @@ pub struct Answer<B: 'static> {
 #[derive(Debug)]
 pub struct Undelivered {
     pub failure: Failure,
-    pub endpoint: Held,
+    /// `None` when none was asked.
+    pub endpoint: Option<Held>,
 }
 
 /// A named group of servers, as one worker sees it.
@@ -129,13 +132,27 @@ impl Upstream {
         })
     }
 
+    /// Sends a request, once there is room for it, and waits for its answer's fields.
+    pub async fn send<B, W>(&self, outgoing: Outgoing<'_, B, W>) -> Result<Answer<B>, Undelivered>
+    where
+        B: Body<Data = Bytes, Error = BodyFailure> + Unpin + 'static,
+        W: WriteHead,
+    {
+        let Some(room) = &self.group.room else { return self.deliver(outgoing).await };
+        let place = Box::pin(room.place(outgoing.connect)).await;
+        let place = place.map_err(|failure| Undelivered { failure, endpoint: None })?;
+        let mut answer = Box::pin(self.deliver(outgoing)).await?;
+        answer.endpoint.occupies(place);
+        Ok(answer)
+    }
+
     /// Sends a request and waits for its answer's fields.
     ///
     /// A failed connect goes on to another endpoint, since nothing was sent. A request on a connection that turns out
     /// to have been closed meanwhile is sent once more, on a new one, if it is idempotent (RFC 9110 §9.2.2) and nothing
     /// of its body was taken; one whose new connection ends without a byte of an answer is sent to another endpoint,
     /// within what `retries` allows.
-    pub async fn send<B, W>(&self, mut outgoing: Outgoing<'_, B, W>) -> Result<Answer<B>, Undelivered>
+    async fn deliver<B, W>(&self, mut outgoing: Outgoing<'_, B, W>) -> Result<Answer<B>, Undelivered>
     where
         B: Body<Data = Bytes, Error = BodyFailure> + Unpin + 'static,
         W: WriteHead,
@@ -160,7 +177,7 @@ impl Upstream {
                 Err(failure) => {
                     self.failed(&endpoint, &failure);
                     if !choice.pass_over(self) {
-                        return Err(Undelivered { failure, endpoint });
+                        return Err(Undelivered { failure, endpoint: Some(endpoint) });
                     }
                     continue;
                 }
@@ -187,7 +204,7 @@ impl Upstream {
                     outgoing.body = body;
                     again |= stale;
                 }
-                _ => return Err(Undelivered { failure, endpoint }),
+                _ => return Err(Undelivered { failure, endpoint: Some(endpoint) }),
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Several servers of one upstream: which gets what, and what becomes of one that fails.
 
+mod health;
 mod rolling;
+mod room;
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::{Clock, Timestamp};
-use crate::config::{self, Ejection, Retries, UpstreamProtocol};
+use crate::config::{self, Ejection, Retries, UpstreamMax, UpstreamProtocol};
 use crate::proxy::upstream::fleet::{Fault, Fleet};
 use crate::server::deadline::Deadlines;
 
@@ -26,6 +26,8 @@ fn config(ports: &[u16], balance: &Balance) -> config::Upstream {
         endpoints: ports.iter().map(|&port| config::Endpoint { host: "127.0.0.1".into(), port }).collect(),
         balance: balance.clone(),
         ejection: Ejection { failures: Some(3), rest: REST, slow_start: SLOW_START, statuses: vec![503] },
+        health: None,
+        max: UpstreamMax { in_flight: None, pending: 0 },
         retries: Retries { attempts: 1, budget: 20 },
     }
 }

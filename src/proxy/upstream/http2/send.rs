@@ -41,14 +41,14 @@ where
                 let failure = endpoint.put_aside(failure);
                 upstream.failed(&endpoint, &failure);
                 if !choice.pass_over(upstream) {
-                    return Err(Undelivered { failure, endpoint });
+                    return Err(Undelivered { failure, endpoint: Some(endpoint) });
                 }
                 continue;
             }
         };
         let request = match outgoing.head.http2(&endpoint) {
             Ok(request) => request,
-            Err(failure) => return Err(Undelivered { failure, endpoint }),
+            Err(failure) => return Err(Undelivered { failure, endpoint: Some(endpoint) }),
         };
         let timer = upstream.deadlines.timer();
         let body = outgoing.body.take();
@@ -75,11 +75,11 @@ where
                 }
             }
         };
-        let Some(body) = body else { return Err(Undelivered { failure, endpoint }) };
+        let Some(body) = body else { return Err(Undelivered { failure, endpoint: Some(endpoint) }) };
         if here && again < AGAIN_MAX {
             again += 1;
         } else if !upstream.goes_elsewhere(&mut choice, &mut retried) {
-            return Err(Undelivered { failure, endpoint });
+            return Err(Undelivered { failure, endpoint: Some(endpoint) });
         }
         outgoing.body = body;
     }
