@@ -10,6 +10,7 @@ pub mod signals;
 mod signing;
 mod start;
 pub mod tls;
+mod upstreams;
 pub mod watch;
 mod workers;
 

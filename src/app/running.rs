@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::watch::{self, Found, InForce};
 use super::workers::Handle;
-use super::{Options, signing, tls};
+use super::{Options, signing, tls, upstreams};
 use crate::auth::jwt::Ring;
 use crate::auth::random;
 use crate::authenticator::{self, Authenticator, Layer, Outcome, Rules, Tasks};
@@ -23,6 +23,7 @@ use crate::control::{AskHealth, AskReload, Checks, Health, ReloadOutcome, Status
 use crate::issuer::Issuer;
 use crate::issuer::signing::Mint;
 use crate::proxy::plan::Plan;
+use crate::proxy::upstream::fleet::Fleet;
 use crate::server::descriptors;
 use crate::store::SharedStore;
 use crate::telemetry::log_sink::AccessLog;
@@ -33,6 +34,9 @@ use crate::web::problem::Problems;
 pub struct Core {
     pub(super) workers: Vec<Handle>,
     pub(super) config: ArcSwap<Config>,
+    /// What is known of the upstreams' servers.
+    pub(super) fleet: Arc<ArcSwap<Fleet>>,
+    pub(super) fleet_changed: tokio::sync::Notify,
     /// What listeners, store and access log were opened by.
     pub(super) started_with: Config,
     /// What stands before the code in the control plane's refusals.
@@ -221,7 +225,8 @@ impl Core {
         // Each worker's part of the cache is as large as it was made.
         let capacity = self.started_with.cache.capacity;
         self.authenticator.reload(&config::Cache { capacity, ..config.cache.clone() }, Rules::of(&config));
-        let plan = Arc::new(Plan::compile(config.clone(), connectors));
+        let plan = Arc::new(Plan::compile_after(config.clone(), connectors, &self.fleet.load()));
+        upstreams::replace(self, &plan.fleet, &self.metrics);
         let adopting = self.workers.iter().map(|worker| worker.adopt(Arc::clone(&plan)));
         futures_util::future::join_all(adopting).await;
         if let Some(log) = &self.options.log {
@@ -346,6 +351,7 @@ impl Core {
             workers_running: running,
             workers: self.workers.len(),
             certificates: self.tls.ends(),
+            upstreams_down: upstreams::down(self),
         };
         Health { status, checks }
     }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::running::{Core, Running, terms, too_few_descriptors};
 use super::watch::InForce;
 use super::workers::{Handle, Socket};
-use super::{Options, checking, cleaning, logins, signing, tls};
+use super::{Options, checking, cleaning, logins, signing, tls, upstreams};
 use crate::auth::random::{self, RandomFailed};
 use crate::authenticator::{Authenticator, Counting, Health, Rules};
 use crate::config::{self, Config, Reach};
@@ -129,6 +129,8 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     let core = Arc::new(Core {
         workers: start_workers(bound, count, &plan, &clock, &authenticator, &log, (&metrics, &desk, &tls))?,
         tls,
+        fleet: Arc::new(ArcSwap::new(Arc::clone(&plan.fleet))),
+        fleet_changed: tokio::sync::Notify::default(),
         type_base: Arc::new(ArcSwap::from_pointee(config.errors.type_base.clone())),
         started_with: config.clone(),
         identity: Arc::new(ArcSwap::from_pointee(terms(issuer.clone(), authenticator.ring(), &config))),
@@ -162,6 +164,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     running.keep(checking::run(file, running.core().draining.clone()));
     running.keep(running.core().watch());
     running.keep(tls::run(running.core()));
+    running.keep(upstreams::check(running.core(), running.stop_control()));
     Ok(running)
 }
 
@@ -278,6 +281,7 @@ async fn serve_control(running: &Running, admin: std::net::TcpListener) -> Resul
         type_base: Arc::clone(&core.type_base),
     });
     core.show_cache();
+    upstreams::show(&core);
     let (stop, limits) = (running.stop_control(), serve::Limits::default());
     let listener = serve::tcp(admin)?;
     running.keep(serve::serve(listener, router::admin(Arc::clone(&control)), stop.clone(), limits));

@@ -28,6 +28,7 @@ mod sections;
 mod source;
 mod suggest;
 mod tls;
+mod upstream;
 mod yaml;
 
 use std::net::SocketAddr;
@@ -57,6 +58,7 @@ pub use route::{
 };
 pub use schema::schema;
 pub use tls::{CertificateFiles, Tls, TlsVersion, UpstreamTls};
+pub use upstream::{Balance, Ejection, HealthCheck, Retries, UpstreamMax};
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,6 +221,16 @@ pub struct Upstream {
     pub endpoints: Vec<Endpoint>,
     /// How those by TLS are connected to.
     pub tls: UpstreamTls,
+    /// By what one of them is chosen.
+    pub balance: Balance,
+    /// How they are asked whether they are well; `None` = not at all.
+    pub health: Option<HealthCheck>,
+    /// How much may be under way to them.
+    pub max: UpstreamMax,
+    /// When one that fails gets no requests for a while.
+    pub ejection: Ejection,
+    /// How requests are sent again.
+    pub retries: Retries,
 }
 
 /// What is spoken to the servers of an upstream.

@@ -70,6 +70,8 @@ pub struct Checks {
     pub workers_running: usize,
     /// Workers that should.
     pub workers: usize,
+    /// Upstreams of which no endpoint is well. That is no reason to send no traffic here.
+    pub upstreams_down: Vec<Arc<str>>,
     /// When the certificates of the listeners end.
     pub certificates: Vec<CertificateEnd>,
 }
@@ -97,6 +99,7 @@ impl Checks {
             "store": if self.store_up { "up" } else { "down" },
             "feed_age_seconds": self.feed_age.map(|age| age.as_secs_f64()),
             "config_loaded": self.config_loaded.map(Timestamp::rfc3339),
+            "upstreams_down": self.upstreams_down.iter().map(|name| &**name).collect::<Vec<_>>(),
             "workers": { "running": self.workers_running, "expected": self.workers },
             "certificates": self.certificates.iter().map(CertificateEnd::json).collect::<Vec<_>>(),
         })

@@ -40,6 +40,7 @@ fn health(status: Status) -> Health {
         config_loaded: Some(Timestamp(1_793_491_200_000)),
         workers_running: 2,
         workers: 2,
+        upstreams_down: vec!["api".into()],
         certificates: vec![CertificateEnd {
             listener: "public".into(),
             file: "/tls/cert.pem".to_owned(),
@@ -120,6 +121,7 @@ async fn readyz_verbose_says_what_its_word_rests_on() {
             "store": "up",
             "feed_age_seconds": 0.25,
             "config_loaded": "2026-11-01T00:00:00Z",
+            "upstreams_down": ["api"],
             "workers": { "running": 2, "expected": 2 },
             "certificates": [
                 { "listener": "public", "file": "/tls/cert.pem", "expires": "2026-11-01T00:00:00Z" },

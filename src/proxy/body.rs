@@ -2,7 +2,6 @@
 //! request is over exactly when its last byte was handed to the client, or the client is gone.
 
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use super::request_body::RequestBody;
 use super::ticket::Ticket;
 use super::upstream::failure::Failure;
-use super::upstream::{Endpoint, Exchange};
+use super::upstream::{Exchange, Held};
 use crate::message::trailers::{self, Nominated};
 use crate::server::carrier::Carrier;
 
@@ -37,7 +36,7 @@ enum Source {
 #[derive(Debug)]
 pub struct Stream {
     pub exchange: Exchange<RequestBody>,
-    pub endpoint: Rc<Endpoint>,
+    pub endpoint: Held,
 }
 
 impl Stream {

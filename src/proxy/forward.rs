@@ -83,6 +83,12 @@ impl<'a> Forward<'a> {
         }
     }
 
+    /// Whose it is.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        self.principal.map(|principal| principal.identity.account())
+    }
+
     /// What the upstream is to take the request for.
     fn host<'b>(&'b self, endpoint: &'b Endpoint) -> &'b [u8] {
         match &self.route.host {

@@ -258,6 +258,7 @@ async fn send(
             glance: watch::BEGINS,
         },
         connect: times.connect,
+        key: upstream.key(forward.account(), &forward.parts.headers),
     };
     ticket.asked();
     let mut sending = pin!(upstream.send(outgoing));
@@ -273,8 +274,11 @@ async fn send(
             Some(upgrade) => upgrade::judged(upgrade, answer, ticket),
         },
         Ok(Err(undelivered)) => {
-            let endpoint = &undelivered.endpoint;
-            ticket.undelivered(&undelivered.failure, &endpoint.authority, &endpoint.complaints);
+            let (endpoint, complaints) = match &undelivered.endpoint {
+                Some(endpoint) => (&*endpoint.authority, &endpoint.complaints),
+                None => ("", &upstream.complaints),
+            };
+            ticket.undelivered(&undelivered.failure, endpoint, complaints);
             Err(undelivered.failure.refusal())
         }
         Err(failure) => {

@@ -1,7 +1,10 @@
 //! A configuration compiled into what the data plane runs on. Shared by all workers, replaced whole by a reload.
 
+use std::sync::Arc;
+
 use http::Method;
 
+use super::upstream::fleet::Fleet;
 use crate::auth::refusal::Refusal;
 use crate::config::{Config, Route, WebsocketCredential};
 use crate::decision::Decision;
@@ -20,6 +23,8 @@ use crate::web::request_id::RequestId;
 pub struct Plan {
     /// The configuration as checked.
     pub config: Config,
+    /// What is known of the upstreams' servers.
+    pub fleet: Arc<Fleet>,
     /// Routes and credentials.
     pub decision: Decision,
     /// What becomes of each field of a request.
@@ -32,16 +37,21 @@ pub struct Plan {
     pub connection: ConnectionLimits,
     /// Peers whose forwarding fields count.
     pub trusted: TrustedProxies,
-    /// What makes connections to each upstream secure, in the order of the configuration; `None` in clear.
-    pub connectors: Vec<Option<Connector>>,
 }
 
 impl Plan {
     /// Compiles a configuration; `connectors` are those of its upstreams.
     #[must_use]
     pub fn compile(config: Config, connectors: Vec<Option<Connector>>) -> Self {
+        Self::compile_after(config, connectors, &Fleet::default())
+    }
+
+    /// Compiles a configuration that takes the place of one whose servers were `known`.
+    #[must_use]
+    pub fn compile_after(config: Config, connectors: Vec<Option<Connector>>, known: &Fleet) -> Self {
         let timeouts = &config.timeouts;
         Self {
+            fleet: Arc::new(Fleet::new(&config.upstreams, connectors, known)),
             decision: Decision::compile(&config),
             fields: field_rules(&config),
             problems: Problems::new(&config.errors.type_base, &config.errors.realm),
@@ -57,7 +67,6 @@ impl Plan {
                 response_idle: timeouts.response_body_idle,
             },
             trusted: TrustedProxies::new(&config.trusted_proxies),
-            connectors,
             config,
         }
     }

@@ -33,11 +33,9 @@ impl State {
         deadlines: &Rc<Deadlines>,
     ) -> Rc<Self> {
         let config = &plan.config;
-        let upstreams = config.upstreams.iter().enumerate().map(|(index, upstream)| {
-            let connector = plan.connectors.get(index).and_then(Option::as_ref);
-            Upstream::build(upstream, connector, old, deadlines)
-        });
-        let upstreams = upstreams.collect();
+        let upstreams = config.upstreams.iter().zip(plan.fleet.groups());
+        let upstreams =
+            upstreams.map(|(upstream, group)| Upstream::build(upstream, group, old, deadlines)).collect();
         let routes: Vec<_> = config.routes.iter().map(|route| Arc::clone(&route.name)).collect();
         let names: Vec<_> = config.upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect();
         let metrics = WorkerMetrics::new(metrics, &routes, &names);

@@ -6,6 +6,7 @@
 mod handles;
 mod labels;
 mod register;
+mod upstreams;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use prometheus::{
 use self::register::Register;
 pub use handles::{Connections, Dropped, OpenConnection};
 pub use labels::{Cached, LoginOutcome, Lookup, Reload};
+pub use upstreams::Upstreams;
 
 use super::Door;
 use super::limit_counts::{FAILURES, LimitOutcome};
@@ -47,6 +49,7 @@ pub struct Metrics {
     request_seconds: HistogramVec,
     own_seconds: HistogramVec,
     upstream_seconds: HistogramVec,
+    upstreams: Upstreams,
     cache_lookups: IntCounterVec,
     limit_decisions: IntCounterVec,
     cache_entries: IntGaugeVec,
@@ -91,6 +94,7 @@ impl Metrics {
             request_seconds: add.histograms(request, &["door", "route"], REQUEST_BUCKETS)?,
             own_seconds: add.histograms(own, &["door"], OWN_BUCKETS)?,
             upstream_seconds: add.histograms(upstream, &["upstream"], REQUEST_BUCKETS)?,
+            upstreams: Upstreams::new(&add)?,
             cache_lookups: add.counters(lookups.0, lookups.1, &["cache", "result"])?,
             limit_decisions: add.counters(limits.0, limits.1, &["policy", "outcome"])?,
             cache_entries: add.gauges(
@@ -252,6 +256,12 @@ impl Metrics {
     #[must_use]
     pub fn connections(&self, listener: &str) -> Connections {
         Connections(self.connections.with_label_values(&[listener]))
+    }
+
+    /// The servers of all upstreams.
+    #[must_use]
+    pub const fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
     }
 
     /// The tunnels of one route.

@@ -260,6 +260,8 @@ pub(in crate::config) enum FieldName {
     Credential,
     /// It carries who is asking to the upstream.
     Identity,
+    /// It says which server a request is for.
+    Sharing,
 }
 
 /// Fields of one connection (RFC 9110 §7.6.1), of framing and of routing: nobody else's to give a meaning.
@@ -323,6 +325,7 @@ impl Kind for FieldName {
             Self::Identity => {
                 "a field that only Keyward sets, of letters, digits and `-`, such as X-Auth-Subject"
             }
+            Self::Sharing => "a field of your clients' own, of letters, digits and `-`, such as X-Tenant",
         }
         .to_owned()
     }

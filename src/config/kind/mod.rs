@@ -5,6 +5,7 @@ pub(super) mod http;
 pub(super) mod net;
 pub(super) mod number;
 pub(super) mod path;
+pub(super) mod target;
 pub(super) mod text;
 pub(super) mod time;
 pub(super) mod url;

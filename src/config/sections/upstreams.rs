@@ -1,5 +1,7 @@
 //! `upstreams`: named groups of servers.
 
+mod sharing;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -19,9 +21,9 @@ pub(super) fn upstreams(s: &mut Section<'_>) -> Vec<Placed<Upstream>> {
     let read = s.sections("upstreams", Least::None, comment, upstream).unwrap_or_default();
     let names: Vec<&Placed<_>> = read.iter().filter_map(|(name, ..)| name.as_ref()).collect();
     super::distinct(s, "upstreams", &names);
-    let named = |(name, protocol, endpoints, tls): Read| {
+    let named = |(name, read): (Option<Placed<Arc<str>>>, Unnamed)| {
         let name = name?;
-        let value = Upstream { name: name.value, protocol, endpoints, tls };
+        let value = read(name.value);
         Some(Placed { value, at: name.at, written: name.written, given: true })
     };
     read.into_iter().filter_map(named).collect()
@@ -30,10 +32,10 @@ pub(super) fn upstreams(s: &mut Section<'_>) -> Vec<Placed<Upstream>> {
 const PROTOCOLS: Words<UpstreamProtocol> =
     Words(&[("http1", UpstreamProtocol::Http1), ("http2", UpstreamProtocol::Http2)]);
 
-type Read = (Option<Placed<Arc<str>>>, UpstreamProtocol, Vec<Endpoint>, UpstreamTls);
+/// An upstream but for its name.
+type Unnamed = Box<dyn FnOnce(Arc<str>) -> Upstream>;
 
-fn upstream(s: &mut Section<'_>) -> Read {
-    s.not_yet(&["balance", "health", "retries"]);
+fn upstream(s: &mut Section<'_>) -> (Option<Placed<Arc<str>>>, Unnamed) {
     let name = s.required("name", &Name, "api", "Its name in routes and metrics.");
     let comment = "What its servers speak: http1, or http2, as gRPC needs it (in clear: by prior knowledge).";
     let protocol = s.value("protocol", &PROTOCOLS, UpstreamProtocol::Http1, comment).value;
@@ -57,7 +59,23 @@ fn upstream(s: &mut Section<'_>) -> Read {
     let tls = s.optional_section("tls", comment, |s| (s.at(), tls(s)));
     alike(s, &endpoints, tls.as_ref().map(|(at, _)| *at));
     let endpoints = endpoints.into_iter().map(|endpoint| endpoint.value).collect();
-    (name, protocol, endpoints, tls.unwrap_or_default().1)
+    let tls = tls.unwrap_or_default().1;
+    let (balance, health, ejection) = (sharing::balance(s), sharing::health(s), sharing::ejection(s));
+    let (retries, max) = (sharing::retries(s), sharing::max(s));
+    (
+        name,
+        Box::new(move |name| Upstream {
+            name,
+            protocol,
+            endpoints,
+            tls,
+            balance,
+            health,
+            max,
+            ejection,
+            retries,
+        }),
+    )
 }
 
 fn tls(s: &mut Section<'_>) -> UpstreamTls {

@@ -21,7 +21,7 @@ use super::expiry;
 use super::request_body::RequestBody;
 use super::ticket::Ticket;
 use super::upstream::failure::Failure;
-use super::upstream::{Answer, Endpoint};
+use super::upstream::{Answer, Held};
 use super::worker::Worker;
 use crate::auth::refusal::Code;
 use crate::server::deadline::Timer;
@@ -134,7 +134,7 @@ struct Tunnel<C> {
     final_limit: bool,
     timer: Timer,
     limits: Limits,
-    endpoint: Rc<Endpoint>,
+    endpoint: Held,
     worker: Rc<Worker>,
     _counted: OpenConnection,
     ticket: Box<Ticket>,
@@ -153,7 +153,7 @@ struct Limits {
 }
 
 impl<C: Side> Tunnel<C> {
-    fn new(ends: Ends<C>, kind: Kind, endpoint: Rc<Endpoint>, ticket: Box<Ticket>) -> Self {
+    fn new(ends: Ends<C>, kind: Kind, endpoint: Held, ticket: Box<Ticket>) -> Self {
         let frames = || (kind == Kind::WebSocket).then(Frames::default);
         let worker = ticket.worker();
         let state = ticket.state();

@@ -1,16 +1,19 @@
 //! One server of an upstream, as one worker sees it: connecting, and the connections that wait to be used again.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
+use std::ops::Deref;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::failure::Failure;
+use super::fleet::Member;
 use super::http2::Links;
 use super::wire::{Look, Wire};
-use crate::clock::Tick;
 use crate::config;
 use crate::server::deadline::Deadlines;
 use crate::server::tls::Connector;
@@ -20,8 +23,6 @@ use crate::web::forwarded::Scheme;
 
 /// The most unused connections that one worker keeps to one endpoint.
 const IDLE_MAX: usize = 1024;
-/// How long an endpoint that could not be connected to is tried last.
-const PUT_ASIDE: Duration = Duration::from_secs(1);
 
 /// One server, with this worker's unused connections to it.
 #[derive(Debug)]
@@ -38,29 +39,29 @@ pub struct Endpoint {
     idle: RefCell<Vec<Wire>>,
     /// Its connections of HTTP/2.
     pub(super) links: Links,
-    aside_until: Cell<Tick>,
+    /// What all workers know of it.
+    pub(super) member: Arc<Member>,
     deadlines: Rc<Deadlines>,
 }
 
 impl Endpoint {
-    /// An endpoint without connections.
+    /// An endpoint without connections, of which no other worker knows.
     #[must_use]
     pub fn new(place: config::Endpoint, connector: Option<Connector>, deadlines: Rc<Deadlines>) -> Self {
-        let host =
-            if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.to_string() };
-        let authority = match place.port {
-            port if port == place.scheme.port() => host,
-            port => format!("{host}:{port}"),
-        };
-        let links = Links::new(place.clone(), connector.clone(), Rc::clone(&deadlines));
+        Self::of(Arc::new(Member::new(place)), connector, deadlines)
+    }
+
+    /// An endpoint without connections.
+    #[must_use]
+    pub fn of(member: Arc<Member>, connector: Option<Connector>, deadlines: Rc<Deadlines>) -> Self {
         Self {
-            place,
+            place: member.place.clone(),
+            links: Links::new(member.place.clone(), connector.clone(), Rc::clone(&deadlines)),
             connector,
-            links,
-            authority: authority.into(),
+            authority: member.authority.clone(),
             complaints: Pace::default(),
             idle: RefCell::default(),
-            aside_until: Cell::new(Tick(0)),
+            member,
             deadlines,
         }
     }
@@ -99,14 +100,8 @@ impl Endpoint {
     }
 
     pub(super) fn put_aside(&self, failure: Failure) -> Failure {
-        self.aside_until.set(self.deadlines.coarse_now().after(PUT_ASIDE));
+        self.member.put_aside(self.deadlines.coarse_now());
         failure
-    }
-
-    /// Until when it is tried last; the past, if it is not.
-    pub(super) fn aside_until(&self) -> Tick {
-        let until = self.aside_until.get();
-        if until > self.deadlines.coarse_now() { until } else { Tick(0) }
     }
 
     /// Closes unused connections that the other side closed, or that nobody needed for `after`.
@@ -134,5 +129,39 @@ pub(super) async fn connect(
         None if place.scheme == Scheme::Http => Ok(Transport::Clear(stream)),
         // What is meant for TLS never goes out in clear.
         None => Err(io::Error::other("there is nothing to make the connection secure by")),
+    }
+}
+
+/// An endpoint that a request is under way to.
+#[derive(Debug)]
+pub struct Held {
+    endpoint: Rc<Endpoint>,
+    /// Its place among those that may be under way, where they are counted.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Held {
+    pub(super) fn new(endpoint: &Rc<Endpoint>) -> Self {
+        endpoint.member.enter();
+        Self { endpoint: Rc::clone(endpoint), place: None }
+    }
+
+    /// Keeps this place until the request is over.
+    pub(super) fn occupies(&mut self, place: OwnedSemaphorePermit) {
+        self.place = Some(place);
+    }
+}
+
+impl Deref for Held {
+    type Target = Endpoint;
+
+    fn deref(&self) -> &Endpoint {
+        &self.endpoint
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.endpoint.member.leave();
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use h2::Reason;
 
+use super::fleet::Fault;
 use crate::auth::refusal::Refusal;
 use crate::server::incoming::Broken;
 
@@ -40,6 +41,9 @@ pub enum Failure {
     /// As many requests as the endpoint allows were under way, and none ended in time.
     #[error("no connection had room for one more request within timeouts.connect")]
     Full,
+    /// As many requests as `upstreams.max` says were under way, and as many waited or none ended in time.
+    #[error("as many requests as upstreams.max.in_flight says were under way")]
+    Crowded,
     /// The endpoint says that it did not act upon the request, or nothing of it was sent.
     #[error("the endpoint did not take the request")]
     Unprocessed(#[source] h2::Error),
@@ -94,12 +98,36 @@ impl Failure {
         matches!(self, Self::SlowClient | Self::Body(_) | Self::Fallen(_))
     }
 
+    /// What the endpoint did wrong, if it is a sign that it fails.
+    #[must_use]
+    pub const fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Connect(_) | Self::ConnectTimeout => Some(Fault::Connect),
+            Self::Timeout => Some(Fault::Timeout),
+            // It is alive and has enough to do, or says itself that another is to be asked; and how long a request may
+            // take as a whole is between the client and us.
+            Self::Full
+            | Self::Crowded
+            | Self::Unprocessed(_)
+            | Self::TotalTimeout
+            | Self::SlowClient
+            | Self::Body(_)
+            | Self::Fallen(_) => None,
+            Self::Handshake(_)
+            | Self::Closed { .. }
+            | Self::Malformed(_)
+            | Self::Violation(_)
+            | Self::Reset(_)
+            | Self::Truncated(_) => Some(Fault::Broken),
+        }
+    }
+
     /// What the client is told.
     #[must_use]
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Connect(_) | Self::ConnectTimeout | Self::Unprocessed(_) => Refusal::UpstreamUnreachable,
-            Self::Full => Refusal::UpstreamUnavailable,
+            Self::Full | Self::Crowded => Refusal::UpstreamUnavailable,
             Self::Timeout | Self::TotalTimeout => Refusal::UpstreamTimeout,
             Self::Closed { .. }
             | Self::Handshake(_)
@@ -136,6 +164,7 @@ impl From<Failure> for Reason {
             | Failure::ConnectTimeout
             | Failure::Handshake(_)
             | Failure::Full
+            | Failure::Crowded
             | Failure::Unprocessed(_)
             | Failure::Closed { .. }
             | Failure::Malformed(_)

@@ -1,39 +1,47 @@
 //! The servers behind: choosing one, sending a request, trying again where that is safe.
 //!
-//! Everything here belongs to one worker; nothing is shared, nothing locked.
+//! Everything here belongs to one worker, and nothing is locked; what all workers know of the servers is in [`fleet`].
 
+mod balance;
+pub mod checks;
 pub mod chunked;
 mod endpoint;
 mod exchange;
 pub mod failure;
+pub mod fleet;
 pub mod head;
 mod http2;
 mod protocols;
+mod retries;
+mod room;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body::Body;
 
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Held};
 pub use exchange::Patience;
 use failure::{BodyFailure, Failure};
 pub use head::Head;
 pub use protocols::Exchange;
 
+use balance::{Choice, Dice};
+use fleet::{Fault, Group};
+use retries::Budget;
 use wire::Look;
 
-use crate::config::{self, UpstreamProtocol};
+use crate::config::{self, Balance, UpstreamProtocol};
 use crate::message::framing::{Asked, Framing};
 use crate::server::deadline::Deadlines;
-use crate::server::tls::Connector;
 use crate::telemetry::pace::Pace;
 
 /// Writes a request's fields. They are written anew for each attempt, since they can name the endpoint.
@@ -58,6 +66,8 @@ pub struct Outgoing<'a, B, W> {
     pub patience: Patience,
     /// Limit for making a connection.
     pub connect: Duration,
+    /// What tells its endpoint, where the upstream goes by that.
+    pub key: Option<u64>,
 }
 
 /// An answer whose fields have come.
@@ -65,14 +75,15 @@ pub struct Outgoing<'a, B, W> {
 pub struct Answer<B: 'static> {
     pub head: Head,
     pub exchange: Exchange<B>,
-    pub endpoint: Rc<Endpoint>,
+    pub endpoint: Held,
 }
 
 /// An attempt that failed for good.
 #[derive(Debug)]
 pub struct Undelivered {
     pub failure: Failure,
-    pub endpoint: Rc<Endpoint>,
+    /// `None` when none was asked.
+    pub endpoint: Option<Held>,
 }
 
 /// A named group of servers, as one worker sees it.
@@ -84,8 +95,13 @@ pub struct Upstream {
     pub complaints: Pace,
     deadlines: Rc<Deadlines>,
     protocol: UpstreamProtocol,
+    /// What all workers know of it.
+    group: Arc<Group>,
+    /// In the order of the group's.
     endpoints: Vec<Rc<Endpoint>>,
-    next: Cell<usize>,
+    balance: Balance,
+    dice: Dice,
+    budget: Budget,
 }
 
 impl Upstream {
@@ -93,50 +109,69 @@ impl Upstream {
     #[must_use]
     pub fn build(
         config: &config::Upstream,
-        connector: Option<&Connector>,
+        group: &Arc<Group>,
         old: &[Rc<Self>],
         deadlines: &Rc<Deadlines>,
     ) -> Rc<Self> {
-        let known = |place: &config::Endpoint| {
-            let mut all = old.iter().flat_map(|upstream| &upstream.endpoints);
+        let endpoint = |member| {
+            let mut old = old.iter().flat_map(|upstream| &upstream.endpoints);
             // What was verified in another way before is to be verified anew.
-            all.find(|endpoint| endpoint.place == *place && endpoint.connector.as_ref() == connector)
+            let known = old.find(|endpoint| {
+                Arc::ptr_eq(&endpoint.member, member) && endpoint.connector == group.connector
+            });
+            let new =
+                || Rc::new(Endpoint::of(Arc::clone(member), group.connector.clone(), Rc::clone(deadlines)));
+            known.map_or_else(new, Rc::clone)
         };
-        let new = |place: &config::Endpoint| {
-            Rc::new(Endpoint::new(place.clone(), connector.cloned(), Rc::clone(deadlines)))
-        };
-        let endpoint = |place: &config::Endpoint| known(place).map_or_else(|| new(place), Rc::clone);
         Rc::new(Self {
             name: config.name.clone(),
             complaints: Pace::default(),
             deadlines: Rc::clone(deadlines),
             protocol: config.protocol,
-            endpoints: config.endpoints.iter().map(endpoint).collect(),
-            next: Cell::new(0),
+            endpoints: group.members.iter().map(endpoint).collect(),
+            group: Arc::clone(group),
+            balance: config.balance.clone(),
+            dice: Dice::new(deadlines.coarse_now().0 ^ balance::hash(config.name.as_bytes())),
+            budget: Budget::new(config.retries),
         })
     }
 
-    /// Sends a request and waits for its answer's fields.
-    ///
-    /// A failed connect goes on to the next endpoint, since nothing was sent. A request on a connection that turns
-    /// out to have been closed meanwhile is sent once more, on a new one, if it is idempotent (RFC 9110 §9.2.2) and
-    /// nothing of its body was taken.
-    pub async fn send<B, W>(&self, mut outgoing: Outgoing<'_, B, W>) -> Result<Answer<B>, Undelivered>
+    /// Sends a request, once there is room for it, and waits for its answer's fields.
+    pub async fn send<B, W>(&self, outgoing: Outgoing<'_, B, W>) -> Result<Answer<B>, Undelivered>
     where
         B: Body<Data = Bytes, Error = BodyFailure> + Unpin + 'static,
         W: WriteHead,
     {
+        let Some(room) = &self.group.room else { return self.deliver(outgoing).await };
+        let place = Box::pin(room.place(outgoing.connect)).await;
+        let place = place.map_err(|failure| Undelivered { failure, endpoint: None })?;
+        let mut answer = Box::pin(self.deliver(outgoing)).await?;
+        answer.endpoint.occupies(place);
+        Ok(answer)
+    }
+
+    /// Sends a request and waits for its answer's fields.
+    ///
+    /// A failed connect goes on to another endpoint, since nothing was sent. A request on a connection that turns out
+    /// to have been closed meanwhile is sent once more, on a new one, if it is idempotent (RFC 9110 §9.2.2) and nothing
+    /// of its body was taken; one whose new connection ends without a byte of an answer is sent to another endpoint,
+    /// within what `retries` allows.
+    async fn deliver<B, W>(&self, mut outgoing: Outgoing<'_, B, W>) -> Result<Answer<B>, Undelivered>
+    where
+        B: Body<Data = Bytes, Error = BodyFailure> + Unpin + 'static,
+        W: WriteHead,
+    {
+        self.budget.earn();
         if self.protocol == UpstreamProtocol::Http2 {
             return Box::pin(http2::send(self, outgoing)).await;
         }
         let asked = outgoing.asked;
-        let first = self.turn();
+        let mut choice = Choice::new(self, outgoing.key);
         let look = if outgoing.method.is_idempotent() { Look::Known } else { Look::Ask };
-        let mut failed = 0;
-        let mut again = false;
+        let (mut again, mut retried) = (false, 0);
         loop {
-            let endpoint = self.choose(first, failed);
-            let pooled = if again { None } else { endpoint.checkout(look) };
+            let endpoint = Held::new(choice.endpoint(self));
+            let pooled = if again || retried > 0 { None } else { endpoint.checkout(look) };
             let connected = match pooled {
                 Some(wire) => Ok(wire),
                 None => Box::pin(endpoint.connect(outgoing.connect)).await,
@@ -144,9 +179,9 @@ impl Upstream {
             let mut wire = match connected {
                 Ok(wire) => wire,
                 Err(failure) => {
-                    failed += 1;
-                    if failed >= self.endpoints.len() {
-                        return Err(Undelivered { failure, endpoint });
+                    self.failed(&endpoint, &failure);
+                    if !choice.pass_over(self) {
+                        return Err(Undelivered { failure, endpoint: Some(endpoint) });
                     }
                     continue;
                 }
@@ -157,35 +192,51 @@ impl Upstream {
             let (body, framing) = (outgoing.body.take(), outgoing.framing);
             let mut exchange = Box::new(exchange::Exchange::new(wire, body, framing, outgoing.patience));
             let failure = match poll_fn(|cx| exchange.poll_head(cx, asked)).await {
-                Ok(head) => return Ok(Answer { head, exchange: Exchange::Http1(exchange), endpoint }),
+                Ok(head) => {
+                    self.answered(&endpoint, head.status.as_u16());
+                    return Ok(Answer { head, exchange: Exchange::Http1(exchange), endpoint });
+                }
                 Err(failure) => failure,
             };
             let stale = failure.is_silent_close() && exchange.was_used() && !again;
+            if !stale {
+                self.failed(&endpoint, &failure);
+            }
+            let harmless = failure.is_silent_close() && outgoing.method.is_idempotent();
             match exchange.into_untouched() {
-                Some(body) if stale && outgoing.method.is_idempotent() => {
+                Some(body) if harmless && (stale || self.goes_elsewhere(&mut choice, &mut retried)) => {
                     outgoing.body = body;
-                    again = true;
+                    again |= stale;
                 }
-                _ => return Err(Undelivered { failure, endpoint }),
+                _ => return Err(Undelivered { failure, endpoint: Some(endpoint) }),
             }
         }
     }
 
-    /// The endpoint that is next in turn.
-    fn turn(&self) -> usize {
-        let first = self.next.get();
-        self.next.set(first.wrapping_add(1));
-        first
+    /// Whether a request that failed may be sent to another endpoint; `choice` is that one then.
+    fn goes_elsewhere(&self, choice: &mut Choice, retried: &mut u32) -> bool {
+        let now = self.deadlines.coarse_now();
+        let goes = choice.pass_over(self) && self.budget.spend(*retried, now);
+        if goes {
+            *retried += 1;
+            self.group.retries.fetch_add(1, Ordering::Relaxed);
+        }
+        goes
     }
 
-    /// The endpoint for the attempt after `failed` others: in turn, those that could not be connected to lately last,
-    /// and of these the one that failed first.
-    fn choose(&self, first: usize, failed: usize) -> Rc<Endpoint> {
-        let count = self.endpoints.len();
-        let turn = |step: usize| self.endpoints.get(first.wrapping_add(step) % count.max(1));
-        let best = (failed..failed + count).filter_map(turn).min_by_key(|endpoint| endpoint.aside_until());
-        #[expect(clippy::expect_used, reason = "the configuration refuses an upstream without endpoints")]
-        Rc::clone(best.expect("an upstream has an endpoint"))
+    /// The endpoint answered with this status.
+    fn answered(&self, endpoint: &Endpoint, status: u16) {
+        match self.group.counts_as_failure(status) {
+            true => self.group.failed(&endpoint.member, Fault::Status, self.deadlines.coarse_now()),
+            false => endpoint.member.succeeded(),
+        }
+    }
+
+    /// The endpoint did not answer. Whether that is its fault is the failure's to say.
+    fn failed(&self, endpoint: &Endpoint, failure: &Failure) {
+        if let Some(fault) = failure.fault() {
+            self.group.failed(&endpoint.member, fault, self.deadlines.coarse_now());
+        }
     }
 
     /// Closes unused connections that are of no more use, and tells how many failures were not told. For the worker's tick.
@@ -193,6 +244,7 @@ impl Upstream {
         if let Some(failures) = self.complaints.left_out(self.deadlines.coarse_now()) {
             tracing::warn!(upstream = &*self.name, failures, "more requests failed at this upstream");
         }
+        self.group.tell_returned(self.deadlines.coarse_now());
         for endpoint in &self.endpoints {
             endpoint.sweep(after);
         }

@@ -218,61 +218,23 @@ async fn an_untouched_body_can_be_sent_again() {
     assert!(touched.exchange.into_untouched().is_none());
 }
 
-fn upstream(count: u16) -> (Clock, Rc<Deadlines>, Upstream) {
-    let clock = Clock::manual(Timestamp(0));
-    let deadlines = Deadlines::new(clock.clone());
-    let place = |n| config::Endpoint { host: "127.0.0.1".into(), port: n, scheme: Scheme::Http };
-    let endpoint = |n| Rc::new(Endpoint::new(place(n), None, Rc::clone(&deadlines)));
-    let upstream = Upstream {
-        name: "api".into(),
-        endpoints: (0..count).map(endpoint).collect(),
-        next: Cell::new(0),
-        complaints: super::Pace::default(),
-        deadlines: Rc::clone(&deadlines),
-        protocol: UpstreamProtocol::Http1,
-    };
-    (clock, deadlines, upstream)
-}
-
-/// The ports of the endpoints in the order in which they are tried when each fails.
-fn tried(upstream: &Upstream, first: usize) -> Vec<u16> {
-    let attempts = 0..upstream.endpoints.len();
-    let attempt = |failed| {
-        let endpoint = upstream.choose(first, failed);
-        endpoint.put_aside(Failure::ConnectTimeout);
-        endpoint.place.port
-    };
-    attempts.map(attempt).collect()
-}
-
-#[test]
-fn every_endpoint_is_tried_once_in_turn_and_those_that_failed_lately_last() {
-    let (clock, deadlines, upstream) = upstream(3);
-    assert_eq!(tried(&upstream, 1), [1, 2, 0]);
-    assert_eq!(tried(&upstream, 2), [2, 0, 1], "all of them failed at the same time");
-    clock.advance(Duration::from_secs(2));
-    deadlines.tick();
-    upstream.endpoints[0].put_aside(Failure::ConnectTimeout);
-    clock.advance(Duration::from_millis(500));
-    deadlines.tick();
-    assert_eq!(tried(&upstream, 0), [1, 2, 0]);
-}
-
 #[tokio::test]
 async fn a_kept_connection_that_ended_is_not_used() {
     for look in [Look::Known, Look::Ask] {
         for bytes in ["", "HTTP/1.1 408 Request Timeout\r\n\r\n"] {
-            let (_, deadlines, upstream) = upstream(1);
+            let deadlines = Deadlines::new(Clock::manual(Timestamp(0)));
+            let place = config::Endpoint { host: "127.0.0.1".into(), port: 1, scheme: Scheme::Http };
+            let endpoint = Endpoint::new(place, None, Rc::clone(&deadlines));
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (mut other, _) = listener.accept().await.unwrap();
-            upstream.endpoints[0].give_back(Wire::new(stream.into(), deadlines.timer()));
-            let kept = upstream.endpoints[0].checkout(look).expect("it is still good");
+            endpoint.give_back(Wire::new(stream.into(), deadlines.timer()));
+            let kept = endpoint.checkout(look).expect("it is still good");
             other.write_all(bytes.as_bytes()).await.unwrap();
             other.shutdown().await.unwrap();
             kept.stream.socket().readable().await.unwrap();
-            upstream.endpoints[0].give_back(kept);
-            assert!(upstream.endpoints[0].checkout(look).is_none(), "{look:?} {bytes:?}");
+            endpoint.give_back(kept);
+            assert!(endpoint.checkout(look).is_none(), "{look:?} {bytes:?}");
         }
     }
 }

@@ -236,6 +236,16 @@ fn upstreams() {
         "upstreams: [{ name: api, endpoints: [{ url: http://a }, { url: http://a:80 }] }]",
         "upstreams:\n  - { name: api, endpoints: [{ url: http://a }] }\n  - { name: api, endpoints: [{ url: http://b }] }\n",
     ]));
+    let sharing = [
+        "balance: random",
+        "balance: { hash: { by: account } }",
+        "balance: { hash: { field: Host } }",
+        "ejection: { for: 0s, statuses: [600] }",
+        "retries: { attempts: 99, budget: 20% }",
+    ];
+    let sharing =
+        sharing.map(|keys| format!("upstreams: [{{ name: api, endpoints: [{{ url: http://a }}], {keys} }}]"));
+    told.push(messages(&sharing.each_ref().map(String::as_str)));
     let protocols = ["h2", "http/2", "HTTP2", "grpc", "http3", "\"\"", "[http2]"];
     let protocols = protocols.map(|protocol| {
         format!("upstreams: [{{ name: api, protocol: {protocol}, endpoints: [{{ url: http://a }}] }}]")

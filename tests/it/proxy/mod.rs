@@ -4,6 +4,7 @@ mod answers;
 mod connections;
 mod cookies;
 mod credentials;
+mod endpoints;
 mod expiry;
 mod faults;
 mod framing;

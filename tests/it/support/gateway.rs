@@ -47,6 +47,8 @@ pub struct Gateway {
 pub struct Builder {
     /// Name, protocol, URLs.
     upstreams: Vec<(String, &'static str, Vec<String>)>,
+    /// Further keys of all of them.
+    sharing: String,
     yaml: String,
     /// The section `tls` of a second listener.
     tls: Option<String>,
@@ -74,6 +76,13 @@ impl Builder {
     #[must_use]
     pub fn http2(self, name: &str, urls: &[&str]) -> Self {
         self.endpoints_of("http2", name, urls)
+    }
+
+    /// Adds keys to every upstream: `balance: round_robin, retries: { attempts: 0 }`.
+    #[must_use]
+    pub fn sharing(mut self, keys: &str) -> Self {
+        self.sharing = format!(", {keys}");
+        self
     }
 
     /// Leaves out the upstreams that were added before.
@@ -164,7 +173,10 @@ impl Builder {
         for (name, protocol, urls) in &self.upstreams {
             let endpoints: Vec<String> = urls.iter().map(|url| format!("{{ url: \"{url}\" }}")).collect();
             let endpoints = endpoints.join(", ");
-            text += &format!("  - {{ name: {name}, protocol: {protocol}, endpoints: [{endpoints}]{tls} }}\n");
+            let sharing = &self.sharing;
+            text += &format!(
+                "  - {{ name: {name}, protocol: {protocol}, endpoints: [{endpoints}]{tls}{sharing} }}\n"
+            );
         }
         let has = |section: &str| self.yaml.lines().any(|line| line.starts_with(section));
         text += if has("routes:") { "" } else { ONE_ROUTE };
@@ -184,6 +196,7 @@ impl Gateway {
     pub fn builder() -> Builder {
         Builder {
             upstreams: Vec::new(),
+            sharing: String::new(),
             yaml: String::new(),
             tls: None,
             balancers: None,

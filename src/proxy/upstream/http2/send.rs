@@ -1,7 +1,6 @@
 //! Sending a request over HTTP/2, and again where that is safe.
 
 use std::future::poll_fn;
-use std::rc::Rc;
 
 use bytes::Bytes;
 use http::Method;
@@ -9,9 +8,10 @@ use http_body::Body;
 
 use super::Exchange;
 use crate::message::framing::Asked;
+use crate::proxy::upstream::balance::Choice;
 use crate::proxy::upstream::failure::{BodyFailure, Failure};
 use crate::proxy::upstream::protocols::Exchange as Either;
-use crate::proxy::upstream::{Answer, Outgoing, Undelivered, Upstream, WriteHead};
+use crate::proxy::upstream::{Answer, Held, Outgoing, Undelivered, Upstream, WriteHead};
 
 /// How often a request that the endpoint did not take is sent again.
 const AGAIN_MAX: u8 = 2;
@@ -20,7 +20,8 @@ const AGAIN_MAX: u8 = 2;
 ///
 /// An endpoint to which there is no connection is passed over, since nothing was sent. What the endpoint says that it did
 /// not process (RFC 9113 §8.7) is sent again, whatever the method; what a connection that had carried requests before
-/// lost is sent again once, if it is idempotent (RFC 9110 §9.2.2). Neither when anything of the body was taken.
+/// lost is sent again once, if it is idempotent (RFC 9110 §9.2.2). Either, and what a new connection lost, is sent to
+/// another endpoint, within what `retries` allows. Nothing is when anything of the body was taken.
 pub async fn send<B, W>(
     upstream: &Upstream,
     mut outgoing: Outgoing<'_, B, W>,
@@ -30,50 +31,56 @@ where
     W: WriteHead,
 {
     let asked = if outgoing.method == Method::HEAD { Asked::Head } else { Asked::Other };
-    let first = upstream.turn();
-    let (mut failed, mut again, mut lost) = (0, 0, false);
+    let mut choice = Choice::new(upstream, outgoing.key);
+    let (mut again, mut lost, mut retried) = (0, false, 0);
     loop {
-        let endpoint = upstream.choose(first, failed);
+        let endpoint = Held::new(choice.endpoint(upstream));
         let seat = match endpoint.links.seat(outgoing.connect).await {
             Ok(seat) => seat,
             Err(failure) => {
                 let failure = endpoint.put_aside(failure);
-                failed += 1;
-                if failed >= upstream.endpoints.len() {
-                    return Err(Undelivered { failure, endpoint });
+                upstream.failed(&endpoint, &failure);
+                if !choice.pass_over(upstream) {
+                    return Err(Undelivered { failure, endpoint: Some(endpoint) });
                 }
                 continue;
             }
         };
         let request = match outgoing.head.http2(&endpoint) {
             Ok(request) => request,
-            Err(failure) => return Err(Undelivered { failure, endpoint }),
+            Err(failure) => return Err(Undelivered { failure, endpoint: Some(endpoint) }),
         };
         let timer = upstream.deadlines.timer();
         let body = outgoing.body.take();
-        let (failure, body) = match Exchange::begin(seat, request, body, timer, outgoing.patience) {
-            Err((error, body)) => (Failure::Unprocessed(error), Some(body)),
+        let (failure, body, here) = match Exchange::begin(seat, request, body, timer, outgoing.patience) {
+            Err((error, body)) => (Failure::Unprocessed(error), Some(body), true),
             Ok(exchange) => {
                 let mut exchange = Box::new(exchange);
                 match poll_fn(|cx| exchange.poll_head(cx, asked)).await {
-                    Ok(head) => return Ok(Answer { head, exchange: Either::Http2(exchange), endpoint }),
+                    Ok(head) => {
+                        upstream.answered(&endpoint, head.status.as_u16());
+                        return Ok(Answer { head, exchange: Either::Http2(exchange), endpoint });
+                    }
                     Err(failure) => {
                         let stale = failure.is_silent_close() && exchange.was_used() && !lost;
+                        let unprocessed = matches!(failure, Failure::Unprocessed(_));
                         let untouched = exchange.take_untouched();
-                        let safe = matches!(failure, Failure::Unprocessed(_))
-                            || stale && outgoing.method.is_idempotent();
+                        let harmless = failure.is_silent_close() && outgoing.method.is_idempotent();
                         lost |= stale;
-                        (failure, untouched.filter(|_| safe))
+                        if !stale {
+                            upstream.failed(&endpoint, &failure);
+                        }
+                        (failure, untouched.filter(|_| unprocessed || harmless), unprocessed || stale)
                     }
                 }
             }
         };
-        match body {
-            Some(body) if again < AGAIN_MAX => {
-                outgoing.body = body;
-                again += 1;
-            }
-            _ => return Err(Undelivered { failure, endpoint: Rc::clone(&endpoint) }),
+        let Some(body) = body else { return Err(Undelivered { failure, endpoint: Some(endpoint) }) };
+        if here && again < AGAIN_MAX {
+            again += 1;
+        } else if !upstream.goes_elsewhere(&mut choice, &mut retried) {
+            return Err(Undelivered { failure, endpoint: Some(endpoint) });
         }
+        outgoing.body = body;
     }
 }
