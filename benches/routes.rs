@@ -9,6 +9,7 @@ use keyward::config::{HostPattern, PathPattern, Route, parse};
 use keyward::routes::{Found, Table};
 
 /// A route, read from a configuration.
+#[expect(clippy::expect_used, reason = "the text is there to be read")]
 fn any() -> Route {
     let yaml = "upstreams: [{ name: api, endpoints: [{ url: \"http://10.0.0.1\" }] }]
 routes: [{ name: any, match: { path: / }, auth: public, upstream: api }]";

@@ -53,7 +53,7 @@ pub fn parse(
 ) -> Result<Loaded, Problems> {
     // A byte-order mark is what some Windows editors put before UTF-8; it means nothing.
     let source = Source::new(file_name, text.strip_prefix('\u{feff}').unwrap_or(text));
-    let (config, told) = read(&source, env);
+    let (config, told) = read(&source, base_dir, env);
     // A warning beside an error is often its mere consequence.
     let (errors, warnings): (Vec<_>, Vec<_>) = told.into_iter().partition(Problem::is_error);
     match config {
@@ -65,7 +65,7 @@ pub fn parse(
     }
 }
 
-fn read(source: &Source, env: Environment<'_>) -> (Option<Config>, Vec<Problem>) {
+fn read(source: &Source, folder: &Path, env: Environment<'_>) -> (Option<Config>, Vec<Problem>) {
     let mut problems = Vec::new();
     if source.text().len() as u64 > FILE_MAX {
         problems.push(Problem::of_file("the configuration is larger than 1 MiB"));
@@ -86,7 +86,7 @@ fn read(source: &Source, env: Environment<'_>) -> (Option<Config>, Vec<Problem>)
         });
         return (None, problems);
     };
-    let reading = Reading::new(problems);
+    let reading = Reading::new(problems, folder);
     let config = Section::read(&reading, "this file".to_owned(), root.at, entries, sections::file);
     (Some(config), reading.into_problems())
 }

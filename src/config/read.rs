@@ -1,6 +1,9 @@
 //! Nodes → values, problems kept for later. The sections ask; nothing here knows a key.
 
 use std::cell::RefCell;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use super::kind::{Complaint, Kind};
 use super::problem::Problem;
@@ -24,15 +27,40 @@ impl<T> Placed<T> {
     }
 }
 
+/// A name of the operator's choice and what stands under it.
+pub(super) type Pair<N, V> = (Placed<N>, Placed<V>);
+
 /// What a reading gathers: everything that is wrong, told at the end.
 #[derive(Debug)]
 pub(super) struct Reading {
     problems: RefCell<Vec<Problem>>,
+    /// Where relative paths start from.
+    folder: PathBuf,
 }
 
 impl Reading {
-    pub fn new(problems: Vec<Problem>) -> Self {
-        Self { problems: RefCell::new(problems) }
+    pub fn new(problems: Vec<Problem>, folder: &Path) -> Self {
+        Self { problems: RefCell::new(problems), folder: folder.to_owned() }
+    }
+
+    /// The text in a file that the configuration names, of so many bytes at most; tells when there is none.
+    pub fn text_file(&self, path: &Placed<PathBuf>, most: u64) -> Option<String> {
+        let full = self.folder.join(&path.value);
+        let read = File::open(full).and_then(|file| {
+            let mut bytes = Vec::new();
+            file.take(most + 1).read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let why = match read {
+            Err(error) => error.kind().to_string(),
+            Ok(bytes) if bytes.len() as u64 > most => format!("it is larger than {} KiB", most / 1024),
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => return Some(text),
+                Err(_) => "it is not UTF-8".to_owned(),
+            },
+        };
+        let message = format!("`{}` cannot be read: {why}", shown(&path.written));
+        self.tell(Problem::error(path.at, message).expected("a file of text that this user may read"));
+        None
     }
 
     pub fn tell(&self, problem: Problem) {

@@ -4,7 +4,7 @@ use super::describe::{Key, Presence, Shape, Turn};
 use super::kind::Kind;
 use super::kind::words::Named;
 use super::problem::Problem;
-use super::read::{Placed, Reading, shown};
+use super::read::{Pair, Placed, Reading, shown};
 use super::section::{Least, Section, described};
 use super::source::Span;
 use super::suggest::nearest;
@@ -164,7 +164,7 @@ impl<'a> Reader<'a> {
         key: &'static str,
         names: &N,
         values: &V,
-    ) -> Vec<(Placed<N::Value>, Placed<V::Value>)> {
+    ) -> Vec<Pair<N::Value, V::Value>> {
         let Some(entry) = self.entry(key) else { return Vec::new() };
         let Value::Map(entries) = &entry.node.value else {
             let expected = "a name, a colon and a value for each; {} for none";

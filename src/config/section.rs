@@ -1,10 +1,12 @@
 //! One declaration per key, used in two ways: over a file it reads values and gathers problems; without one it
 //! describes the keys, from which schema and full example are made. So the three cannot drift apart.
 
+use std::path::PathBuf;
+
 use super::describe::{Key, Presence, Shape, Turn};
 use super::kind::Kind;
 use super::problem::Problem;
-use super::read::{Placed, Reading};
+use super::read::{Pair, Placed, Reading};
 use super::reader::Reader;
 use super::source::Span;
 use super::yaml::Entry;
@@ -60,6 +62,14 @@ impl<'a> Section<'a> {
     pub fn tell(&self, problem: Problem) {
         if let Mode::Read(reader) = &self.mode {
             reader.reading.tell(problem);
+        }
+    }
+
+    /// The text in a file of so many bytes at most; tells when there is none.
+    pub fn text_file(&self, path: &Placed<PathBuf>, most: u64) -> Option<String> {
+        match &self.mode {
+            Mode::Read(reader) => reader.reading.text_file(path, most),
+            Mode::Describe(_) => None,
         }
     }
 
@@ -264,7 +274,7 @@ impl<'a> Section<'a> {
         (names, name): (&N, &str),
         (values, value): (&V, &str),
         comment: &'static str,
-    ) -> Vec<(Placed<N::Value>, Placed<V::Value>)> {
+    ) -> Vec<Pair<N::Value, V::Value>> {
         match &mut self.mode {
             Mode::Read(reader) => reader.pairs(key, names, values),
             Mode::Describe(keys) => {

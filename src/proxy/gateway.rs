@@ -173,13 +173,7 @@ async fn try_handle(
         step_back().await;
     }
     // Last: what is refused is not counted.
-    if let Some(entry) = &ticket.entry
-        && let Some(mut counted) = plan.decision.limit(route, entry, &worker.front, ticket.arrived())
-    {
-        counted.outcomes().for_each(|(policy, outcome)| state.metrics.count_limit(policy, outcome));
-        counted.refusal.take().map_or(Ok(()), Err)?;
-        ticket.counted = Some(counted);
-    }
+    count(worker, state, route, ticket)?;
     let Some(way) = way else {
         let mut answer = here::answer(&rules.served, &parts.method, &path, admission.query);
         extras::change(rules, &parts.headers, answer.headers_mut());
@@ -199,6 +193,20 @@ async fn try_handle(
     forward.upgrade = upgrade.as_deref();
     forward.assertion = assertion.as_deref();
     send(state, &forward, way, body, ticket).await.map(Passed::Up)
+}
+
+/// Counts it by all limits of its account, its key and its route.
+///
+/// # Errors
+/// When it is over one of them; then none counts it.
+fn count(worker: &Worker, state: &State, route: usize, ticket: &mut Ticket) -> Result<(), Refusal> {
+    let Some(entry) = &ticket.entry else { return Ok(()) };
+    let counted = state.plan.decision.limit(route, entry, &worker.front, ticket.arrived());
+    let Some(mut counted) = counted else { return Ok(()) };
+    counted.outcomes().for_each(|(policy, outcome)| state.metrics.count_limit(policy, outcome));
+    counted.refusal.take().map_or(Ok(()), Err)?;
+    ticket.counted = Some(counted);
+    Ok(())
 }
 
 /// Judges what hyper read away before anything else could see it.

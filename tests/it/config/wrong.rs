@@ -377,6 +377,8 @@ fn what_routes_do_besides() {
         "errors: [{}]",
         "errors: [{ codes: [missing_credential], body: x }]",
         "errors: [{ codes: [no_route], body: \"{requst_id}\" }]",
+        "errors: [{ codes: [no_route], body: x, body_file: x.html }]",
+        "errors: [{ codes: [no_route], body_file: no-such.html }]",
         "errors: [{ codes: [no_route], body: a }, { codes: [bad_request, no_route], body: b }]",
     ];
     let names = "credentials: { headers: [X-Api-Key] }\nidentity_headers: { subject: X-Who }\n";

@@ -48,6 +48,38 @@ async fn a_refusal_has_the_body_that_its_route_gives_it_and_all_its_fields() {
 }
 
 #[tokio::test]
+async fn a_body_may_stand_in_a_file_of_its_own() {
+    use std::path::Path;
+
+    use keyward::config::parse;
+
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join("login.html"), "<h1>Log in</h1>\n<p>{detail}</p>\n").unwrap();
+    std::fs::write(folder.path().join("large.html"), "x".repeat(65 * 1024)).unwrap();
+    std::fs::write(folder.path().join("other.html"), b"\xFF").unwrap();
+    let yaml = |file: &str| {
+        format!(
+            "upstreams: [{{ name: api, endpoints: [{{ url: \"http://127.0.0.1:9\" }}] }}]
+routes:
+  - name: shop
+    match: {{ path_prefix: /shop }}
+    upstream: api
+    errors: [{{ codes: [missing_credentials], content_type: text/html, body_file: {file} }}]
+"
+        )
+    };
+    let read = |file: &str, folder: &Path| parse(&yaml(file), "test.yaml", folder, &|_| None);
+    let config = read("login.html", folder.path()).unwrap().config;
+    assert!(config.routes[0].own_body(keyward::auth::refusal::Code::MissingCredentials).is_some());
+    for (file, why) in
+        [("none.html", "not found"), ("large.html", "larger than 64 KiB"), ("other.html", "UTF-8")]
+    {
+        let told = read(file, folder.path()).unwrap_err().to_string();
+        assert!(told.contains(why), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn other_codes_and_other_routes_are_told_as_ever() {
     use keyward::auth::refusal::Code;
 

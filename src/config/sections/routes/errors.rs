@@ -3,13 +3,17 @@
 use http::HeaderValue;
 
 use crate::auth::refusal::Code;
+use crate::config::describe::Turn;
 use crate::config::kind::http::FieldText;
-use crate::config::kind::text::Words;
+use crate::config::kind::text::{File, Words};
 use crate::config::kind::words::RefusalCode;
 use crate::config::problem::Problem;
 use crate::config::read::{Placed, shown};
 use crate::config::section::Section;
 use crate::web::own_body::OwnBody;
+
+/// Bytes of a body in a file of its own.
+const FILE_MAX: u64 = 64 * 1024;
 
 /// Reads the list.
 pub(super) fn read(s: &mut Section<'_>) -> Vec<OwnBody> {
@@ -33,17 +37,25 @@ fn item(s: &mut Section<'_>) -> (Vec<Placed<Code>>, Option<OwnBody>) {
     let comment = "What it is; what is filled in is escaped for JSON, HTML and XML.";
     let content_type = s.value("content_type", &FieldText, text, comment).value;
     let comment = "The body, with {request_id}, {code}, {status}, {title} and {detail} filled in.";
-    let body = s.required("body", &Words::Body, "Please log in (request {request_id})", comment);
-    let Some(body) = body else { return (codes, None) };
-    let own = OwnBody::compile(codes.iter().map(|code| code.value).collect(), content_type, &body.value);
-    let own = own.map_err(|word| {
+    let example = "Please log in (request {request_id})";
+    let body = s.alternative(Turn::First, "body", &Words::Body, example, comment);
+    let comment = "A file with the body, of 64 KiB at most; it is read when this file is loaded.";
+    let file = s.alternative(Turn::Later, "body_file", &File, "errors/login.html", comment);
+    s.exactly_one(&["body", "body_file"], "one of body: Please log in or body_file: errors/login.html");
+    let (text, at) = match (body, file) {
+        (Some(body), _) => (body.value, body.at),
+        (None, Some(file)) => match s.text_file(&file, FILE_MAX) {
+            Some(text) => (text, file.at),
+            None => return (codes, None),
+        },
+        (None, None) => return (codes, None),
+    };
+    let own = OwnBody::compile(codes.iter().map(|code| code.value).collect(), content_type, &text);
+    let own = own.map_err(|_| {
         let places: Vec<String> = OwnBody::places().map(|place| format!("{{{place}}}")).collect();
-        // What a variable holds is not shown.
-        let message = match body.written.contains(&word) {
-            true => format!("there is nothing to fill in for `{{{}}}`", shown(&word)),
-            false => "there is nothing to fill in for a word in braces".to_owned(),
-        };
-        s.tell(Problem::error(body.at, message).expected(format!("one of {}", places.join(", "))));
+        // The word may be what a variable holds, which is not shown.
+        let problem = Problem::error(at, "a word in braces is none that something is filled in for");
+        s.tell(problem.expected(format!("one of {}; other braces stay as they are", places.join(", "))));
     });
     (codes, own.ok())
 }
