@@ -223,7 +223,8 @@ impl Client {
         self.secure(stream, host).await.expect("the handshake succeeds")
     }
 
-    async fn secure(&self, stream: TcpStream, host: &str) -> std::io::Result<TlsStream<TcpStream>> {
+    /// Secures a connection that is there.
+    pub async fn secure(&self, stream: TcpStream, host: &str) -> std::io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(host.to_owned()).unwrap();
         within("a handshake", TlsConnector::from(Arc::new(self.0.clone())).connect(name, stream)).await
     }
