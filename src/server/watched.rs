@@ -128,3 +128,76 @@ fn flatten<'a>(pieces: &[io::IoSlice<'_>], whole: &'a mut ReadBuf<'_>) -> Option
     }
     Some(whole.filled())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::poll_fn;
+    use std::sync::Arc;
+    use std::task::Waker;
+
+    use rustls::pki_types::{PrivateKeyDer, ServerName};
+    use rustls::{ClientConfig, RootCertStore, ServerConfig};
+    use socket2::SockRef;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream, client};
+
+    use super::*;
+    use crate::server::transport::Counted;
+
+    /// Whether the last that was told was a write that waits.
+    #[derive(Default)]
+    struct Waits(Cell<bool>);
+
+    impl Watch for Waits {
+        fn came(&self, _: &[u8]) {}
+
+        fn wrote(&self, outcome: &Poll<io::Result<usize>>) {
+            self.0.set(outcome.is_pending());
+        }
+    }
+
+    /// Both ends of a connection under TLS that takes little at once.
+    async fn narrow() -> (Transport, client::TlsStream<TcpStream>) {
+        let made = rcgen::generate_simple_self_signed(["a.test".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let server = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let server = server.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let server = server.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let client = client.unwrap().with_root_certificates(roots).with_no_client_auth();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (far, _) = listener.accept().await.unwrap();
+        SockRef::from(&near).set_recv_buffer_size(4096).unwrap();
+        SockRef::from(&far).set_send_buffer_size(4096).unwrap();
+        let (acceptor, connector) =
+            (TlsAcceptor::from(Arc::new(server)), TlsConnector::from(Arc::new(client)));
+        let name = ServerName::try_from("a.test").unwrap();
+        let (far, near) = tokio::join!(acceptor.accept(Counted::new(far)), connector.connect(name, near));
+        (Transport::Tls(Box::new(TlsStream::Server(far.unwrap()))), near.unwrap())
+    }
+
+    /// TLS has taken all of it; the socket has not.
+    #[tokio::test]
+    async fn what_waits_below_tls_is_told_as_waiting_until_the_socket_has_taken_it() {
+        const LENGTH: usize = 60_000;
+        let (far, mut near) = narrow().await;
+        let waits = Rc::new(Waits::default());
+        let mut watched = Watched::new(&Rc::new(RefCell::new(far)), Vec::new(), Rc::clone(&waits));
+        watched.write_all(&[7; LENGTH]).await.unwrap();
+        assert!(!waits.0.get());
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut watched).poll_flush(cx).is_pending());
+        assert!(waits.0.get());
+        let reading = async { near.read_exact(&mut vec![0; LENGTH]).await.unwrap() };
+        let flushing = poll_fn(|cx| Pin::new(&mut watched).poll_flush(cx));
+        let (_, flushed) = tokio::join!(reading, flushing);
+        flushed.unwrap();
+        assert!(!waits.0.get());
+    }
+}

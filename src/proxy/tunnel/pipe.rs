@@ -222,3 +222,52 @@ fn write<T: AsyncWrite + Unpin>(
         Ok(written) => Poll::Ready(Ok(written)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Takes everything at once, and passes it on when it may.
+    #[derive(Default)]
+    struct Holding {
+        held: usize,
+        passed: usize,
+        may: bool,
+    }
+
+    impl AsyncWrite for Holding {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            self.held += buf.len();
+            Poll::Ready(Ok(buf.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if !self.may {
+                return Poll::Pending;
+            }
+            self.passed += std::mem::take(&mut self.held);
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Nothing more has to come for it.
+    #[tokio::test]
+    async fn what_the_sink_holds_is_passed_on_and_counts_as_held_back_until_then() {
+        let (mut near, mut far) = tokio::io::duplex(64);
+        let (mut pipe, mut sink, mut scratch) =
+            (Pipe::new(BytesMut::new(), None), Holding::default(), [0; 64]);
+        let cx = &mut Context::from_waker(Waker::noop());
+        tokio::io::AsyncWriteExt::write_all(&mut far, b"hello").await.unwrap();
+        assert!(pipe.poll(cx, &mut near, &mut sink, &mut scratch).is_pending());
+        assert_eq!((pipe.is_held_back(), sink.held, sink.passed), (true, 5, 0));
+        sink.may = true;
+        assert!(pipe.poll(cx, &mut near, &mut sink, &mut scratch).is_pending());
+        assert_eq!((pipe.is_held_back(), sink.held, sink.passed), (false, 0, 5));
+    }
+}

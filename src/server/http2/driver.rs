@@ -38,11 +38,7 @@ pub(super) async fn handshake(
     poll_fn(|cx| {
         session.begin_turn();
         match Pin::new(&mut handshake).poll(cx) {
-            Poll::Ready(outcome) => {
-                // The preface may have had less time than the first request has.
-                session.settle();
-                Poll::Ready(outcome.map_err(End::Failed))
-            }
+            Poll::Ready(outcome) => Poll::Ready(outcome.map_err(End::Failed)),
             Poll::Pending => session.poll_overdue(cx).map(|()| Err(End::Closed)),
         }
     })

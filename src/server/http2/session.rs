@@ -68,7 +68,7 @@ impl Session {
 
     /// Sets the time for what the connection waits for now. Streams have limits of their own; without any, it is the rest
     /// of a head, or the next.
-    pub(super) fn settle(&self) {
+    fn settle(&self) {
         if self.ending.get() {
             return;
         }

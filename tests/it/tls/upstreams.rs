@@ -1,16 +1,20 @@
 //! Upstreams by TLS: they are verified, they can verify who asks, and what goes through is what goes through in clear.
 
+use std::sync::Arc;
+
 use keyward::auth::refusal::Code;
 use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio_rustls::TlsAcceptor;
 
 use super::PUBLIC;
 use crate::support::gateway::{Builder, Gateway};
 use crate::support::h2_upstream::H2Upstream;
-use crate::support::http::Client;
-use crate::support::raw::Raw;
 use crate::support::tls::{Authority, Issued, paths, terminator};
 use crate::support::upstream::{Answer, Upstream};
 use crate::support::websocket::{handshake, masked, open, opening};
+use crate::support::within;
 
 const MEBI: usize = 1 << 20;
 
@@ -181,17 +185,59 @@ async fn what_is_trusted_is_read_anew_by_a_reload() {
     );
 }
 
-/// It goes orderly: that is seen before a request is sent, whatever its method.
+/// Reads the head of a request.
+async fn past_head(stream: &mut (impl AsyncRead + Unpin)) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+}
+
+/// What TLS has taken may wait below it, and nothing more comes to push it.
 #[tokio::test]
-async fn a_kept_connection_that_the_server_ended_is_not_used() {
-    let upstream = Upstream::answering(|_| Answer::ok("once").then_close()).await;
+async fn the_last_of_a_body_comes_to_a_server_that_was_slow() {
     let bed = Bed::new();
-    let url = bed.in_front_of(&upstream, None).await;
-    let gateway = gateway(&url, &bed.tls("")).await;
-    let mut client = Client::new(gateway.public());
-    for _ in 0..3 {
-        assert_eq!(client.post("/", "x").await.status, 200);
-        upstream.until_all_closed().await;
-        Raw::connect(gateway.public()).await.ask("GET /%2e%2e HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let acceptor = TlsAcceptor::from(Arc::new(bed.issued.server(&["http/1.1"], None)));
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let gateway = gateway(&url(listener.local_addr().unwrap()), &bed.tls("")).await;
+    let serving = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.accept(stream).await.unwrap();
+        past_head(&mut stream).await;
+        stream.read_exact(&mut vec![0; 8 * MEBI]).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+        stream.flush().await.unwrap();
+        stream
+    };
+    let mut client = gateway.anonymous();
+    let (answer, _stream) = tokio::join!(client.post("/", vec![b'x'; 8 * MEBI]), within("the body", serving));
+    assert_eq!(answer.text(), "ok");
+}
+
+/// It goes orderly, by a message of TLS; nobody waits for a request to fail on it.
+#[tokio::test]
+async fn a_kept_connection_that_the_server_ended_is_let_go() {
+    let bed = Bed::new();
+    let acceptor = TlsAcceptor::from(Arc::new(bed.issued.server(&["http/1.1"], None)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = gateway(&url(listener.local_addr().unwrap()), &bed.tls("")).await;
+    let mut client = gateway.anonymous();
+    for _ in 0..2 {
+        let serving = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            past_head(&mut stream).await;
+            assert_eq!(stream.read_u8().await.unwrap(), b'x');
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+            stream.get_mut().1.send_close_notify();
+            stream.flush().await.unwrap();
+            // Its socket is still open.
+            stream.get_mut().0.read_to_end(&mut Vec::new()).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(client.post("/", "x"), within("the end of the connection", serving));
+        assert_eq!(answer.text(), "ok");
     }
 }
