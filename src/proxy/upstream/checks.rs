@@ -10,7 +10,6 @@ use http::{Request, StatusCode, Version};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::MissedTickBehavior;
 
 use super::fleet::{Group, Member};
@@ -100,7 +99,7 @@ async fn within<T>(time: Duration, what: impl Future<Output = Result<T, Unwell>>
 
 /// Asks on a connection of its own: whether one can be made is part of the question.
 async fn status(member: &Member, protocol: UpstreamProtocol, path: &str) -> Result<StatusCode, Unwell> {
-    let stream = TcpStream::connect((&*member.place.host, member.place.port)).await?;
+    let stream = member.connect().await?;
     let question = Request::get(path).header(USER_AGENT, ASKER);
     match protocol {
         UpstreamProtocol::Http1 => {

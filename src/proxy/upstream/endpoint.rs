@@ -1,12 +1,11 @@
 //! One server of an upstream, as one worker sees it: connecting, and the connections that wait to be used again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::failure::Failure;
@@ -35,6 +34,8 @@ pub struct Endpoint {
     pub(super) links: Links,
     /// What all workers know of it.
     pub(super) member: Arc<Member>,
+    /// How often its name had ceased to lead to an address when its connections were last looked through.
+    losses: Cell<usize>,
     deadlines: Rc<Deadlines>,
 }
 
@@ -50,10 +51,11 @@ impl Endpoint {
     pub fn of(member: Arc<Member>, deadlines: Rc<Deadlines>) -> Self {
         Self {
             place: member.place.clone(),
-            links: Links::new(member.place.clone(), Rc::clone(&deadlines)),
+            links: Links::new(Arc::clone(&member), Rc::clone(&deadlines)),
             authority: member.authority.clone(),
             complaints: Pace::default(),
             idle: RefCell::default(),
+            losses: Cell::new(member.losses()),
             member,
             deadlines,
         }
@@ -71,6 +73,10 @@ impl Endpoint {
 
     /// Keeps a connection for the next request.
     pub fn give_back(&self, mut wire: Wire) {
+        // Of one that never moved nothing is asked.
+        if self.member.losses() > 0 && !self.member.is_still_at(wire.peer()) {
+            return;
+        }
         wire.used = true;
         wire.timer.clear();
         wire.shrink();
@@ -83,8 +89,7 @@ impl Endpoint {
 
     /// Makes a connection.
     pub(super) async fn connect(&self, within: Duration) -> Result<Wire, Failure> {
-        let connecting = TcpStream::connect((&*self.place.host, self.place.port));
-        let stream = match tokio::time::timeout(within, connecting).await {
+        let stream = match tokio::time::timeout(within, self.member.connect()).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(self.put_aside(Failure::Connect(error))),
             Err(_) => return Err(self.put_aside(Failure::ConnectTimeout)),
@@ -103,6 +108,11 @@ impl Endpoint {
         let now = self.deadlines.coarse_now();
         if let Some(failures) = self.complaints.left_out(now) {
             tracing::warn!(endpoint = &*self.authority, failures, "more requests failed at this endpoint");
+        }
+        let losses = self.member.losses();
+        if self.losses.replace(losses) != losses {
+            self.links.retire();
+            self.idle.borrow_mut().clear();
         }
         self.links.sweep(now, after);
         self.idle

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -88,6 +89,11 @@ impl Wire {
     /// The socket, and what was read from it already.
     pub(super) fn into_parts(self) -> (TcpStream, BytesMut) {
         (self.stream, self.read)
+    }
+
+    /// Where it leads.
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        self.stream.peer_addr().ok().map(|address| address.ip())
     }
 
     /// Gives back the memory that only a large body needed.

@@ -1,6 +1,7 @@
 //! Several servers of one upstream: which gets what, and what becomes of one that fails.
 
 mod health;
+mod names;
 mod rolling;
 mod room;
 

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -13,8 +14,8 @@ use super::LINKS_MAX;
 use super::link::{Driver, Link, Seat};
 use super::opening::{self, Unopened};
 use crate::clock::Tick;
-use crate::config;
 use crate::proxy::upstream::failure::Failure;
+use crate::proxy::upstream::fleet::Member;
 use crate::server::deadline::Deadlines;
 
 /// How often a connection is made that is of no use.
@@ -26,7 +27,7 @@ type Opening = LocalBoxFuture<'static, Result<(), Unopened>>;
 /// The connections to an endpoint.
 #[derive(Debug)]
 pub struct Links {
-    place: config::Endpoint,
+    member: Arc<Member>,
     deadlines: Rc<Deadlines>,
     /// Those that begin requests.
     live: Rc<RefCell<Vec<Rc<Link>>>>,
@@ -36,8 +37,8 @@ pub struct Links {
 }
 
 impl Links {
-    pub(in crate::proxy::upstream) fn new(place: config::Endpoint, deadlines: Rc<Deadlines>) -> Self {
-        Self { place, deadlines, live: Rc::default(), opening: RefCell::default(), freed: Rc::default() }
+    pub(in crate::proxy::upstream) fn new(member: Arc<Member>, deadlines: Rc<Deadlines>) -> Self {
+        Self { member, deadlines, live: Rc::default(), opening: RefCell::default(), freed: Rc::default() }
     }
 
     /// A place for a request, on a connection that is there, on a new one, or on whichever has one first.
@@ -111,11 +112,11 @@ impl Links {
     }
 
     fn open(&self, within: Duration) -> Opening {
-        let (place, deadlines) = (self.place.clone(), Rc::clone(&self.deadlines));
+        let (member, deadlines) = (Arc::clone(&self.member), Rc::clone(&self.deadlines));
         let (live, freed) = (Rc::clone(&self.live), Rc::clone(&self.freed));
         async move {
             for _ in 0..OPENINGS_MAX {
-                let (requests, connection, pulse) = opening::open(&place, within, &deadlines).await?;
+                let (requests, connection, pulse) = opening::open(&member, within, &deadlines).await?;
                 let link = Rc::new(Link::new(requests, pulse, deadlines.timer()));
                 // One that goes away as soon as it has come is no use, but the next may be.
                 if let Some(room) = link.room() {
@@ -128,6 +129,11 @@ impl Links {
             Err(Unopened::Handshake(None))
         }
         .boxed_local()
+    }
+
+    /// Begins no more requests on those that there are. Their tasks end them when their last request has ended.
+    pub(in crate::proxy::upstream) fn retire(&self) {
+        self.live.borrow_mut().drain(..).for_each(|link| link.retire());
     }
 
     /// Closes connections that nobody needed for `after`.
@@ -143,10 +149,7 @@ impl Links {
 }
 
 impl Drop for Links {
-    /// Their tasks end them when their last request has ended.
     fn drop(&mut self) {
-        for link in self.live.borrow().iter() {
-            link.retire();
-        }
+        self.retire();
     }
 }

@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 
 use super::{SEND_BUFFER, STREAM_WINDOW, STREAMS_MAX};
 use crate::clock::Tick;
-use crate::config;
 use crate::proxy::upstream::failure::Failure;
+use crate::proxy::upstream::fleet::Member;
 use crate::server::deadline::Deadlines;
 
 /// Stands for the number of streams that the endpoint allows until it has said one: no number that it can say.
@@ -51,12 +51,12 @@ pub(super) type Opened = (SendRequest<Bytes>, Connection<Listened, Bytes>, Rc<Pu
 
 /// Makes a connection.
 pub(super) async fn open(
-    place: &config::Endpoint,
+    member: &Member,
     within: Duration,
     deadlines: &Rc<Deadlines>,
 ) -> Result<Opened, Unopened> {
     let opening = async {
-        let connected = TcpStream::connect((&*place.host, place.port)).await;
+        let connected = member.connect().await;
         let stream = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
         let stream = stream.map_err(|error| Unopened::Connect(Arc::new(error)))?;
         let pulse = Rc::new(Pulse::new(deadlines));
