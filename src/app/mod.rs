@@ -20,6 +20,7 @@ pub use running::{Cut, Running};
 pub use start::{StartError, start};
 
 use crate::clock::Clock;
+use crate::proxy::upstream::resolve::Resolver;
 use crate::telemetry::log::LogHandle;
 
 /// How Keyward is started, beside its configuration.
@@ -33,10 +34,18 @@ pub struct Options {
     pub config_file: Option<PathBuf>,
     /// The switches of this process's log.
     pub log: Option<LogHandle>,
+    /// What tells the addresses of servers' names.
+    pub resolver: Resolver,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Clock::system(), workers: None, config_file: None, log: None }
+        Self {
+            clock: Clock::system(),
+            workers: None,
+            config_file: None,
+            log: None,
+            resolver: Resolver::default(),
+        }
     }
 }

@@ -164,7 +164,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     running.keep(checking::run(file, running.core().draining.clone()));
     running.keep(running.core().watch());
     running.keep(tls::run(running.core()));
-    running.keep(upstreams::check(running.core(), running.stop_control()));
+    running.keep(upstreams::look_after(running.core(), running.stop_control()));
     Ok(running)
 }
 

@@ -1,4 +1,5 @@
-//! Upstreams as the control runtime sees them: what is told of their servers, and who asks them whether they are well.
+//! Upstreams as the control runtime sees them: what is told of their servers, who asks them whether they are well, and
+//! who looks their names up.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::running::Core;
 use crate::clock::Tick;
-use crate::proxy::upstream::checks;
 use crate::proxy::upstream::fleet::{Fault, Fleet, Group};
+use crate::proxy::upstream::{checks, resolve};
 use crate::telemetry::metrics::{Metrics, Upstreams};
 
 /// Puts how the servers are into every scrape.
@@ -48,8 +49,9 @@ pub(super) fn replace(core: &Core, new: &Arc<Fleet>, metrics: &Metrics) {
     }
 }
 
-/// Has the servers of every upstream with `health` asked whether they are well, until `stop`.
-pub(super) async fn check(core: Arc<Core>, stop: CancellationToken) {
+/// Has the servers of every upstream looked after, until `stop`: asked whether they are well, where `health` says so,
+/// and looked up, where they have names.
+pub(super) async fn look_after(core: Arc<Core>, stop: CancellationToken) {
     let mut tasks = JoinSet::new();
     let mut asked: Vec<(Arc<Group>, AbortHandle)> = Vec::new();
     loop {
@@ -61,9 +63,13 @@ pub(super) async fn check(core: Arc<Core>, stop: CancellationToken) {
         for (_, task) in asked.extract_if(.., |(group, _)| !stays(group)) {
             task.abort();
         }
-        for group in fleet.groups().iter().filter(|group| group.health.is_some()) {
+        for group in fleet.groups() {
             if !asked.iter().any(|(known, _)| known.name == group.name) {
-                let task = tasks.spawn(checks::run(Arc::clone(group), core.clock.clone()));
+                let checking = checks::run(Arc::clone(group), core.clock.clone());
+                let resolving = resolve::run(Arc::clone(group), core.options.resolver.clone());
+                let task = tasks.spawn(async {
+                    tokio::join!(checking, resolving);
+                });
                 asked.push((Arc::clone(group), task));
             }
         }

@@ -101,7 +101,7 @@ async fn within<T>(time: Duration, what: impl Future<Output = Result<T, Unwell>>
 
 /// Asks on a connection of its own: whether one can be made is part of the question.
 async fn status(member: &Member, group: &Group, path: &str) -> Result<StatusCode, Unwell> {
-    let stream = endpoint::connect(&member.place, group.connector.as_ref()).await?;
+    let stream = endpoint::connect(member, group.connector.as_ref()).await?;
     let question = Request::get(path).header(USER_AGENT, ASKER);
     match group.protocol {
         UpstreamProtocol::Http1 => {

@@ -1,13 +1,12 @@
 //! One server of an upstream, as one worker sees it: connecting, and the connections that wait to be used again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::failure::Failure;
@@ -41,6 +40,8 @@ pub struct Endpoint {
     pub(super) links: Links,
     /// What all workers know of it.
     pub(super) member: Arc<Member>,
+    /// How often its name had ceased to lead to an address when its connections were last looked through.
+    losses: Cell<usize>,
     deadlines: Rc<Deadlines>,
 }
 
@@ -56,11 +57,12 @@ impl Endpoint {
     pub fn of(member: Arc<Member>, connector: Option<Connector>, deadlines: Rc<Deadlines>) -> Self {
         Self {
             place: member.place.clone(),
-            links: Links::new(member.place.clone(), connector.clone(), Rc::clone(&deadlines)),
+            links: Links::new(Arc::clone(&member), connector.clone(), Rc::clone(&deadlines)),
             connector,
             authority: member.authority.clone(),
             complaints: Pace::default(),
             idle: RefCell::default(),
+            losses: Cell::new(member.losses()),
             member,
             deadlines,
         }
@@ -78,6 +80,10 @@ impl Endpoint {
 
     /// Keeps a connection for the next request.
     pub fn give_back(&self, mut wire: Wire) {
+        // Of one that never moved nothing is asked.
+        if self.member.losses() > 0 && !self.member.is_still_at(wire.peer()) {
+            return;
+        }
         wire.used = true;
         wire.timer.clear();
         wire.shrink();
@@ -90,7 +96,7 @@ impl Endpoint {
 
     /// Makes a connection.
     pub(super) async fn connect(&self, within: Duration) -> Result<Wire, Failure> {
-        let connecting = connect(&self.place, self.connector.as_ref());
+        let connecting = connect(&self.member, self.connector.as_ref());
         let stream = match tokio::time::timeout(within, connecting).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(self.put_aside(Failure::Connect(error))),
@@ -110,6 +116,11 @@ impl Endpoint {
         if let Some(failures) = self.complaints.left_out(now) {
             tracing::warn!(endpoint = &*self.authority, failures, "more requests failed at this endpoint");
         }
+        let losses = self.member.losses();
+        if self.losses.replace(losses) != losses {
+            self.links.retire();
+            self.idle.borrow_mut().clear();
+        }
         self.links.sweep(now, after);
         self.idle
             .borrow_mut()
@@ -118,15 +129,12 @@ impl Endpoint {
 }
 
 /// Makes a connection, and makes it secure.
-pub(super) async fn connect(
-    place: &config::Endpoint,
-    connector: Option<&Connector>,
-) -> io::Result<Transport> {
-    let stream = TcpStream::connect((&*place.host, place.port)).await?;
+pub(super) async fn connect(member: &Member, connector: Option<&Connector>) -> io::Result<Transport> {
+    let stream = member.connect().await?;
     stream.set_nodelay(true)?;
     match connector {
-        Some(connector) => connector.secure(stream, &place.host).await,
-        None if place.scheme == Scheme::Http => Ok(Transport::Clear(stream)),
+        Some(connector) => connector.secure(stream, &member.place.host).await,
+        None if member.place.scheme == Scheme::Http => Ok(Transport::Clear(stream)),
         // What is meant for TLS never goes out in clear.
         None => Err(io::Error::other("there is nothing to make the connection secure by")),
     }

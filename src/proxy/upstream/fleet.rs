@@ -3,12 +3,17 @@
 //! An endpoint's state is a few atomics on a cache line of their own, read and written relaxed: a worker that acts on
 //! what was true a moment ago sends one request more to a server that fails, which is tried again elsewhere.
 
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::balance;
 use super::room::Room;
+use super::whereabouts::Whereabouts;
+use tokio::net::TcpStream;
+
 use crate::clock::Tick;
 use crate::config::{self, Ejection, HealthCheck, UpstreamProtocol};
 use crate::server::tls::Connector;
@@ -228,6 +233,7 @@ pub struct Member {
     pub place: config::Endpoint,
     /// `host:port`, as a `Host` field has it.
     pub authority: Box<str>,
+    whereabouts: Whereabouts,
 }
 
 impl Member {
@@ -249,9 +255,36 @@ impl Member {
             unwell: AtomicBool::default(),
             ejections: <[AtomicU64; Fault::ALL.len()]>::default(),
             seed: balance::hash(authority.as_bytes()),
+            whereabouts: Whereabouts::of(&place),
             place,
             authority: authority.into(),
         }
+    }
+
+    /// Whether there is a name to look up.
+    #[must_use]
+    pub(super) const fn has_name(&self) -> bool {
+        self.whereabouts.has_name()
+    }
+
+    /// Its name leads to these addresses now; whether it led elsewhere before.
+    pub(super) fn is_at(&self, addresses: &[IpAddr]) -> bool {
+        self.whereabouts.are(addresses)
+    }
+
+    /// How often its name ceased to lead to an address.
+    pub(super) fn losses(&self) -> usize {
+        self.whereabouts.losses()
+    }
+
+    /// Whether its name leads there still.
+    pub(super) fn is_still_at(&self, address: Option<IpAddr>) -> bool {
+        address.is_some_and(|address| self.whereabouts.include(address))
+    }
+
+    /// Makes a connection.
+    pub(super) async fn connect(&self) -> io::Result<TcpStream> {
+        self.whereabouts.connect(&self.place).await
     }
 
     /// Requests that are under way to it, of all workers.

@@ -12,10 +12,12 @@ pub mod fleet;
 pub mod head;
 mod http2;
 mod protocols;
+pub mod resolve;
 mod retries;
 mod room;
 #[cfg(test)]
 mod tests;
+mod whereabouts;
 mod wire;
 
 use std::future::poll_fn;

@@ -1,6 +1,7 @@
 //! One connection to an endpoint: its socket, what was read ahead, and its limit of time.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -85,6 +86,11 @@ impl Wire {
     /// The socket, and what was read from it already.
     pub(super) fn into_parts(self) -> (Transport, BytesMut) {
         (self.stream, self.read)
+    }
+
+    /// Where it leads.
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        self.stream.socket().peer_addr().ok().map(|address| address.ip())
     }
 
     /// Gives back the memory that only a large body needed.

@@ -1,6 +1,7 @@
 //! Several servers of one upstream: which gets what, and what becomes of one that fails.
 
 mod health;
+mod names;
 mod rolling;
 mod room;
 
@@ -127,8 +128,9 @@ async fn what_may_have_been_acted_on_is_not_sent_to_another_server() {
     let (bad, good) = (Upstream::always(Answer::reset()).await, Upstream::echo().await);
     let gateway = before(&[&bad, &good], "balance: round_robin").await;
     let mut client = gateway.anonymous();
-    client.post("/", "body").await.refused(Code::UpstreamProtocolError);
-    assert_eq!(client.post("/", "body").await.status, 200);
+    // With no body there is nothing but its method that forbids it.
+    client.request("POST", "/").send().await.refused(Code::UpstreamProtocolError);
+    assert_eq!(client.request("POST", "/").send().await.status, 200);
     // Its body was taken.
     client.request("PUT", "/").body("body").send().await.refused(Code::UpstreamProtocolError);
     assert_eq!(counts(&[&bad, &good]), [2, 1]);

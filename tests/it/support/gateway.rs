@@ -15,6 +15,7 @@ use keyward::app::{self, Options, Running};
 use keyward::auth::refusal::Code;
 use keyward::clock::{Clock, Timestamp};
 use keyward::config::{self, Config};
+use keyward::proxy::upstream::resolve::Resolver;
 use tempfile::TempDir;
 
 use super::http::Client;
@@ -57,6 +58,7 @@ pub struct Builder {
     upstream_tls: Option<String>,
     clock: Clock,
     workers: usize,
+    resolver: Resolver,
 }
 
 impl Builder {
@@ -144,12 +146,23 @@ impl Builder {
         self
     }
 
+    /// Looks names up so.
+    #[must_use]
+    pub fn resolver(mut self, resolver: &Resolver) -> Self {
+        self.resolver = resolver.clone();
+        self
+    }
+
     /// Starts it.
     pub async fn start(self) -> Gateway {
         let folder = TempDir::new().unwrap();
         let config = self.config(&folder);
-        let options =
-            Options { clock: self.clock.clone(), workers: Some(self.workers), ..Options::default() };
+        let options = Options {
+            clock: self.clock.clone(),
+            workers: Some(self.workers),
+            resolver: self.resolver.clone(),
+            ..Options::default()
+        };
         let running =
             within("the gateway's start", app::start(config, options)).await.expect("the gateway starts");
         Gateway { running, builder: self, folder, account: tokio::sync::OnceCell::new() }
@@ -203,6 +216,7 @@ impl Gateway {
             upstream_tls: None,
             clock: Clock::system(),
             workers: 1,
+            resolver: Resolver::default(),
         }
     }
 

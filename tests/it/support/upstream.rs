@@ -112,6 +112,23 @@ impl Upstream {
         script: impl Fn(&Received) -> Answer + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::on(listener, greet, script)
+    }
+
+    /// Answers as the script says, at this address.
+    pub async fn at(
+        address: SocketAddr,
+        script: impl Fn(&Received) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.expect("the address is free");
+        Self::on(listener, |_| Greeting::Serve, script)
+    }
+
+    fn on(
+        listener: TcpListener,
+        greet: impl Fn(usize) -> Greeting + Send + Sync + 'static,
+        script: impl Fn(&Received) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let record = Record::new();
         let accepting = tokio::spawn(accept(listener, record.clone(), Arc::new(greet), Arc::new(script)));

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -13,8 +14,8 @@ use super::LINKS_MAX;
 use super::link::{Driver, Link, Seat};
 use super::opening::{self, Unopened};
 use crate::clock::Tick;
-use crate::config;
 use crate::proxy::upstream::failure::Failure;
+use crate::proxy::upstream::fleet::Member;
 use crate::server::deadline::Deadlines;
 use crate::server::tls::Connector;
 
@@ -27,7 +28,7 @@ type Opening = LocalBoxFuture<'static, Result<(), Unopened>>;
 /// The connections to an endpoint.
 #[derive(Debug)]
 pub struct Links {
-    place: config::Endpoint,
+    member: Arc<Member>,
     connector: Option<Connector>,
     deadlines: Rc<Deadlines>,
     /// Those that begin requests.
@@ -39,12 +40,12 @@ pub struct Links {
 
 impl Links {
     pub(in crate::proxy::upstream) fn new(
-        place: config::Endpoint,
+        member: Arc<Member>,
         connector: Option<Connector>,
         deadlines: Rc<Deadlines>,
     ) -> Self {
         let (live, opening, freed) = (Rc::default(), RefCell::default(), Rc::default());
-        Self { place, connector, deadlines, live, opening, freed }
+        Self { member, connector, deadlines, live, opening, freed }
     }
 
     /// A place for a request, on a connection that is there, on a new one, or on whichever has one first.
@@ -118,13 +119,13 @@ impl Links {
     }
 
     fn open(&self, within: Duration) -> Opening {
-        let (place, connector) = (self.place.clone(), self.connector.clone());
+        let (member, connector) = (Arc::clone(&self.member), self.connector.clone());
         let deadlines = Rc::clone(&self.deadlines);
         let (live, freed) = (Rc::clone(&self.live), Rc::clone(&self.freed));
         async move {
             for _ in 0..OPENINGS_MAX {
                 let (requests, connection, pulse) =
-                    opening::open(&place, connector.as_ref(), within, &deadlines).await?;
+                    opening::open(&member, connector.as_ref(), within, &deadlines).await?;
                 let link = Rc::new(Link::new(requests, pulse, deadlines.timer()));
                 // One that goes away as soon as it has come is no use, but the next may be.
                 if let Some(room) = link.room() {
@@ -137,6 +138,11 @@ impl Links {
             Err(Unopened::Handshake(None))
         }
         .boxed_local()
+    }
+
+    /// Begins no more requests on those that there are. Their tasks end them when their last request has ended.
+    pub(in crate::proxy::upstream) fn retire(&self) {
+        self.live.borrow_mut().drain(..).for_each(|link| link.retire());
     }
 
     /// Closes connections that nobody needed for `after`.
@@ -152,10 +158,7 @@ impl Links {
 }
 
 impl Drop for Links {
-    /// Their tasks end them when their last request has ended.
     fn drop(&mut self) {
-        for link in self.live.borrow().iter() {
-            link.retire();
-        }
+        self.retire();
     }
 }

@@ -16,9 +16,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{SEND_BUFFER, STREAM_WINDOW, STREAMS_MAX};
 use crate::clock::Tick;
-use crate::config;
 use crate::proxy::upstream::endpoint::connect;
 use crate::proxy::upstream::failure::Failure;
+use crate::proxy::upstream::fleet::Member;
 use crate::server::deadline::Deadlines;
 use crate::server::tls::Connector;
 use crate::server::transport::Transport;
@@ -53,13 +53,13 @@ pub(super) type Opened = (SendRequest<Bytes>, Connection<Listened, Bytes>, Rc<Pu
 
 /// Makes a connection.
 pub(super) async fn open(
-    place: &config::Endpoint,
+    member: &Member,
     connector: Option<&Connector>,
     within: Duration,
     deadlines: &Rc<Deadlines>,
 ) -> Result<Opened, Unopened> {
     let opening = async {
-        let connected = connect(place, connector).await;
+        let connected = connect(member, connector).await;
         let stream = connected.map_err(|error| Unopened::Connect(Arc::new(error)))?;
         let pulse = Rc::new(Pulse::new(deadlines));
         let listened = Listened { stream, pulse: Rc::clone(&pulse) };
