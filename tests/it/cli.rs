@@ -382,7 +382,7 @@ fn dev_says_what_it_cannot_use() {
     assert_eq!(
         done.stderr,
         "error: --upstream: `nonsense` is not the URL of an endpoint: it has no scheme\n  write http://nonsense\n  \
-         http://, a host and perhaps a port, such as http://127.0.0.1:9000 or http://backend:9000\n"
+         http:// or https://, a host and perhaps a port, such as http://127.0.0.1:9000 or https://backend:9443\n"
     );
     done.exited(1);
     home.run(&["dev", "--config", "keyward.yaml"]).exited(2);
