@@ -34,6 +34,14 @@ pub enum IssueError {
     /// It contradicts what is there.
     #[error("{0}")]
     Conflict(&'static str),
+    /// Another key took the place of this one, whose end is settled.
+    #[error("this key was replaced; it works until {until} at the latest, and the key {by} in its place")]
+    Replaced {
+        /// The id of the other.
+        by: String,
+        /// When this one ends.
+        until: Timestamp,
+    },
     /// The account has as many keys as it may have.
     #[error("this account has {max} keys or more, and may make no further; revoke one first", max = super::keys::KEYS_MAX)]
     TooManyKeys,

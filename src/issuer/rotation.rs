@@ -8,7 +8,7 @@ use super::{Issuer, address, text};
 use crate::auth::token::{HashedToken, Kind, PlainToken};
 use crate::clock::Timestamp;
 use crate::store::{
-    self, Account, AccountStatus, ApiKey, Kept, Key, KeyPatch, Once, Origin, Rotated, Subject,
+    self, Account, AccountStatus, ApiKey, Kept, Key, KeyPatch, Once, Origin, Rotated, StoreError, Subject,
 };
 
 /// How long an `Idempotency-Key` is remembered.
@@ -138,15 +138,31 @@ impl Issuer {
     ///
     /// # Errors
     /// [`IssueError::Invalid`] with all that is wrong, [`IssueError::NotFound`], [`IssueError::Conflict`] when it is
-    /// revoked or expired, or the store's.
+    /// revoked or expired, [`IssueError::Replaced`] when it was replaced and would outlive its overlap, or the store's.
     pub async fn change_key(&self, id: &str, changes: &Changes, origin: &Origin) -> Result<Key, IssueError> {
         let key = self.store.key(id).await?;
         let account = self.store.account(&key.account_id).await?;
         let now = self.clock.now();
         let patch = self.patch(changes, &account, now)?;
-        let seq = self.store.patch_key(&key.id, &patch, now, origin).await?;
+        let seq = match self.store.patch_key(&key.id, &patch, now, origin).await {
+            Err(why) => return Err(self.not_changed(&key.id, why).await),
+            Ok(seq) => seq,
+        };
         self.tell(seq, Subject::ApiKey, &key.id, false);
         Ok(self.store.key(&key.id).await?)
+    }
+
+    /// Why a key could not be changed; of one that was replaced, until when it works and what does in its place.
+    pub(super) async fn not_changed(&self, id: &str, why: StoreError) -> IssueError {
+        let StoreError::Conflict(_) = why else { return why.into() };
+        match self.store.key(id).await {
+            Ok(Key { replaced_by: Some(by), revoked_at: None, expires_at: until, .. })
+                if self.clock.now() < until =>
+            {
+                IssueError::Replaced { by, until }
+            }
+            _ => why.into(),
+        }
     }
 
     /// The key with this id if it is the account's, which otherwise does not exist for it.

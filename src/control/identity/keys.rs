@@ -54,7 +54,8 @@ pub(super) async fn rotate(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>
     told(asked, &made)
 }
 
-/// Whether it may make a key, or one in the place of `old`. A key that is limited itself makes none that is not.
+/// Whether it may make a key, or make of `old` another. A key that is limited itself makes none that is not, and gives
+/// nothing to one that is not.
 async fn may_make(asked: Asked<'_>, owner: &Owner<'_>, old: Option<&Key>) -> Result<(), Refusal> {
     if owner.principal.method != Method::ApiKey {
         return Ok(());
@@ -64,8 +65,8 @@ async fn may_make(asked: Asked<'_>, owner: &Owner<'_>, old: Option<&Key>) -> Res
     if own.limits.is_empty() || is_itself { Ok(()) } else { Err(Refusal::Conflict(LIMITED.into())) }
 }
 
-const LIMITED: &str =
-    "A key with limits of its own makes no other keys; it may only replace itself. Log in to make one.";
+const LIMITED: &str = "A key with limits of its own makes no other keys and changes none; it may only change or \
+     replace itself. Log in to do more.";
 
 /// `PATCH`: changes what is named.
 pub(super) async fn change(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>, Refusal> {
@@ -83,6 +84,7 @@ pub(super) async fn change(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>
     if let Some(gift) = changed(&key, &changes) {
         owner.may_give(asked, &gift)?;
     }
+    may_make(asked, &owner, Some(&key)).await?;
     let key = issuer.change_key(&key.id, &changes, &owner.origin(asked)).await?;
     Ok(render::json(StatusCode::OK, &issuer.key_view(&key)))
 }

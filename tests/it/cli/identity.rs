@@ -130,6 +130,9 @@ fn a_rotated_key_is_printed_once_and_the_old_one_ends_after_the_overlap() {
     for replaced in [&*id, next] {
         refused(home.run(&["keys", "rotate", replaced]), "this key was replaced already; rotate the key");
     }
+    let limits = home.run(&["keys", "set-limits", &id, "--per-day", "5"]);
+    assert!(limits.stderr.contains(&format!("the key to change is now {next}")), "{}", limits.stderr);
+    refused(limits, "this key was replaced; it works until ");
     let shown = home.run(&["keys", "show", &id]).exited(0);
     assert!(shown.lines().any(|line| line.starts_with("replaced by") && line.ends_with(next)), "{shown}");
     assert!(old.get("replaced_by").is_none(), "{old}");

@@ -67,6 +67,32 @@ async fn a_replaced_key_lives_on_for_the_overlap_alone() {
 }
 
 #[tokio::test]
+async fn a_replaced_key_ends_when_it_was_said_to_or_earlier() {
+    let scene = Scene::new().await;
+    let token = scene.login(ANN).await.access;
+    let old = scene.key(&scene.ann, &[]).await;
+    let path = format!("/user/api-keys/{}", old.id);
+    let ends = |time: &str| Some(json!({"name": "late", "expires_at": format!("2027-01-15T{time}Z")}));
+    let rotated = scene.post(&format!("{path}/rotate"), &token, json!({"overlap_seconds": 600})).await.json();
+    let detail = scene.ask("PATCH", &path, &token, ends("08:10:00.001")).await.refused(Code::Conflict);
+    let successor = rotated["id"].as_str().unwrap();
+    assert_eq!(
+        detail,
+        format!(
+            "This key was replaced. It works until 2027-01-15T08:10:00Z at the latest, and the key {successor} in its place."
+        )
+    );
+    assert_ne!(scene.gateway.issuer().key(&old.id).await.unwrap().name, "late");
+    for (time, status) in [("08:10:00", 200), ("08:05:00", 200), ("08:10:00", 409)] {
+        assert_eq!(scene.ask("PATCH", &path, &token, ends(time)).await.status, status, "{time}");
+    }
+    let successor = format!("/user/api-keys/{successor}");
+    assert_eq!(scene.ask("PATCH", &successor, &token, ends("08:20:00")).await.status, 200);
+    scene.pass(300);
+    assert_eq!(scene.route(&old.secret).await, 401);
+}
+
+#[tokio::test]
 async fn a_key_is_replaced_once() {
     let scene = Scene::new().await;
     let token = scene.login(ANN).await.access;
