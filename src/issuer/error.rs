@@ -176,6 +176,9 @@ pub enum Problem {
     /// Too much of a key to be shown.
     #[error("`last4` is not the last four characters of a key")]
     Last4,
+    /// So much of a key that none of it is secret.
+    #[error("`prefix` and `last4` are the whole key, which would be kept and shown in clear")]
+    WholeKey,
     /// No length of a credential.
     #[error("`length` is 1 to 8192 bytes")]
     KeyLength,
@@ -221,7 +224,7 @@ impl Problem {
             Self::RequestKey => "Idempotency-Key",
             Self::NotALine(_) | Self::TooManyLines => "",
             Self::Digest | Self::DigestTwice(_) | Self::DigestKnown => "digest",
-            Self::KeyPrefix | Self::OwnPrefix => "prefix",
+            Self::KeyPrefix | Self::OwnPrefix | Self::WholeKey => "prefix",
             Self::Last4 => "last4",
             Self::KeyLength => "length",
             Self::UnknownAccount(_) => "account",

@@ -176,4 +176,13 @@ fn keys_are_imported_whole_or_not_at_all() {
     );
     assert_eq!(home.run(&["keys", "list", "--json"]).json()["items"].as_array().unwrap().len(), 3);
     refused(home.run_with_input(&["keys", "import"], "\u{0}"), "nothing was imported");
+    let begins = |prefix: &str| line(&format!("of {prefix}"), EMAIL).replace("acme-", prefix);
+    let doubted = home.run_with_input(&["keys", "import"], &[begins("kw"), begins("eyJh")].concat());
+    for doubt in [
+        "a key that begins with kw_ is taken for one that was made here, and is refused",
+        "a key of three parts with dots between that begins with eyJ is taken for a JWT, and is refused",
+    ] {
+        assert!(doubted.stderr.contains(doubt), "{}", doubted.stderr);
+    }
+    assert_eq!(doubted.exited(0), "imported 2 keys\n");
 }
