@@ -270,7 +270,8 @@ pub trait Store: Send + Sync + 'static {
         origin: &'a Origin,
     ) -> Answer<'a, Seq>;
 
-    /// Keeps a reset link, in place of any older one of its account.
+    /// Keeps a reset link, in place of any older one of its account. [`StoreError::NotFound`] when the account is gone,
+    /// [`StoreError::Conflict`] when it is disabled.
     fn create_reset_link<'a>(&'a self, link: &'a ResetLink, origin: &'a Origin) -> Answer<'a, Seq>;
 
     /// The reset link with this digest and its account, whether or not it is over; `None` once it was used.
