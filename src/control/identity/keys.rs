@@ -200,13 +200,18 @@ impl Page {
         for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             match &*name {
                 // Each is the id of a key; after another text there would seem to be nothing.
-                "cursor" if Uuid::parse_str(&value).is_ok() => page.after = Some(value.into_owned()),
+                "cursor" if is_cursor(&value) => page.after = Some(value.into_owned()),
                 "limit" => page.limit = limit(&value)?,
                 _ => return Err(Refusal::BadRequest(PARAMETERS)),
             }
         }
         Ok(page)
     }
+}
+
+/// Whether it is the id of a key as it is told: by another spelling it would be looked for elsewhere in the order.
+pub(in crate::control) fn is_cursor(text: &str) -> bool {
+    Uuid::parse_str(text).is_ok_and(|id| id.hyphenated().to_string() == text)
 }
 
 const PARAMETERS: &str = "The query takes cursor, as the page before told it, and limit, from 1 to 200.";

@@ -304,8 +304,13 @@ async fn a_list_comes_in_pages_that_miss_and_repeat_nothing() {
         }
     }
     assert_eq!(seen, made);
+    let (id, plain) = (&made[1], made[1].replace('-', ""));
+    let spellings = [id.to_uppercase(), plain, format!("urn:uuid:{id}"), format!("{{{id}}}")];
+    let spellings = spellings.map(|text| format!("cursor={}", text.replace('{', "%7B").replace('}', "%7D")));
     for wrong in
         ["limit=0", "limit=201", "limit=x", "limit=-1", "page=2", "cursor=zzz", "cursor=%ff", "cursor="]
+            .into_iter()
+            .chain(spellings.iter().map(String::as_str))
     {
         let detail = scene
             .ask("GET", &format!("/user/api-keys?{wrong}"), &token, None)
