@@ -199,6 +199,9 @@ pub enum Problem {
         /// What is asked for.
         least: usize,
     },
+    /// What nobody types into a password on purpose, and no form can send.
+    #[error("the password contains U+{:04X}, a control character", u32::from(*.0))]
+    PasswordCharacter(char),
     /// Too long a password.
     #[error("the password has more than {max} bytes", max = super::passwords::BYTES_MAX)]
     PasswordTooLong,
@@ -229,6 +232,7 @@ impl Problem {
             Self::KeyLength => "length",
             Self::UnknownAccount(_) => "account",
             Self::PasswordTooShort { .. }
+            | Self::PasswordCharacter(_)
             | Self::PasswordTooLong
             | Self::PasswordCommon
             | Self::PasswordIsEmail => "password",
