@@ -99,6 +99,9 @@ pub enum Problem {
     /// Too long a name.
     #[error("the name has {0} characters, at most {max} are allowed", max = text::NAME_MAX)]
     NameTooLong(usize),
+    /// A name of which nothing shows.
+    #[error("the name has no character that can be seen")]
+    NameInvisible,
     /// A name that would not show as what it is.
     #[error("the name contains U+{:04X}, which is invisible or changes how text is shown", u32::from(*.0))]
     NameCharacter(char),
@@ -222,7 +225,7 @@ impl Problem {
     pub const fn member(&self) -> &'static str {
         match self {
             Self::Email(_) => "email",
-            Self::NameMissing | Self::NameTooLong(_) | Self::NameCharacter(_) => "name",
+            Self::NameMissing | Self::NameInvisible | Self::NameTooLong(_) | Self::NameCharacter(_) => "name",
             Self::OverlapTooLong => "overlap_seconds",
             Self::RequestKey => "Idempotency-Key",
             Self::NotALine(_) | Self::TooManyLines => "",
