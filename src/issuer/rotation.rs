@@ -83,7 +83,8 @@ impl Issuer {
         let token = PlainToken::generate(&self.keys.prefix, Kind::ApiKey, &*self.random)?;
         let key = match self.checked(asked, account, &token, now) {
             Ok(key) => key,
-            // What was right when it was first asked for need not be so now; its answer stays.
+            // What was right when it was first asked for need not be so now; its answer stays. And what is wrong may be
+            // another request than the one that was answered.
             Err(error) => return self.answered(once.as_ref()).await?.ok_or(error),
         };
         self.keep((key, token), None, Some(KEYS_MAX), once, origin).await
@@ -104,13 +105,14 @@ impl Issuer {
         origin: &Origin,
     ) -> Result<MadeOnce, IssueError> {
         let Rotation { overlap, latest, most } = rotation.into();
-        if overlap > OVERLAP_MAX {
-            return Err(IssueError::Invalid(vec![Problem::OverlapTooLong]));
-        }
         let old = self.store.key(id).await?;
         let account = self.owner(&old.account_id).await?;
         let now = self.clock.now();
         let once = request.map(|request| once(&account, request, &old.id, now)).transpose()?;
+        if overlap > OVERLAP_MAX {
+            let wrong = IssueError::Invalid(vec![Problem::OverlapTooLong]);
+            return self.answered(once.as_ref()).await?.ok_or(wrong);
+        }
         let token = PlainToken::generate(&self.keys.prefix, Kind::ApiKey, &*self.random)?;
         let life = old.created_at.until(old.expires_at).min(self.keys.max_lifetime);
         let ends = now.after(life);
@@ -187,6 +189,7 @@ impl Issuer {
         let Some(once) = once else { return Ok(None) };
         match self.store.answered(once).await? {
             Some(Kept::Before(id)) => Ok(Some(MadeOnce::Before(self.store.key(&id).await?))),
+            Some(Kept::Mismatch) => Err(IssueError::IdempotencyMismatch),
             _ => Ok(None),
         }
     }
@@ -232,7 +235,7 @@ impl Issuer {
 /// What is kept of a request. `about` tells the same body for one thing from that for another.
 fn once(account: &Account, request: Request<'_>, about: &str, now: Timestamp) -> Result<Once, IssueError> {
     let good = (1..=REQUEST_KEY_MAX).contains(&request.key.len())
-        && request.key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        && request.key.bytes().all(|byte| byte.is_ascii_graphic());
     if !good {
         return Err(IssueError::Invalid(vec![Problem::RequestKey]));
     }

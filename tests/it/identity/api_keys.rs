@@ -100,7 +100,7 @@ async fn a_key_is_replaced_once() {
         let old = scene.key(&scene.ann, &[]).await;
         let path = format!("/user/api-keys/{}/rotate", old.id);
         let body = json!({"overlap_seconds": overlap});
-        let request = format!("once {overlap}");
+        let request = format!("once-{overlap}");
         let next = scene.once(&path, &token, &request, &body).await;
         assert_eq!(next.status, 201);
         let before = scene.all_keys().await;
@@ -220,6 +220,19 @@ async fn a_request_with_an_idempotency_key_is_answered_once() {
     other.refused(Code::IdempotencyMismatch);
     let rotate = format!("/user/api-keys/{}/rotate", before["id"].as_str().unwrap());
     scene.once(&rotate, &ann, "k1", &json!({})).await.refused(Code::IdempotencyMismatch);
+    // Another request, whatever is wrong with it.
+    for wrong in [
+        json!({"name": ""}),
+        json!({"name": "x", "scopes": ["nope"]}),
+        json!({"name": "x", "expires_at": "2020-01-01T00:00:00Z"}),
+        json!({"name": "x", "allowed_addresses": ["office"]}),
+    ] {
+        scene.once("/user/api-keys", &ann, "k1", &wrong).await.refused(Code::IdempotencyMismatch);
+        scene.once("/user/api-keys", &ann, "k0", &wrong).await.refused_for(Code::UnacceptableBody);
+    }
+    let long = json!({"overlap_seconds": 31 * 86_400});
+    scene.once(&rotate, &ann, "k1", &long).await.refused(Code::IdempotencyMismatch);
+    scene.once(&rotate, &ann, "k0", &long).await.refused_for(Code::UnacceptableBody);
     assert_eq!(scene.once("/user/api-keys", &ben, "k1", &body).await.status, 201, "another account");
     let rotated = scene.once(&rotate, &ann, "k2", &json!({"overlap_seconds": 0})).await;
     assert_eq!(rotated.status, 201);
@@ -246,7 +259,7 @@ async fn an_idempotency_key_is_one_short_visible_word() {
     let token = scene.login(ANN).await.access;
     let body = json!({"name": "x"});
     let long = "x".repeat(256);
-    for bad in ["", &*long] {
+    for bad in ["", &*long, "a b"] {
         let (_, faults) =
             scene.once("/user/api-keys", &token, bad, &body).await.refused_for(Code::UnacceptableBody);
         assert_eq!(faults[0].0, "/Idempotency-Key");
