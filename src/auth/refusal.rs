@@ -104,6 +104,8 @@ pub enum Refusal {
     Body(Arc<BodyFault>),
     /// The body is of another type than JSON.
     UnsupportedMediaType,
+    /// The body is compressed, or encoded otherwise.
+    EncodedBody,
     /// Address and password do not belong together.
     InvalidLogin,
     /// A refresh token that is unknown, used, over, or another client's.
@@ -180,7 +182,7 @@ impl Refusal {
                 BodyFault::Unreadable(_) => Code::InvalidBody,
                 BodyFault::Members(_) => Code::UnacceptableBody,
             },
-            Self::UnsupportedMediaType => Code::UnsupportedMediaType,
+            Self::UnsupportedMediaType | Self::EncodedBody => Code::UnsupportedMediaType,
             Self::InvalidLogin => Code::InvalidLogin,
             Self::InvalidGrant => Code::InvalidGrant,
             Self::NotFound(_) => Code::NotFound,
@@ -281,6 +283,7 @@ impl Refusal {
             Self::UnsupportedMediaType => {
                 "Send the body as JSON: Content-Type: application/json".into()
             }
+            Self::EncodedBody => "Send the body as it is, without a Content-Encoding.".into(),
             Self::InvalidLogin => "The email address or the password is wrong.".into(),
             Self::InvalidGrant => {
                 "This refresh token is unknown, used, or over. Log in again.".into()

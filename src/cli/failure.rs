@@ -103,6 +103,9 @@ impl From<IssueError> for Failure {
                 .hint("`identity: { public_url: https://auth.example.com }` is the least of one"),
             IssueError::NoConsole => Self::new(Exit::Refused, error.to_string())
                 .hint("turn the console on, or set a password: keyward accounts set-password ACCOUNT < FILE"),
+            IssueError::Replaced { ref by, .. } => {
+                Self::new(Exit::Refused, error.to_string()).hint(format!("the key to change is now {by}"))
+            }
             IssueError::Import { problems, more } => lines(&problems, more),
             IssueError::WrongLogin
             | IssueError::IdempotencyMismatch

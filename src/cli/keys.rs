@@ -134,7 +134,7 @@ pub async fn run(command: Keys, config: &Config, streams: &mut Streams<'_>) -> R
     let outcome = match command {
         Keys::Rotate(rotate) => replace(&backend, &rotate, streams).await,
         Keys::SetLimits(set) => set_limits(&backend, &set, streams).await,
-        Keys::Import(output) => streams.print_outcome(import(&backend, &lines, output).await),
+        Keys::Import(output) => import(&backend, &lines, output, streams).await,
         Keys::Create(new) => create(&backend, new, streams).await,
         Keys::List(which) => streams.print_outcome(list(&backend, &which).await),
         Keys::Show(named) => streams.print_outcome(show(&backend, &named).await),
@@ -175,8 +175,20 @@ async fn replace(backend: &Backend, rotate: &Rotate, streams: &mut Streams<'_>) 
     }
 }
 
-async fn import(backend: &Backend, lines: &str, output: Output) -> Result<String, Failure> {
+async fn import(
+    backend: &Backend,
+    lines: &str,
+    output: Output,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failure> {
     let keys = backend.issuer.import_keys(lines, &backend.origin).await?;
+    for doubt in backend.issuer.doubts(&keys) {
+        streams.say(&doubt.to_string());
+    }
+    streams.print_outcome(imported(backend, &keys, output))
+}
+
+fn imported(backend: &Backend, keys: &[Key], output: Output) -> Result<String, Failure> {
     if output.json {
         let items = keys.iter().map(|key| backend.issuer.key_view(key)).collect();
         return render::json(&List { items, next_cursor: None });

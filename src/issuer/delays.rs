@@ -40,6 +40,9 @@ const OF_HOME: Rule =
 const FIRST: Duration = Duration::from_secs(1);
 /// After this long without a failure all is forgotten.
 const FORGET: Duration = Duration::from_secs(24 * 3600);
+/// So long it is where a login from there succeeded since. Somebody else behind that address who waits for the owner's
+/// logins so as to begin anew gets fewer guesses than who does not (one every [`LONGEST`]).
+const FORGIVE: Duration = Duration::from_secs(4 * 3600);
 /// How long somebody who logged in counts as known there.
 pub(super) const LATELY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Most cells, some 5 MB.
@@ -70,11 +73,13 @@ struct Cell {
     failures: u32,
     last: Tick,
     until: Tick,
+    /// Whether the owner came in since.
+    forgiven: bool,
 }
 
 impl Cell {
     fn is_forgotten(&self, now: Tick) -> bool {
-        now.since(self.last) >= FORGET
+        now.since(self.last) >= if self.forgiven { FORGIVE } else { FORGET }
     }
 
     /// The failures that are left, and from when on the next ones drain.
@@ -196,6 +201,7 @@ impl Attempt {
     pub(super) fn succeeded(self, now: Tick) {
         let mut state = self.delays.lock();
         self.restore(&mut state);
+        state.forgive(&self);
         state.remember(self.address, now);
     }
 
@@ -220,7 +226,8 @@ impl State {
         }
         let (failures, last) = before.map_or((0, now), |cell| cell.drained(rule, now));
         let failures = failures.saturating_add(1);
-        self.cells.insert(key, Cell { failures, last, until: now.after(wait(failures, rule)) });
+        self.cells
+            .insert(key, Cell { failures, last, until: now.after(wait(failures, rule)), forgiven: false });
         before
     }
 
@@ -234,6 +241,23 @@ impl State {
                 self.cells.remove(&key);
             }
             _ => cell.failures = cell.failures.saturating_sub(1),
+        }
+    }
+
+    /// Failures in a row count (NIST SP 800-63B §3.2.2). A browser's are its owner's alone, so its row ends here; those
+    /// of an address may be somebody else's, who must not begin anew with each of the owner's logins.
+    fn forgive(&mut self, attempt: &Attempt) {
+        let Some((own, _)) = attempt.counted.first() else { return };
+        match attempt.place {
+            Place::Browser => {
+                self.cells.remove(own);
+            }
+            Place::Address => {
+                if let Some(cell) = self.cells.get_mut(own) {
+                    cell.forgiven = true;
+                }
+            }
+            Place::Unknown => {}
         }
     }
 

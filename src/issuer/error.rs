@@ -34,6 +34,14 @@ pub enum IssueError {
     /// It contradicts what is there.
     #[error("{0}")]
     Conflict(&'static str),
+    /// Another key took the place of this one, whose end is settled.
+    #[error("this key was replaced; it works until {until} at the latest, and the key {by} in its place")]
+    Replaced {
+        /// The id of the other.
+        by: String,
+        /// When this one ends.
+        until: Timestamp,
+    },
     /// The account has as many keys as it may have.
     #[error("this account has {max} keys or more, and may make no further; revoke one first", max = super::keys::KEYS_MAX)]
     TooManyKeys,
@@ -91,6 +99,9 @@ pub enum Problem {
     /// Too long a name.
     #[error("the name has {0} characters, at most {max} are allowed", max = text::NAME_MAX)]
     NameTooLong(usize),
+    /// A name of which nothing shows.
+    #[error("the name has no character that can be seen")]
+    NameInvisible,
     /// A name that would not show as what it is.
     #[error("the name contains U+{:04X}, which is invisible or changes how text is shown", u32::from(*.0))]
     NameCharacter(char),
@@ -168,6 +179,9 @@ pub enum Problem {
     /// Too much of a key to be shown.
     #[error("`last4` is not the last four characters of a key")]
     Last4,
+    /// So much of a key that none of it is secret.
+    #[error("`prefix` and `last4` are the whole key, which would be kept and shown in clear")]
+    WholeKey,
     /// No length of a credential.
     #[error("`length` is 1 to 8192 bytes")]
     KeyLength,
@@ -188,6 +202,9 @@ pub enum Problem {
         /// What is asked for.
         least: usize,
     },
+    /// What nobody types into a password on purpose, and no form can send.
+    #[error("the password contains U+{:04X}, a control character", u32::from(*.0))]
+    PasswordCharacter(char),
     /// Too long a password.
     #[error("the password has more than {max} bytes", max = super::passwords::BYTES_MAX)]
     PasswordTooLong,
@@ -208,16 +225,17 @@ impl Problem {
     pub const fn member(&self) -> &'static str {
         match self {
             Self::Email(_) => "email",
-            Self::NameMissing | Self::NameTooLong(_) | Self::NameCharacter(_) => "name",
+            Self::NameMissing | Self::NameInvisible | Self::NameTooLong(_) | Self::NameCharacter(_) => "name",
             Self::OverlapTooLong => "overlap_seconds",
             Self::RequestKey => "Idempotency-Key",
             Self::NotALine(_) | Self::TooManyLines => "",
             Self::Digest | Self::DigestTwice(_) | Self::DigestKnown => "digest",
-            Self::KeyPrefix | Self::OwnPrefix => "prefix",
+            Self::KeyPrefix | Self::OwnPrefix | Self::WholeKey => "prefix",
             Self::Last4 => "last4",
             Self::KeyLength => "length",
             Self::UnknownAccount(_) => "account",
             Self::PasswordTooShort { .. }
+            | Self::PasswordCharacter(_)
             | Self::PasswordTooLong
             | Self::PasswordCommon
             | Self::PasswordIsEmail => "password",

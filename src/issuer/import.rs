@@ -43,6 +43,17 @@ struct Line {
     allowed_addresses: Vec<String>,
 }
 
+/// Why some of the keys that were imported may be refused all the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Doubt {
+    /// They begin as those that are made here.
+    #[error("a key that begins with {0}_ is taken for one that was made here, and is refused")]
+    Own(String),
+    /// They begin as tokens.
+    #[error("a key of three parts with dots between that begins with eyJ is taken for a JWT, and is refused")]
+    Token,
+}
+
 /// Accounts by how lines name them.
 type Accounts = HashMap<String, Option<Account>>;
 
@@ -142,6 +153,9 @@ impl Issuer {
         }
         let digest = kept(digest(&line.digest).map(Some), &mut problems);
         self.judge_form(line, &mut problems);
+        if problems.is_empty() && is_whole_key(line, digest) {
+            problems.push(Problem::WholeKey);
+        }
         let name = kept(text::name(&line.name), &mut problems);
         let scopes = owner
             .map_or_else(ScopeSet::default, |owner| kept(self.granted(&line.scopes, owner), &mut problems));
@@ -188,10 +202,37 @@ impl Issuer {
         }
     }
 
+    /// What may be taken for something else of keys that begin like these, so that it is never looked up: what they go
+    /// on with only who has them knows.
+    #[must_use]
+    pub fn doubts(&self, keys: &[Key]) -> Vec<Doubt> {
+        let begins_with = |start: &str| keys.iter().any(|key| key.prefix == start);
+        let own = Some(self.keys.prefix.as_str()).filter(|own| begins_with(own));
+        let token = keys.iter().any(|key| key.prefix.starts_with("eyJ"));
+        own.map(|own| Doubt::Own(own.to_owned())).into_iter().chain(token.then_some(Doubt::Token)).collect()
+    }
+
     fn moment(&self, text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
         let at = Timestamp::parse(text).ok_or_else(|| Problem::NotATime(text.to_owned()))?;
         self.expiry(Expiry::At(at), now)
     }
+}
+
+/// Whether what a line shows of its key is all of it: there would be nothing secret about it.
+fn is_whole_key(line: &Line, digest: Option<HashedToken>) -> bool {
+    let (prefix, last4) = (&*line.prefix, &*line.last4);
+    let shown = prefix.len() + last4.len();
+    if line.length.and_then(|length| usize::try_from(length).ok()).is_some_and(|length| length <= shown) {
+        return true;
+    }
+    // Without a length the digest tells, however far the one reaches into the other.
+    let joined = (0..=last4.len()).filter_map(|common| {
+        let (front, back) = last4.split_at_checked(common)?;
+        prefix.ends_with(front).then(|| format!("{prefix}{back}"))
+    });
+    joined
+        .chain([prefix.to_owned(), last4.to_owned()])
+        .any(|text| Some(HashedToken::of(text.as_bytes())) == digest)
 }
 
 fn digest(text: &str) -> Result<HashedToken, Problem> {

@@ -29,7 +29,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`IssueError::Invalid`] with all that is out of bounds, [`IssueError::NotFound`], [`IssueError::Conflict`] when the
-    /// key is revoked or expired, or the store's.
+    /// key is revoked or expired, [`IssueError::Replaced`], or the store's.
     pub async fn set_key_limits(
         &self,
         id: &str,
@@ -38,7 +38,10 @@ impl Issuer {
     ) -> Result<Key, IssueError> {
         check(limits)?;
         let key = self.store.key(id).await?;
-        let seq = self.store.set_key_limits(&key.id, limits, self.clock.now(), origin).await?;
+        let seq = match self.store.set_key_limits(&key.id, limits, self.clock.now(), origin).await {
+            Err(why) => return Err(self.not_changed(&key.id, why).await),
+            Ok(seq) => seq,
+        };
         self.tell(seq, Subject::ApiKey, &key.id, false);
         Ok(Key { limits: limits.clone(), ..key })
     }

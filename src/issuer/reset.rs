@@ -41,8 +41,7 @@ pub fn check_password(email: &str, password: &str, config: &config::Config) -> R
 
 fn judge(email: &str, password: &str, identity: Option<&config::Identity>) -> Result<(), IssueError> {
     let rules = identity.map_or(&RULES, |identity| &identity.passwords);
-    passwords::judge(&unicode::password(password), email, rules)
-        .map_err(|problem| IssueError::Invalid(vec![problem]))
+    passwords::judge(password, email, rules).map_err(|problem| IssueError::Invalid(vec![problem]))
 }
 
 impl Issuer {

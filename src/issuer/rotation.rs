@@ -8,7 +8,7 @@ use super::{Issuer, address, text};
 use crate::auth::token::{HashedToken, Kind, PlainToken};
 use crate::clock::Timestamp;
 use crate::store::{
-    self, Account, AccountStatus, ApiKey, Kept, Key, KeyPatch, Once, Origin, Rotated, Subject,
+    self, Account, AccountStatus, ApiKey, Kept, Key, KeyPatch, Once, Origin, Rotated, StoreError, Subject,
 };
 
 /// How long an `Idempotency-Key` is remembered.
@@ -83,7 +83,8 @@ impl Issuer {
         let token = PlainToken::generate(&self.keys.prefix, Kind::ApiKey, &*self.random)?;
         let key = match self.checked(asked, account, &token, now) {
             Ok(key) => key,
-            // What was right when it was first asked for need not be so now; its answer stays.
+            // What was right when it was first asked for need not be so now; its answer stays. And what is wrong may be
+            // another request than the one that was answered.
             Err(error) => return self.answered(once.as_ref()).await?.ok_or(error),
         };
         self.keep((key, token), None, Some(KEYS_MAX), once, origin).await
@@ -104,13 +105,14 @@ impl Issuer {
         origin: &Origin,
     ) -> Result<MadeOnce, IssueError> {
         let Rotation { overlap, latest, most } = rotation.into();
-        if overlap > OVERLAP_MAX {
-            return Err(IssueError::Invalid(vec![Problem::OverlapTooLong]));
-        }
         let old = self.store.key(id).await?;
         let account = self.owner(&old.account_id).await?;
         let now = self.clock.now();
         let once = request.map(|request| once(&account, request, &old.id, now)).transpose()?;
+        if overlap > OVERLAP_MAX {
+            let wrong = IssueError::Invalid(vec![Problem::OverlapTooLong]);
+            return self.answered(once.as_ref()).await?.ok_or(wrong);
+        }
         let token = PlainToken::generate(&self.keys.prefix, Kind::ApiKey, &*self.random)?;
         let life = old.created_at.until(old.expires_at).min(self.keys.max_lifetime);
         let ends = now.after(life);
@@ -138,15 +140,31 @@ impl Issuer {
     ///
     /// # Errors
     /// [`IssueError::Invalid`] with all that is wrong, [`IssueError::NotFound`], [`IssueError::Conflict`] when it is
-    /// revoked or expired, or the store's.
+    /// revoked or expired, [`IssueError::Replaced`] when it was replaced and would outlive its overlap, or the store's.
     pub async fn change_key(&self, id: &str, changes: &Changes, origin: &Origin) -> Result<Key, IssueError> {
         let key = self.store.key(id).await?;
         let account = self.store.account(&key.account_id).await?;
         let now = self.clock.now();
         let patch = self.patch(changes, &account, now)?;
-        let seq = self.store.patch_key(&key.id, &patch, now, origin).await?;
+        let seq = match self.store.patch_key(&key.id, &patch, now, origin).await {
+            Err(why) => return Err(self.not_changed(&key.id, why).await),
+            Ok(seq) => seq,
+        };
         self.tell(seq, Subject::ApiKey, &key.id, false);
         Ok(self.store.key(&key.id).await?)
+    }
+
+    /// Why a key could not be changed; of one that was replaced, until when it works and what does in its place.
+    pub(super) async fn not_changed(&self, id: &str, why: StoreError) -> IssueError {
+        let StoreError::Conflict(_) = why else { return why.into() };
+        match self.store.key(id).await {
+            Ok(Key { replaced_by: Some(by), revoked_at: None, expires_at: until, .. })
+                if self.clock.now() < until =>
+            {
+                IssueError::Replaced { by, until }
+            }
+            _ => why.into(),
+        }
     }
 
     /// The key with this id if it is the account's, which otherwise does not exist for it.
@@ -171,6 +189,7 @@ impl Issuer {
         let Some(once) = once else { return Ok(None) };
         match self.store.answered(once).await? {
             Some(Kept::Before(id)) => Ok(Some(MadeOnce::Before(self.store.key(&id).await?))),
+            Some(Kept::Mismatch) => Err(IssueError::IdempotencyMismatch),
             _ => Ok(None),
         }
     }
@@ -216,7 +235,7 @@ impl Issuer {
 /// What is kept of a request. `about` tells the same body for one thing from that for another.
 fn once(account: &Account, request: Request<'_>, about: &str, now: Timestamp) -> Result<Once, IssueError> {
     let good = (1..=REQUEST_KEY_MAX).contains(&request.key.len())
-        && request.key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        && request.key.bytes().all(|byte| byte.is_ascii_graphic());
     if !good {
         return Err(IssueError::Invalid(vec![Problem::RequestKey]));
     }

@@ -24,6 +24,9 @@ pub(super) fn name(given: &str) -> Result<String, Problem> {
     if let Some(bad) = name.chars().find(|c| misleads(*c)) {
         return Err(Problem::NameCharacter(bad));
     }
+    if !name.chars().any(shows) {
+        return Err(Problem::NameInvisible);
+    }
     match name.chars().count() {
         length if length > NAME_MAX => Err(Problem::NameTooLong(length)),
         _ => Ok(name.to_owned()),
@@ -61,6 +64,19 @@ pub(super) fn misleads(c: char) -> bool {
         || matches!(c,
             '\u{061C}' | '\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}'
             | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+}
+
+/// Whether a character leaves a trace where it stands alone: neither white space, nor left out by whoever draws it
+/// (`Default_Ignorable_Code_Point`, Unicode 17), nor a letter whose picture is blank.
+fn shows(c: char) -> bool {
+    let is_ignorable = matches!(c,
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}'
+        | '\u{FFF0}'..='\u{FFF8}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
+        | '\u{E0000}'..='\u{E0FFF}');
+    let is_blank = matches!(c, '\u{2800}' | '\u{1D159}');
+    !c.is_whitespace() && !c.is_control() && !is_ignorable && !is_blank
 }
 
 /// Text of others as part of a sentence of ours: escaped and short, and not shown where it may be a secret.
@@ -134,6 +150,29 @@ mod tests {
     fn a_name_shows_as_what_it_is() {
         assert_eq!(name("  CI of 東京 👩‍💻 ").as_deref(), Ok("CI of 東京 👩‍💻"));
         assert_eq!(name(" \t "), Err(Problem::NameMissing));
+        let blank = [
+            '\u{ad}',
+            '\u{34f}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{17b4}',
+            '\u{180b}',
+            '\u{200c}',
+            '\u{200d}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{ffa0}',
+            '\u{fff0}',
+            '\u{1bca0}',
+            '\u{1d159}',
+            '\u{1d173}',
+            '\u{e0100}',
+        ];
+        for c in blank {
+            assert_eq!(name(&format!("{c} {c}")), Err(Problem::NameInvisible), "{c:?}");
+            assert!(name(&format!("{c}x")).is_ok(), "{c:?}");
+        }
         assert_eq!(name("a\u{202e}b"), Err(Problem::NameCharacter('\u{202e}')));
         assert_eq!(name("a\u{1b}[31mb"), Err(Problem::NameCharacter('\u{1b}')));
         assert_eq!(name(&"é".repeat(200)).as_deref(), Ok(&*"é".repeat(200)));

@@ -150,8 +150,9 @@ pub trait Store: Send + Sync + 'static {
     /// The forms that imported keys have, a handful.
     fn key_forms(&self) -> Answer<'_, Vec<KeyForm>>;
 
-    /// Changes what is known of a key. [`StoreError::Conflict`] when it is revoked or over. Where it is all so already,
-    /// there is no audit row; the answer is then the sequence number of the newest row.
+    /// Changes what is known of a key. [`StoreError::Conflict`] when it is revoked or over, or was replaced and would
+    /// live longer than it does. Where it is all so already, there is no audit row; the answer is then the sequence number
+    /// of the newest row.
     fn patch_key<'a>(
         &'a self,
         id: &'a str,
@@ -161,7 +162,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Answer<'a, Seq>;
 
     /// Sets a key's own limits, all of them, as [`set_account_limits`](Self::set_account_limits) does an account's.
-    /// [`StoreError::Conflict`] when the key is revoked or over.
+    /// [`StoreError::Conflict`] when the key is revoked or over, or was replaced.
     fn set_key_limits<'a>(
         &'a self,
         id: &'a str,
@@ -269,7 +270,8 @@ pub trait Store: Send + Sync + 'static {
         origin: &'a Origin,
     ) -> Answer<'a, Seq>;
 
-    /// Keeps a reset link, in place of any older one of its account.
+    /// Keeps a reset link, in place of any older one of its account. [`StoreError::NotFound`] when the account is gone,
+    /// [`StoreError::Conflict`] when it is disabled.
     fn create_reset_link<'a>(&'a self, link: &'a ResetLink, origin: &'a Origin) -> Answer<'a, Seq>;
 
     /// The reset link with this digest and its account, whether or not it is over; `None` once it was used.

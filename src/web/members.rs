@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
@@ -38,9 +38,7 @@ impl Members {
     /// # Errors
     /// When it is not said to be JSON, or is not an object of JSON whose members are all different.
     pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
-        if !headers.get(CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes())) {
-            return Err(Refusal::UnsupportedMediaType);
-        }
+        judge_kind(headers)?;
         if body.trim_ascii().is_empty() {
             return Err(unreadable("The body is empty. Send a JSON object, such as {}.".to_owned()));
         }
@@ -156,10 +154,38 @@ fn is_other_json(body: &[u8]) -> bool {
     matches!(body.trim_ascii_start(), [b'"' | b'[' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9', ..])
 }
 
+/// Whether a body is said to be JSON, once, and not to be packed into anything.
+fn judge_kind(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let kind = types.next();
+    if types.next().is_some() {
+        return Err(Refusal::BadRequest("The Content-Type is repeated. Send it once."));
+    }
+    if !kind.is_some_and(|kind| is_json(kind.as_bytes())) {
+        return Err(Refusal::UnsupportedMediaType);
+    }
+    if headers.get_all(CONTENT_ENCODING).iter().all(|value| is_identity(value.as_bytes())) {
+        Ok(())
+    } else {
+        Err(Refusal::EncodedBody)
+    }
+}
+
+/// Whether a list of encodings changes nothing.
+fn is_identity(value: &[u8]) -> bool {
+    let changes_nothing = |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
+    value.split(|byte| *byte == b',').all(|coding| changes_nothing(coding.trim_ascii()))
+}
+
+/// A content type without its parameters.
+#[must_use]
+pub fn essence(value: &[u8]) -> &[u8] {
+    value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
+}
+
 /// Whether a content type is JSON, whatever its parameters.
 fn is_json(value: &[u8]) -> bool {
-    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    let essence = essence.to_ascii_lowercase();
+    let essence = essence(value).to_ascii_lowercase();
     essence == b"application/json" || essence.starts_with(b"application/") && essence.ends_with(b"+json")
 }
 
@@ -295,6 +321,32 @@ mod tests {
             assert_eq!(read(content_type, b"{}").is_ok(), taken, "{content_type}");
         }
         assert_eq!(Members::read(&HeaderMap::new(), b"{}").unwrap_err(), Refusal::UnsupportedMediaType);
+    }
+
+    #[test]
+    fn a_body_is_of_one_type_and_not_packed() {
+        let read = |fields: &[(http::HeaderName, &'static str)]| {
+            let fields = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+            let mut headers = HeaderMap::new();
+            fields.for_each(|(name, value)| {
+                headers.append(name, value);
+            });
+            Members::read(&headers, b"{}").map(|_| ())
+        };
+        let json = (CONTENT_TYPE, "application/json");
+        for other in ["application/json", "text/plain"] {
+            let twice = read(&[json.clone(), (CONTENT_TYPE, other)]).unwrap_err();
+            assert_eq!((twice.code().status(), twice.detail().contains("repeated")), (400, true));
+        }
+        for coding in ["gzip", "identity, br", "x"] {
+            let packed = read(&[json.clone(), (CONTENT_ENCODING, coding)]);
+            assert_eq!(packed, Err(Refusal::EncodedBody), "{coding}");
+            let also = [json.clone(), (CONTENT_ENCODING, "identity"), (CONTENT_ENCODING, coding)];
+            assert_eq!(read(&also), Err(Refusal::EncodedBody), "{coding}");
+        }
+        for coding in ["identity", "Identity", ""] {
+            assert_eq!(read(&[json.clone(), (CONTENT_ENCODING, coding)]), Ok(()), "{coding}");
+        }
     }
 
     #[test]

@@ -6,7 +6,9 @@ use super::Trouble;
 use crate::auth::refusal::Refusal;
 use crate::config::PublicUrl;
 use crate::web::errand::Call;
+use crate::web::members::essence;
 
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
 const SENT_BY: &str = "sec-fetch-site";
 
 /// The fields of a form.
@@ -26,8 +28,9 @@ impl Form {
         if call.headers.get_all(SENT_BY).iter().any(elsewhere) {
             return Err(Trouble::Forged);
         }
-        let content_type = call.headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
-        if !content_type.starts_with(b"application/x-www-form-urlencoded") {
+        let mut types = call.headers.get_all(CONTENT_TYPE).iter();
+        let is_form = |kind: &http::HeaderValue| essence(kind.as_bytes()).eq_ignore_ascii_case(FORM);
+        if !types.next().is_some_and(is_form) || types.next().is_some() {
             return Err(Trouble::Refused(Refusal::UnsupportedMediaType));
         }
         Ok(Self(url::form_urlencoded::parse(&call.body).into_owned().collect()))

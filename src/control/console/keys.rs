@@ -10,7 +10,7 @@ use super::pages::{self, time, time_from, typed};
 use super::visitor::Visitor;
 use super::{Trouble, limits, see};
 use crate::clock::Timestamp;
-use crate::control::identity::{Asked, sentence};
+use crate::control::identity::{Asked, is_cursor, sentence};
 use crate::issuer::{
     Expiry, IssueError, Issuer, KEYS_MAX, KeyStatus, MadeOnce, NewKey, OVERLAP, Request, Rotation,
 };
@@ -22,7 +22,7 @@ const DAY: u64 = 24 * 60 * 60;
 /// `GET keys`
 pub(super) async fn list(visitor: &Visitor<'_>, asked: Asked<'_>) -> Result<Response<Bytes>, Trouble> {
     let mut query = asked.call.parameters();
-    let after = query.remove("after");
+    let after = query.remove("after").filter(|after| is_cursor(after));
     let mut page = page(visitor, asked, after.as_deref()).await?;
     page.done = query.contains_key("revoked").then_some("The key is revoked.");
     Ok(pages::answer(StatusCode::OK, &page))

@@ -145,7 +145,7 @@ fn refused(asked: Asked<'_>, refusal: &Refusal) -> Response<Bytes> {
 /// The title and the text of a page: those that programs are told, unless only a program can do anything about them.
 fn in_words(refusal: &Refusal) -> (&'static str, Cow<'static, str>) {
     match refusal {
-        Refusal::UnsupportedMediaType => (
+        Refusal::UnsupportedMediaType | Refusal::EncodedBody => (
             "This is not a form of the console",
             "It was sent as something else than its pages send. Nothing was done. Open the page and send the form from there."
                 .into(),

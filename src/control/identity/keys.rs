@@ -54,7 +54,8 @@ pub(super) async fn rotate(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>
     told(asked, &made)
 }
 
-/// Whether it may make a key, or one in the place of `old`. A key that is limited itself makes none that is not.
+/// Whether it may make a key, or make of `old` another. A key that is limited itself makes none that is not, and gives
+/// nothing to one that is not.
 async fn may_make(asked: Asked<'_>, owner: &Owner<'_>, old: Option<&Key>) -> Result<(), Refusal> {
     if owner.principal.method != Method::ApiKey {
         return Ok(());
@@ -64,8 +65,8 @@ async fn may_make(asked: Asked<'_>, owner: &Owner<'_>, old: Option<&Key>) -> Res
     if own.limits.is_empty() || is_itself { Ok(()) } else { Err(Refusal::Conflict(LIMITED.into())) }
 }
 
-const LIMITED: &str =
-    "A key with limits of its own makes no other keys; it may only replace itself. Log in to make one.";
+const LIMITED: &str = "A key with limits of its own makes no other keys and changes none; it may only change or \
+     replace itself. Log in to do more.";
 
 /// `PATCH`: changes what is named.
 pub(super) async fn change(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>, Refusal> {
@@ -83,6 +84,7 @@ pub(super) async fn change(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>
     if let Some(gift) = changed(&key, &changes) {
         owner.may_give(asked, &gift)?;
     }
+    may_make(asked, &owner, Some(&key)).await?;
     let key = issuer.change_key(&key.id, &changes, &owner.origin(asked)).await?;
     Ok(render::json(StatusCode::OK, &issuer.key_view(&key)))
 }
@@ -198,13 +200,18 @@ impl Page {
         for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             match &*name {
                 // Each is the id of a key; after another text there would seem to be nothing.
-                "cursor" if Uuid::parse_str(&value).is_ok() => page.after = Some(value.into_owned()),
+                "cursor" if is_cursor(&value) => page.after = Some(value.into_owned()),
                 "limit" => page.limit = limit(&value)?,
                 _ => return Err(Refusal::BadRequest(PARAMETERS)),
             }
         }
         Ok(page)
     }
+}
+
+/// Whether it is the id of a key as it is told: by another spelling it would be looked for elsewhere in the order.
+pub(in crate::control) fn is_cursor(text: &str) -> bool {
+    Uuid::parse_str(text).is_ok_and(|id| id.hyphenated().to_string() == text)
 }
 
 const PARAMETERS: &str = "The query takes cursor, as the page before told it, and limit, from 1 to 200.";

@@ -29,6 +29,7 @@ use crate::issuer::{Browser, Issuer, Visitor};
 use crate::web::endpoint::Endpoint;
 use crate::web::errand::{Call, Errand, Reply};
 use crate::web::problem::Problems;
+pub(super) use keys::is_cursor;
 pub(super) use refused::{capital, sentence};
 
 /// What endpoints answer by; a reload replaces it whole.

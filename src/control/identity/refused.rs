@@ -15,7 +15,9 @@ impl From<IssueError> for Refusal {
             }
             IssueError::NotFound(what) => Self::NotFound(what),
             IssueError::Conflict(why) => Self::Conflict(sentences(why).into()),
-            IssueError::TooManyKeys => Self::Conflict(sentences(&error.to_string()).into()),
+            IssueError::TooManyKeys | IssueError::Replaced { .. } => {
+                Self::Conflict(sentences(&error.to_string()).into())
+            }
             IssueError::AccountDisabled => Self::AccountDisabled { of: Method::AccessToken },
             IssueError::IdempotencyMismatch => Self::IdempotencyMismatch,
             IssueError::WrongLogin => Self::InvalidLogin,

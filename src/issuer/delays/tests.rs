@@ -171,6 +171,64 @@ fn of_many_at_once_no_more_get_through_than_in_a_row() {
     assert_eq!(at_once.iter().filter(|attempt| attempt.is_ok()).count(), 6);
 }
 
+/// At home, where the account was known from the start on.
+fn at_home(delays: &Delays, from: From<'_>, place: Place, now: Tick) {
+    delays.begin("a", from, place, now).ok().unwrap().succeeded(now);
+}
+
+#[test]
+fn a_login_ends_the_row_of_its_browsers_failures() {
+    let delays = Delays::default();
+    let laptop = From { browser: Some("mark"), ..from("198.51.100.7") };
+    for _ in 0..5 {
+        for _ in 0..5 {
+            assert_eq!(fail(&delays, "a", laptop, START), 0);
+        }
+        at_home(&delays, laptop, Place::Browser, START);
+    }
+}
+
+#[test]
+fn who_mistypes_once_a_day_and_then_logs_in_never_waits() {
+    let delays = Delays::default();
+    let home = from("198.51.100.7");
+    at_home(&delays, home, Place::Unknown, START);
+    for day in 1..30 {
+        let morning = at(day * 86_000);
+        assert_eq!(fail(&delays, "a", home, morning), 0, "{day}");
+        at_home(&delays, home, Place::Address, morning);
+    }
+}
+
+#[test]
+fn who_shares_the_owners_address_gains_nothing_by_the_owners_logins() {
+    let guesses = |pause: u64| {
+        let delays = Delays::default();
+        let home = from("198.51.100.7");
+        at_home(&delays, home, Place::Unknown, START);
+        let (mut second, mut guesses) = (0, 0);
+        while second < 10 * 86_400 {
+            // Guesses until the wait is near its longest and then stays quiet, or for ever; the owner logs in meanwhile.
+            let wait = fail(&delays, "a", home, at(second));
+            if wait == 0 {
+                guesses += 1;
+            } else if pause > 0 && wait >= 512 {
+                second += pause;
+                at_home(&delays, home, Place::Address, at(second));
+            } else {
+                second += wait;
+                at_home(&delays, home, Place::Address, at(second));
+            }
+        }
+        guesses
+    };
+    let steady = guesses(0);
+    assert!(steady < 1_000, "{steady}");
+    for pause in [900, 3_600, 4 * 3_600, 6 * 3_600] {
+        assert!(guesses(pause) <= steady, "{pause}: {} > {steady}", guesses(pause));
+    }
+}
+
 #[test]
 fn a_day_without_a_failure_forgets() {
     let delays = Delays::default();

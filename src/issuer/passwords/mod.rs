@@ -18,6 +18,7 @@ use self::desk::Desk;
 pub(super) use self::desk::Whose;
 use super::error::{IssueError, Problem};
 use crate::auth::random::Random;
+use crate::auth::unicode;
 use crate::clock::Clock;
 use crate::config;
 
@@ -143,9 +144,14 @@ fn is_bearable(stored: &PasswordHash) -> bool {
     })
 }
 
-/// Whether `password` may be that of the account with this address.
-pub(super) fn judge(password: &str, email: &str, rules: &config::Passwords) -> Result<(), Problem> {
-    let have = password.chars().count();
+/// Whether what was given may be the password of the account with this address.
+pub(super) fn judge(given: &str, email: &str, rules: &config::Passwords) -> Result<(), Problem> {
+    if let Some(control) = given.chars().find(|c| c.is_control()) {
+        return Err(Problem::PasswordCharacter(control));
+    }
+    let password = &*unicode::password(given);
+    // One character may stand for eighteen, and two for one.
+    let have = password.chars().count().min(given.chars().count());
     if have < rules.min_length {
         return Err(Problem::PasswordTooShort { have, least: rules.min_length });
     }
@@ -216,6 +222,21 @@ mod tests {
             assert_eq!(judge(good), Ok(()), "{good}");
         }
         assert_eq!(judge("żółtałó"), Err(Problem::PasswordTooShort { have: 7, least: 8 }));
+        assert_eq!(
+            judge("\u{fdfa}"),
+            Err(Problem::PasswordTooShort { have: 1, least: 8 }),
+            "eighteen letters in one"
+        );
+        let marks = "x7q#o\u{308}u\u{308}";
+        assert_eq!(marks.chars().count(), 8);
+        assert_eq!(
+            judge(&marks[1..]),
+            Err(Problem::PasswordTooShort { have: 5, least: 8 }),
+            "two that are one"
+        );
+        for control in ['\n', '\0', '\t', '\r', '\u{1b}', '\u{7f}', '\u{85}'] {
+            assert_eq!(judge(&format!("xkJ7#qz!{control}")), Err(Problem::PasswordCharacter(control)));
+        }
         assert_eq!(judge(&"abc".repeat(334)), Err(Problem::PasswordTooLong));
         assert_eq!(judge("PassWord"), Err(Problem::PasswordCommon));
         assert_eq!(judge("jane.MARGARET"), Err(Problem::PasswordIsEmail));

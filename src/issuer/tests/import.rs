@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::auth::token::HashedToken;
+use crate::issuer::import::Doubt;
 
 fn line(name: &str, more: &str) -> String {
     let digest = HashedToken::of(name.as_bytes()).hex();
@@ -88,6 +89,51 @@ async fn every_bad_line_is_told_and_nothing_is_taken() {
     assert_eq!(told, expected);
     assert_eq!(desk.issuer.keys(None, None, 9).await.unwrap().items, []);
     assert!(desk.issuer.import_keys(&good, &desk.origin).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_line_that_shows_the_whole_key_is_refused() {
+    let desk = desk().await;
+    desk.account("a@example.com").await;
+    let whole = ["line 1: `prefix` and `last4` are the whole key, which would be kept and shown in clear"];
+    for length in [1, 8, 9] {
+        assert_eq!(problems(&desk, &line("x", &format!(",\"length\":{length}"))).await, whole, "{length}");
+    }
+    // Without a length, by the digest.
+    let key = "acme_0123wxyz";
+    for (prefix, last4) in [
+        ("acme_0123wxyz", ""),
+        ("acme_0123wxyz", "wxyz"),
+        ("acme_0123wxyz", "else"),
+        ("acme_0123", "wxyz"),
+        ("acme_0123wx", "wxyz"),
+    ] {
+        let line = line(key, "")
+            .replace("\"acme_\"", &format!("\"{prefix}\""))
+            .replace("\"wxyz\"", &format!("\"{last4}\""));
+        assert_eq!(problems(&desk, &line).await, whole, "{prefix} {last4}");
+    }
+    assert_eq!(desk.issuer.keys(None, None, 9).await.unwrap().items, []);
+    for good in [line("x", ",\"length\":10"), line(key, "")] {
+        assert_eq!(desk.issuer.import_keys(&good, &desk.origin).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_keys_may_be_taken_for_is_told() {
+    let desk = desk().await;
+    desk.account("a@example.com").await;
+    let begins =
+        |prefix: &str| line(&format!("of {prefix}"), "").replace("\"acme_\"", &format!("\"{prefix}\""));
+    let doubts = async |prefix: &str| {
+        let keys = desk.issuer.import_keys(&begins(prefix), &desk.origin).await.unwrap();
+        desk.issuer.doubts(&keys)
+    };
+    for plain in ["acme_", "", "k", "kwx", "kw-", "ey"] {
+        assert_eq!(doubts(plain).await, [], "{plain}");
+    }
+    assert_eq!(doubts("kw").await, [Doubt::Own("kw".to_owned())]);
+    assert_eq!(doubts("eyJhbGci").await, [Doubt::Token]);
 }
 
 #[tokio::test]

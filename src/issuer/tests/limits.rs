@@ -79,6 +79,15 @@ async fn the_key_that_replaces_another_has_its_limits() {
     let rotated = desk.issuer.rotate_key(&old.id, DAY, None, &desk.origin).await.unwrap();
     let MadeOnce::Made(next) = rotated else { panic!("{rotated:?}") };
     assert_eq!(desk.issuer.key(&next.key.id).await.unwrap().limits, per_day(7));
+    // Or it would be believed that the successor has them too.
+    for limits in [per_day(8), per_day(7)] {
+        let late = desk.issuer.set_key_limits(&old.id, &limits, &desk.origin).await.unwrap_err();
+        let expected = format!(
+            "this key was replaced; it works until 2026-11-02T00:00:00Z at the latest, and the key {} in its place",
+            next.key.id
+        );
+        assert_eq!(late.to_string(), expected);
+    }
     desk.issuer.revoke_key(&old.id, &desk.origin).await.unwrap();
     let dead = desk.issuer.set_key_limits(&old.id, &per_day(8), &desk.origin).await.unwrap_err();
     assert!(matches!(dead, IssueError::Conflict(_)), "{dead}");

@@ -72,7 +72,7 @@ async fn a_request_gets_one_key_however_often_it_is_sent() {
     made(send(&new, "r2", "{}").await);
     let other = NewKey { account: "b@example.com".to_owned(), ..new.clone() };
     made(send(&other, "r1", "{}").await);
-    for bad in ["", "a\nb", "é", &"x".repeat(256)] {
+    for bad in ["", "a\nb", "a b", "é", &"x".repeat(256)] {
         assert!(matches!(send(&new, bad, "{}").await, Err(IssueError::Invalid(_))), "{bad:?}");
     }
     let rotate = async |id: &str| {

@@ -226,6 +226,7 @@ async fn disabling_an_account_ends_all_it_has() {
     let refused = desk.issuer.make_reset_link(EMAIL, &desk.origin).await.unwrap_err();
     assert!(matches!(refused, IssueError::AccountDisabled));
     set(AccountStatus::Active).await;
+    assert!(matches!(desk.issuer.reset_link(token).await, Err(IssueError::InvalidLink)), "nor afterwards");
     invalid(desk.refresh(pair.refresh.expose()).await);
     desk.login(EMAIL, PASSWORD, &visitor("203.0.113.1")).await.unwrap();
 }

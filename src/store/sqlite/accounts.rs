@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use super::audit::{self, Entry};
 use super::connections::Connections;
-use super::passwords::end_sessions;
+use super::passwords::{end_links, end_sessions};
 use super::rows::{self, account_columns, by_email};
 use crate::auth::scope::ScopeSet;
 use crate::auth::unicode;
@@ -125,7 +125,7 @@ pub(super) async fn set_status(
     change.end(outcome).await
 }
 
-/// Sessions end with it, so that enabling the account again does not bring back who was shut out.
+/// Sessions and the reset link end with it, so that enabling the account again does not bring back who was shut out.
 async fn disabled(
     conn: &mut SqliteConnection,
     action: &'static str,
@@ -133,6 +133,7 @@ async fn disabled(
     at: Timestamp,
     origin: &Origin,
 ) -> Result<Seq, StoreError> {
+    end_links(conn, id).await?;
     let ended = end_sessions(conn, id, Ending::AccountDisabled, at).await?;
     let detail = format!("status: disabled; sessions ended: {ended}");
     entry(action, id, at, origin, detail).append(conn).await

@@ -47,6 +47,9 @@ const PATCH: &str = "UPDATE api_keys SET name = coalesce($2, name), scopes = coa
      AND (name, scopes, allowed_addresses, expires_at) IS NOT (coalesce($2, name), coalesce($3, scopes), \
      coalesce($4, allowed_addresses), coalesce($5, expires_at))";
 
+const WOULD_OUTLIVE: &str = "SELECT EXISTS (SELECT 1 FROM api_keys WHERE id = $1 AND replaced_by IS NOT NULL \
+     AND revoked_at IS NULL AND expires_at > $2 AND expires_at < $3)";
+
 const IS_GOOD: &str =
     "SELECT EXISTS (SELECT 1 FROM api_keys WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2)";
 
@@ -240,6 +243,9 @@ async fn patch_in(
     at: Timestamp,
     origin: &Origin,
 ) -> Result<Seq, StoreError> {
+    if let Some(until) = patch.expires_at {
+        refuse_replaced(conn, id, at, until).await?;
+    }
     let patched = sqlx::query(PATCH)
         .bind(id)
         .bind(&patch.name)
@@ -253,6 +259,21 @@ async fn patch_in(
         return unchanged(conn, id, at).await;
     }
     entry("api_key.changed", id, at, origin, in_words(patch)).append(conn).await
+}
+
+/// Refuses what a good key that was replaced no longer gets: a life until `until`, unless that is no longer than what was
+/// left to it.
+pub(super) async fn refuse_replaced(
+    conn: &mut SqliteConnection,
+    id: &str,
+    at: Timestamp,
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    let outlives = sqlx::query_scalar(WOULD_OUTLIVE).bind(id).bind(at.millis()).bind(until.millis());
+    match outlives.fetch_one(conn).await? {
+        true => Err(StoreError::Conflict("this key was replaced; change the key that replaced it")),
+        false => Ok(()),
+    }
 }
 
 /// A key that is good and is so already is answered as it is, and there is nothing to write down.

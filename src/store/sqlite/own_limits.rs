@@ -1,6 +1,7 @@
 //! Limits of an account's or a key's own in SQLite: one column, of what is said.
 
 use serde::{Deserialize, Serialize};
+use sqlx::SqliteConnection;
 
 use super::connections::Connections;
 use super::{accounts, key_changes, keys};
@@ -72,12 +73,24 @@ pub(super) async fn set_of_key(
     origin: &Origin,
 ) -> Result<Seq, StoreError> {
     let mut change = store.begin().await?;
-    let query = sqlx::query(OF_KEY).bind(id).bind(written(limits)).bind(at.millis());
-    let outcome = match query.execute(&mut *change).await?.rows_affected() {
-        0 => key_changes::unchanged(&mut change, id, at).await,
-        _ => keys::entry("api_key.limits_set", id, at, origin, in_words(limits)).append(&mut change).await,
-    };
+    let outcome = set_of_key_in(&mut change, id, limits, at, origin).await;
     change.end(outcome).await
+}
+
+async fn set_of_key_in(
+    conn: &mut SqliteConnection,
+    id: &str,
+    limits: &Overrides,
+    at: Timestamp,
+    origin: &Origin,
+) -> Result<Seq, StoreError> {
+    // Its successor has the limits of then, and would go on with them.
+    key_changes::refuse_replaced(conn, id, at, Timestamp(i64::MAX)).await?;
+    let query = sqlx::query(OF_KEY).bind(id).bind(written(limits)).bind(at.millis());
+    match query.execute(&mut *conn).await?.rows_affected() {
+        0 => key_changes::unchanged(conn, id, at).await,
+        _ => keys::entry("api_key.limits_set", id, at, origin, in_words(limits)).append(conn).await,
+    }
 }
 
 fn in_words(limits: &Overrides) -> String {

@@ -34,7 +34,8 @@ pub(super) const END_SESSIONS: &str = "UPDATE sessions INDEXED BY sessions_not_e
      SET ended_at = $2, ended_by = $3, dead_at = min(dead_at, $2) \
      WHERE account_id = $1 AND ended_at IS NULL";
 
-const PUT_LINK: &str = "INSERT INTO reset_links (account_id, digest, created_at, expires_at) VALUES ($1, $2, $3, $4) \
+const PUT_LINK: &str = "INSERT INTO reset_links (account_id, digest, created_at, expires_at) \
+     SELECT id, $2, $3, $4 FROM accounts WHERE id = $1 AND status = 'active' \
      ON CONFLICT (account_id) DO UPDATE SET digest = $2, created_at = $3, expires_at = $4";
 
 pub(super) const FIND_LINK: &str = concat!(
@@ -88,7 +89,7 @@ async fn replace(
         Proof::Link(_) => "a reset link",
     };
     put(conn, change, at).await?;
-    sqlx::query(END_LINKS).bind(id).execute(&mut *conn).await?;
+    end_links(conn, id).await?;
     let ended = end_sessions(conn, id, Ending::PasswordChanged, at).await?;
     if let Some(new) = &change.begins {
         start_in(conn, new, origin).await?;
@@ -122,6 +123,12 @@ async fn put(conn: &mut SqliteConnection, change: &PasswordChange, at: Timestamp
     }
 }
 
+/// Ends the reset link of an account, if it has one.
+pub(super) async fn end_links(conn: &mut SqliteConnection, account: &str) -> Result<(), StoreError> {
+    sqlx::query(END_LINKS).bind(account).execute(conn).await?;
+    Ok(())
+}
+
 /// Ends all sessions of an account, and gives their number; the caller writes it down.
 pub(super) async fn end_sessions(
     conn: &mut SqliteConnection,
@@ -146,19 +153,24 @@ pub(super) async fn create_link(
         .bind(link.created_at.millis())
         .bind(link.expires_at.millis())
         .execute(&mut *change)
-        .await;
-    let outcome = match put {
-        Err(sqlx::Error::Database(refusal)) if refusal.is_foreign_key_violation() => {
-            Err(StoreError::NotFound("account"))
-        }
-        Err(error) => Err(error.into()),
-        Ok(_) => {
+        .await?;
+    let outcome = match put.rows_affected() {
+        0 => no_link(&mut change, &link.account_id).await,
+        _ => {
             let detail = format!("expires: {}", link.expires_at);
             let entry = entry("account.reset_link_made", &link.account_id, link.created_at, origin, detail);
             entry.append(&mut change).await
         }
     };
     change.end(outcome).await
+}
+
+/// Why an account gets no link.
+async fn no_link(conn: &mut SqliteConnection, account: &str) -> Result<Seq, StoreError> {
+    Err(match sqlx::query_scalar::<_, i64>(IS_THERE).bind(account).fetch_one(conn).await? {
+        0 => StoreError::NotFound("account"),
+        _ => StoreError::Conflict("the account is disabled"),
+    })
 }
 
 pub(super) async fn link(

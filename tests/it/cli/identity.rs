@@ -130,6 +130,9 @@ fn a_rotated_key_is_printed_once_and_the_old_one_ends_after_the_overlap() {
     for replaced in [&*id, next] {
         refused(home.run(&["keys", "rotate", replaced]), "this key was replaced already; rotate the key");
     }
+    let limits = home.run(&["keys", "set-limits", &id, "--per-day", "5"]);
+    assert!(limits.stderr.contains(&format!("the key to change is now {next}")), "{}", limits.stderr);
+    refused(limits, "this key was replaced; it works until ");
     let shown = home.run(&["keys", "show", &id]).exited(0);
     assert!(shown.lines().any(|line| line.starts_with("replaced by") && line.ends_with(next)), "{shown}");
     assert!(old.get("replaced_by").is_none(), "{old}");
@@ -173,4 +176,13 @@ fn keys_are_imported_whole_or_not_at_all() {
     );
     assert_eq!(home.run(&["keys", "list", "--json"]).json()["items"].as_array().unwrap().len(), 3);
     refused(home.run_with_input(&["keys", "import"], "\u{0}"), "nothing was imported");
+    let begins = |prefix: &str| line(&format!("of {prefix}"), EMAIL).replace("acme-", prefix);
+    let doubted = home.run_with_input(&["keys", "import"], &[begins("kw"), begins("eyJh")].concat());
+    for doubt in [
+        "a key that begins with kw_ is taken for one that was made here, and is refused",
+        "a key of three parts with dots between that begins with eyJ is taken for a JWT, and is refused",
+    ] {
+        assert!(doubted.stderr.contains(doubt), "{}", doubted.stderr);
+    }
+    assert_eq!(doubted.exited(0), "imported 2 keys\n");
 }

@@ -67,6 +67,32 @@ async fn a_replaced_key_lives_on_for_the_overlap_alone() {
 }
 
 #[tokio::test]
+async fn a_replaced_key_ends_when_it_was_said_to_or_earlier() {
+    let scene = Scene::new().await;
+    let token = scene.login(ANN).await.access;
+    let old = scene.key(&scene.ann, &[]).await;
+    let path = format!("/user/api-keys/{}", old.id);
+    let ends = |time: &str| Some(json!({"name": "late", "expires_at": format!("2027-01-15T{time}Z")}));
+    let rotated = scene.post(&format!("{path}/rotate"), &token, json!({"overlap_seconds": 600})).await.json();
+    let detail = scene.ask("PATCH", &path, &token, ends("08:10:00.001")).await.refused(Code::Conflict);
+    let successor = rotated["id"].as_str().unwrap();
+    assert_eq!(
+        detail,
+        format!(
+            "This key was replaced. It works until 2027-01-15T08:10:00Z at the latest, and the key {successor} in its place."
+        )
+    );
+    assert_ne!(scene.gateway.issuer().key(&old.id).await.unwrap().name, "late");
+    for (time, status) in [("08:10:00", 200), ("08:05:00", 200), ("08:10:00", 409)] {
+        assert_eq!(scene.ask("PATCH", &path, &token, ends(time)).await.status, status, "{time}");
+    }
+    let successor = format!("/user/api-keys/{successor}");
+    assert_eq!(scene.ask("PATCH", &successor, &token, ends("08:20:00")).await.status, 200);
+    scene.pass(300);
+    assert_eq!(scene.route(&old.secret).await, 401);
+}
+
+#[tokio::test]
 async fn a_key_is_replaced_once() {
     let scene = Scene::new().await;
     let token = scene.login(ANN).await.access;
@@ -74,7 +100,7 @@ async fn a_key_is_replaced_once() {
         let old = scene.key(&scene.ann, &[]).await;
         let path = format!("/user/api-keys/{}/rotate", old.id);
         let body = json!({"overlap_seconds": overlap});
-        let request = format!("once {overlap}");
+        let request = format!("once-{overlap}");
         let next = scene.once(&path, &token, &request, &body).await;
         assert_eq!(next.status, 201);
         let before = scene.all_keys().await;
@@ -194,6 +220,19 @@ async fn a_request_with_an_idempotency_key_is_answered_once() {
     other.refused(Code::IdempotencyMismatch);
     let rotate = format!("/user/api-keys/{}/rotate", before["id"].as_str().unwrap());
     scene.once(&rotate, &ann, "k1", &json!({})).await.refused(Code::IdempotencyMismatch);
+    // Another request, whatever is wrong with it.
+    for wrong in [
+        json!({"name": ""}),
+        json!({"name": "x", "scopes": ["nope"]}),
+        json!({"name": "x", "expires_at": "2020-01-01T00:00:00Z"}),
+        json!({"name": "x", "allowed_addresses": ["office"]}),
+    ] {
+        scene.once("/user/api-keys", &ann, "k1", &wrong).await.refused(Code::IdempotencyMismatch);
+        scene.once("/user/api-keys", &ann, "k0", &wrong).await.refused_for(Code::UnacceptableBody);
+    }
+    let long = json!({"overlap_seconds": 31 * 86_400});
+    scene.once(&rotate, &ann, "k1", &long).await.refused(Code::IdempotencyMismatch);
+    scene.once(&rotate, &ann, "k0", &long).await.refused_for(Code::UnacceptableBody);
     assert_eq!(scene.once("/user/api-keys", &ben, "k1", &body).await.status, 201, "another account");
     let rotated = scene.once(&rotate, &ann, "k2", &json!({"overlap_seconds": 0})).await;
     assert_eq!(rotated.status, 201);
@@ -220,7 +259,7 @@ async fn an_idempotency_key_is_one_short_visible_word() {
     let token = scene.login(ANN).await.access;
     let body = json!({"name": "x"});
     let long = "x".repeat(256);
-    for bad in ["", &*long] {
+    for bad in ["", &*long, "a b"] {
         let (_, faults) =
             scene.once("/user/api-keys", &token, bad, &body).await.refused_for(Code::UnacceptableBody);
         assert_eq!(faults[0].0, "/Idempotency-Key");
@@ -278,8 +317,13 @@ async fn a_list_comes_in_pages_that_miss_and_repeat_nothing() {
         }
     }
     assert_eq!(seen, made);
+    let (id, plain) = (&made[1], made[1].replace('-', ""));
+    let spellings = [id.to_uppercase(), plain, format!("urn:uuid:{id}"), format!("{{{id}}}")];
+    let spellings = spellings.map(|text| format!("cursor={}", text.replace('{', "%7B").replace('}', "%7D")));
     for wrong in
         ["limit=0", "limit=201", "limit=x", "limit=-1", "page=2", "cursor=zzz", "cursor=%ff", "cursor="]
+            .into_iter()
+            .chain(spellings.iter().map(String::as_str))
     {
         let detail = scene
             .ask("GET", &format!("/user/api-keys?{wrong}"), &token, None)

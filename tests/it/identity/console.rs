@@ -252,12 +252,22 @@ async fn a_form_from_elsewhere_does_nothing() {
     }
     // Not a form that a browser sends from a page of ours.
     let mut client = scene.api();
-    let request =
-        client.request("POST", "/console/keys").header("Cookie", &ann.session).header("Origin", SITE);
-    let plain = request.header("Content-Type", "text/plain").body(written(&[("form", &own)])).send().await;
-    assert_eq!(plain.status, 415);
-    let text = plain.text();
-    assert!(text.contains("This is not a form of the console") && !text.contains("JSON"), "{text}");
+    let mut of_types = async |types: &[&str]| {
+        let request = client.request("POST", "/console/keys").header("Cookie", &ann.session);
+        let request = request.header("Origin", SITE).body(written(&[("form", &own)]));
+        types.iter().fold(request, |request, kind| request.header("Content-Type", kind)).send().await
+    };
+    for types in [&["text/plain"][..], &["application/x-www-form-urlencodedx"], &[FORM, "text/plain"]] {
+        let plain = of_types(types).await;
+        assert_eq!(plain.status, 415, "{types:?}");
+        let text = plain.text();
+        assert!(text.contains("This is not a form of the console") && !text.contains("JSON"), "{text}");
+    }
+    assert_eq!(
+        of_types(&["Application/X-WWW-Form-Urlencoded;charset=UTF-8"]).await.status,
+        422,
+        "without a name"
+    );
     let request = client.request("POST", "/console/logout").header("Cookie", &ann.session);
     let twice = request.header("Origin", SITE).header("Origin", SITE).header("Content-Type", FORM);
     assert_eq!(twice.body(written(&[("form", &own)])).send().await.status, 403);

@@ -302,6 +302,21 @@ async fn a_reset_link_ends_after_an_hour_by_another_and_with_its_account() {
     let third = link().await;
     scene.disable(&scene.ann).await;
     assert_eq!((status(&third).await, set(&third).await), (404, 404));
+    scene.enable(&scene.ann).await;
+    assert_eq!((status(&third).await, set(&third).await), (404, 404), "it ended with the account");
+    assert_eq!(status(&link().await).await, 200);
+}
+
+#[tokio::test]
+async fn after_what_is_no_key_comes_the_first_page() {
+    let scene = Scene::new().await;
+    let mut ann = scene.logged_in(ANN).await;
+    let key = scene.key(&scene.ann, &[]).await.id;
+    let link = format!("/console/keys/{key}");
+    for (after, is_shown) in [("zzz", true), ("", true), (&*key.to_uppercase(), true), (&*key, false)] {
+        let page = ann.get(&format!("keys?after={after}")).await;
+        assert_eq!((page.status, page.text().contains(&link)), (200, is_shown), "{after}");
+    }
 }
 
 #[tokio::test]

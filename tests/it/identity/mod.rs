@@ -93,6 +93,11 @@ impl Scene {
         issuer.set_account_status(account, AccountStatus::Disabled, &origin()).await.unwrap();
     }
 
+    async fn enable(&self, account: &str) {
+        let issuer = self.gateway.issuer();
+        issuer.set_account_status(account, AccountStatus::Active, &origin()).await.unwrap();
+    }
+
     async fn key(&self, account: &str, scopes: &[&str]) -> Key {
         keys::key(&self.gateway.issuer(), account, scopes).await
     }

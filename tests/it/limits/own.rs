@@ -159,6 +159,33 @@ async fn a_limited_key_makes_no_key_and_replaces_none_but_itself() {
     assert_eq!((next.status, &next.json()["limits"]["per_day"]), (201, &json!(4)));
 }
 
+/// Or it had the scopes of all its account through another key.
+#[tokio::test]
+async fn a_limited_key_changes_no_key_but_itself() {
+    let scene = Scene::new("{}\nidentity: { public_url: \"https://a.test\" }").await;
+    let account = scene.gateway.account().await;
+    let [limited, free] = [
+        key(&scene.gateway.issuer(), account, &["keyward:account"]).await,
+        key(&scene.gateway.issuer(), account, &[]).await,
+    ];
+    scene.limit_key(&limited, &Overrides { per_day: Some(4), ..NOTHING }).await;
+    let patch = async |of: &Key, body: serde_json::Value| {
+        let mut client = scene.with(&limited).with_host("a.test");
+        let request = client.request("PATCH", &format!("/user/api-keys/{}", of.id));
+        request.header("Content-Type", "application/json").body(body.to_string()).send().await
+    };
+    for changes in [json!({ "scopes": ["keyward:account"] }), json!({ "scopes": [] }), json!({ "name": "x" })]
+    {
+        let detail = patch(&free, changes).await.refused(Code::Conflict);
+        assert!(
+            detail.starts_with("A key with limits of its own makes no other keys and changes none"),
+            "{detail}"
+        );
+    }
+    assert!(scene.gateway.issuer().key(&free.id).await.unwrap().scopes.is_empty());
+    assert_eq!(patch(&limited, json!({ "name": "x" })).await.status, 200);
+}
+
 #[tokio::test]
 async fn a_key_may_ask_where_it_stands_itself_and_no_credential_sets_limits() {
     let scene =

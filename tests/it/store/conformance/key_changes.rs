@@ -218,6 +218,12 @@ async fn keys_change(house: &dyn House) {
     assert_eq!((&*row.action, row.at), ("api_key.changed", at(4_000)));
     assert!(row.detail.contains("scopes: none; addresses: any"), "{}", row.detail);
     assert_conflict(&patch(KeyPatch::default(), 9_000).await);
+    store.make_key(&rotating("next", &account, "k", 8_000), &origin()).await.unwrap();
+    let until = |millis| KeyPatch { expires_at: Some(at(millis)), ..KeyPatch::default() };
+    assert_conflict(&patch(until(8_001), 4_500).await);
+    patch(until(7_000), 4_500).await.unwrap();
+    assert_conflict(&patch(until(8_000), 4_500).await);
+    assert_eq!(store.key("k").await.unwrap().expires_at, at(7_000));
     store.revoke_key("k", at(5_000), &origin()).await.unwrap();
     assert_conflict(&patch(KeyPatch::default(), 6_000).await);
     assert_not_found("key", store.patch_key("no", &KeyPatch::default(), at(1), &origin()).await);

@@ -1,7 +1,7 @@
 //! Limits of an account's or a key's own.
 
 use keyward::limits::Overrides;
-use keyward::store::{ApiKey, Key, Seq, Subject};
+use keyward::store::{ApiKey, Key, NewKey, Rotated, Seq, Subject};
 
 use super::super::sample::{at, create_account, create_key, digest, key, origin, start_session};
 use super::sessions::assert_conflict;
@@ -103,4 +103,15 @@ async fn dead_keys_get_none(house: &dyn House) {
     }
     assert_eq!(store.latest().await.unwrap(), Seq(4));
     store.set_key_limits("over", &limits, at(999_999), &origin()).await.unwrap();
+    let successor = NewKey {
+        key: key("next", &account),
+        rotates: Some(Rotated { id: "over".to_owned(), expires_at: at(9_000) }),
+        once: None,
+        most: None,
+    };
+    store.make_key(&successor, &origin()).await.unwrap();
+    for limits in [&before, &limits] {
+        assert_conflict(&store.set_key_limits("over", limits, at(8_000), &origin()).await);
+    }
+    assert_eq!(store.key("over").await.unwrap().limits, limits);
 }

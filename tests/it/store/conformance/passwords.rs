@@ -140,9 +140,14 @@ async fn links_work_once(house: &dyn House) {
     // A password that is set otherwise ends the link too.
     store.set_password(&change(&two, "$2", Proof::Operator), at(4_000), &origin()).await.unwrap();
     assert_conflict(&set(two, "twos", 5_000).await);
+    make(link(&one, "last", 9_000)).await;
+    store.set_account_status(&one, AccountStatus::Disabled, at(1), &origin()).await.unwrap();
+    assert_eq!(store.reset_link(digest("last")).await.unwrap(), None);
+    assert_conflict(&store.create_reset_link(&link(&one, "x", 9_000), &origin()).await);
     store.set_account_status(&one, AccountStatus::Active, at(1), &origin()).await.unwrap();
+    assert_conflict(&set(one, "last", 5_000).await);
     let log = store.audit(Seq(0), 99).await.unwrap();
-    assert_eq!(log.iter().filter(|row| row.action == "account.reset_link_made").count(), 3);
+    assert_eq!(log.iter().filter(|row| row.action == "account.reset_link_made").count(), 4);
     assert!(log.iter().all(|row| !row.detail.contains(&digest("new").hex())));
 }
 
