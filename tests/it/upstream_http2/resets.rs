@@ -6,11 +6,12 @@ use h2::Reason;
 use keyward::auth::refusal::Code;
 
 use super::before;
+use crate::support::frame::{DATA, END_HEADERS, HEADERS, frame, reset};
 use crate::support::gateway::Gateway;
 use crate::support::h2_upstream::H2Upstream;
 use crate::support::h2_upstream::frames::{
     CANCEL, END_STREAM, ENHANCE_YOUR_CALM, FrameUpstream, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR,
-    REFUSED_STREAM, RST_STREAM, Wire,
+    REFUSED_STREAM, RST_STREAM, Wire, block,
 };
 use crate::support::http::Client;
 use crate::support::raw::{Broken, Response};
@@ -103,8 +104,10 @@ async fn a_reset_after_the_answer_began_cuts_the_client_off() {
 #[tokio::test]
 async fn a_reset_after_the_whole_answer_only_stops_the_request() {
     let upstream = but(|_, _, mut wire, id| async move {
-        wire.answer(id, "no need").await;
-        wire.reset(id, NO_ERROR).await;
+        let head = frame(HEADERS, END_HEADERS, id, &block(&[(":status", "200")]));
+        let whole = [head, frame(DATA, END_STREAM, id, b"no need"), reset(id, NO_ERROR)];
+        // In one piece, so that no answer is over before its reset has come.
+        wire.raw(&whole.concat()).await;
         Some(wire)
     })
     .await;
