@@ -104,7 +104,7 @@ async fn a_reset_after_the_answer_began_cuts_the_client_off() {
 #[tokio::test]
 async fn a_reset_after_the_whole_answer_only_stops_the_request() {
     let upstream = but(|_, _, mut wire, id| async move {
-        let head = frame(HEADERS, END_HEADERS, id, &block(&[(":status", "200")]));
+        let head = frame(HEADERS, END_HEADERS, id, block(&[(":status", "200")]));
         let whole = [head, frame(DATA, END_STREAM, id, b"no need"), reset(id, NO_ERROR)];
         // In one piece, so that no answer is over before its reset has come.
         wire.raw(&whole.concat()).await;
