@@ -48,12 +48,12 @@ async fn made_imported_and_rotated_keys_tell_when_they_were_last_used() {
     let (builder, _upstream, clock) = builder().await;
     let gateway = builder.workers(2).start().await;
     let (made, unused) = (gateway.key().await, gateway.key().await);
-    let line = import_line("acme-0123", gateway.account().await, ("acme-", None), START);
+    let line = import_line("acme-0123456789", gateway.account().await, ("acme-", None), START);
     let imported = gateway.issuer().import_keys(&line, &origin()).await.unwrap().remove(0).id;
     let mut client = gateway.anonymous().with_key(&made.secret);
     let before = gateway.store().latest().await.unwrap();
     pass(&mut client).await;
-    pass(&mut gateway.anonymous().with_key("acme-0123")).await;
+    pass(&mut gateway.anonymous().with_key("acme-0123456789")).await;
     until_last_use(&gateway, &made.id, START).await;
     until_last_use(&gateway, &imported, START).await;
     assert_eq!(gateway.store().latest().await.unwrap(), before, "a use is no change, and in no audit log");
