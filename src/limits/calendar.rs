@@ -6,10 +6,9 @@
 //! hour never shows.
 
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use arc_swap::ArcSwap;
 
 use super::Moment;
 use crate::clock::{Tick, Timestamp};
@@ -19,9 +18,17 @@ pub const SOON: Duration = Duration::from_hours(1);
 const APART: Duration = Duration::from_hours(23);
 const DAY_MILLIS: i64 = 86_400_000;
 
-/// The day that it is, and the one before.
-#[derive(Debug, Default)]
-pub(super) struct Calendar(ArcSwap<Current>);
+/// The day that it is, and the one before. Every request reads it, so it is read without a lock and without a write. Who
+/// reads in the moment in which a day begins may see of the old day that it goes on: he counts on that one.
+#[derive(Debug)]
+pub(super) struct Calendar {
+    /// Of [`Current`], number and day.
+    today: AtomicU64,
+    before: AtomicU32,
+    next_from: AtomicI64,
+    /// Held by who begins a day.
+    turning: Mutex<()>,
+}
 
 /// A day as it is counted on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,21 +72,59 @@ impl Default for Current {
     }
 }
 
+impl Default for Calendar {
+    fn default() -> Self {
+        let Current { number, day, before, next_from } = Current::default();
+        Self {
+            today: packed(number, day).into(),
+            before: before.into(),
+            next_from: next_from.into(),
+            turning: Mutex::default(),
+        }
+    }
+}
+
 impl Calendar {
     /// The moment that it is. It may begin a day.
     pub(super) fn moment(&self, tick: Tick, wall: Timestamp) -> Moment {
-        let current = **self.0.load();
-        if current.next(tick, wall).is_none() {
-            return Moment { tick, today: current.today(tick, wall) };
+        let mut current = self.read();
+        if current.next(tick, wall).is_some() {
+            let _turning = self.turn();
+            current = self.read();
+            if let Some(next) = current.next(tick, wall) {
+                self.write(next);
+                current = next;
+            }
         }
-        self.0.rcu(|current| current.next(tick, wall).map_or_else(|| Arc::clone(current), Arc::new));
-        Moment { tick, today: self.0.load().today(tick, wall) }
+        Moment { tick, today: current.today(tick, wall) }
+    }
+
+    /// Nobody begins a day meanwhile.
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> Current {
+        let today = self.today.load(Ordering::Acquire);
+        Current {
+            number: (today >> 32) as u32,
+            day: today as u32,
+            before: self.before.load(Ordering::Acquire),
+            next_from: self.next_from.load(Ordering::Acquire),
+        }
+    }
+
+    fn write(&self, Current { number, day, before, next_from }: Current) {
+        self.next_from.store(next_from, Ordering::Release);
+        self.before.store(before, Ordering::Release);
+        self.today.store(packed(number, day), Ordering::Release);
     }
 
     /// Under which names days are written down. Those that a wall clock calls by another name than they began with are
     /// written under that one: it is the one by which the next process asks for them.
     pub(super) fn names(&self, wall: Timestamp) -> Names {
-        let Current { number, day: began, before, .. } = **self.0.load();
+        let _turning = self.turn();
+        let Current { number, day: began, before, .. } = self.read();
         let today = if about(wall).contains(&began) { began } else { day(wall) };
         Names { number, today, before }
     }
@@ -87,7 +132,7 @@ impl Calendar {
     /// The name of today, where it is another than that which it began with.
     pub(super) fn jumped_to(&self, wall: Timestamp) -> Option<u32> {
         let today = self.names(wall).today;
-        (today != self.0.load().day).then_some(today)
+        (today != self.read().day).then_some(today)
     }
 }
 
@@ -139,6 +184,10 @@ pub fn kept(wall: Timestamp) -> RangeInclusive<u32> {
 /// The days that it may be at `wall`, if the clock is a little off.
 fn about(wall: Timestamp) -> RangeInclusive<u32> {
     day(wall.before(SOON))..=day(wall.after(SOON))
+}
+
+fn packed(number: u32, day: u32) -> u64 {
+    u64::from(number) << 32 | u64::from(day)
 }
 
 fn micros(tick: Tick) -> i64 {
