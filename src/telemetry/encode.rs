@@ -14,7 +14,8 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 /// A JSON string in ASCII; what is not UTF-8 becomes U+FFFD.
 pub fn json_string(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
-    if bytes.iter().all(is_plain) {
+    // No early end: so it is done for many bytes at a time.
+    if bytes.iter().fold(true, |plain, byte| plain & is_plain(byte)) {
         out.extend_from_slice(bytes);
         out.push(b'"');
         return;
@@ -104,32 +105,25 @@ fn hex(out: &mut Vec<u8>, byte: u8) {
 
 /// A whole number.
 pub fn decimal(out: &mut Vec<u8>, number: u64) {
-    padded(out, number, 1);
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// A whole number of at least `width` digits, at most 20.
-fn padded(out: &mut Vec<u8>, number: u64, width: usize) {
-    let mut digits = [b'0'; 20];
+/// The last digits of a number, as many as there is room for.
+fn put(room: &mut [u8], number: u64) {
     let mut rest = number;
-    let mut used = 0;
-    for digit in digits.iter_mut().rev() {
-        if rest == 0 {
-            break;
-        }
+    for digit in room.iter_mut().rev() {
         *digit = b'0' + (rest % 10) as u8;
         rest /= 10;
-        used += 1;
     }
-    let from = digits.len().saturating_sub(used.max(width));
-    out.extend_from_slice(digits.get(from..).unwrap_or_default());
 }
 
 /// Milliseconds with three decimals.
 pub fn millis(out: &mut Vec<u8>, duration: Duration) {
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     decimal(out, micros / 1000);
-    out.push(b'.');
-    padded(out, micros % 1000, 3);
+    let mut part = *b".000";
+    put(&mut part[1..], micros % 1000);
+    out.extend_from_slice(&part);
 }
 
 /// An IP address; an IPv4 address that came in IPv6 form is written as IPv4.
@@ -156,20 +150,15 @@ pub fn time(out: &mut Vec<u8>, at: Timestamp) {
     let millis = at.millis().clamp(0, LAST) as u64;
     let (year, month, day) = civil(millis / 86_400_000);
     let in_day = millis % 86_400_000;
-    padded(out, year, 4);
-    for (separator, value) in [
-        (b'-', month),
-        (b'-', day),
-        (b'T', in_day / 3_600_000),
-        (b':', in_day / 60_000 % 60),
-        (b':', in_day / 1000 % 60),
-    ] {
-        out.push(separator);
-        padded(out, value, 2);
-    }
-    out.push(b'.');
-    padded(out, in_day % 1000, 3);
-    out.push(b'Z');
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    put(&mut text[..4], year);
+    put(&mut text[5..7], month);
+    put(&mut text[8..10], day);
+    put(&mut text[11..13], in_day / 3_600_000);
+    put(&mut text[14..16], in_day / 60_000 % 60);
+    put(&mut text[17..19], in_day / 1000 % 60);
+    put(&mut text[20..23], in_day % 1000);
+    out.extend_from_slice(&text);
 }
 
 /// Days since 1970-01-01 → year, month, day of the Gregorian calendar. Years are counted from March, so that the leap

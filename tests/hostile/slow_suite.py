@@ -24,7 +24,7 @@ from slow.starved import starved
 from verdict import HARMED, PASS, Verdict
 
 RATE = 200  # requests of good clients a second
-QUIET = 3  # seconds
+QUIET = 8  # seconds
 ENOUGH = 1500  # requests of the good that a p99 is worth something of, on either side
 FACTOR = 3  # times what they take while the slow are at the other proxy
 SETTLE = 0.5  # seconds between turns
@@ -79,12 +79,12 @@ def run(target, only):
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # What the good ask comes from a backend of theirs: how long the other takes is not the proxy's doing.
-    with backend(BIG) as (_, port), backend(BIG) as (_, other_port):
+    with aside(target) as core, backend(BIG) as (_, port), backend(BIG) as (_, other_port):
         each = [[kind] for kind in KINDS] if target.slow >= THOUSAND else []
         for kinds in [*each, KINDS]:
             name = kinds[0].name if len(kinds) == 1 else "all kinds at once"
             if only in name:
-                measured = measure(target, kinds, port, other_port)
+                measured = measure(target, kinds, port, other_port, core)
                 print(f"  slow {target.kind:8} {name:28} {told(measured, kinds)}", flush=True)
                 for words, failure, holds, detail in facts(target, kinds, measured):
                     yield Verdict(f"{name}: {words}", PASS if holds else failure, detail, "slow")
@@ -92,19 +92,33 @@ def run(target, only):
             yield from starved(target, port)
 
 
-def measure(target, kinds, port, other_port):
+@contextlib.contextmanager
+def aside(target):
+    """Gives what the proxies run on, and keeps this process, and all that it starts meanwhile, off it if times are judged."""
+    mine = sorted(os.sched_getaffinity(0))
+    if not target.timed or len(mine) == 1:
+        yield 1
+        return
+    os.sched_setaffinity(0, mine[1:])
+    try:
+        yield {mine[0]}
+    finally:
+        os.sched_setaffinity(0, mine)
+
+
+def measure(target, kinds, port, other_port, core):
     """Lets the good ask one proxy, and the slow come to another one before they come to this, if times are judged."""
     with contextlib.ExitStack() as stack:
 
-        def instance(cores):
+        def instance():
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hostile-slow-"))
             extra = SETTINGS[target.kind].format(limit=LIMIT, twice=2 * LIMIT)
-            options = {"extra": extra, "cores": cores, "other_port": other_port}
+            options = {"extra": extra, "cores": core, "other_port": other_port}
             return stack.enter_context(start(target.kind, folder, port, target.keyward, **options))
 
-        proxy = instance(1)
-        # On the same processor: who serves thousands draws those that talk to it there, and the good would have theirs alone.
-        other = instance(os.sched_getaffinity(proxy.pid)) if target.timed else None
+        proxy = instance()
+        # On the same processor: on another the good would have theirs alone.
+        other = instance() if target.timed else None
         good = stack.enter_context(GoodClients(proxy, RATE))
         time.sleep(QUIET if target.timed else SETTLE)
         quiet_until = time.monotonic()

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -41,9 +41,10 @@ pub(super) struct Terms<'a> {
     pub dates: &'a Dates,
 }
 
-/// Runs one request to the last byte of its answer, or to the stream's end.
+/// Runs one request to the last byte of its answer, or to the stream's end. What makes the answer is boxed: handed on as
+/// it is, every step here would have room for it, and it is gone once there is an answer.
 pub(super) async fn run<B>(
-    answer: impl Future<Output = Result<Response<B>, Infallible>>,
+    answer: Pin<Box<impl Future<Output = Result<Response<B>, Infallible>>>>,
     reply: SendResponse<Piece>,
     stream: Rc<Stream>,
     terms: Terms<'_>,
@@ -71,7 +72,7 @@ impl Drop for Closing {
 }
 
 async fn exchange<B>(
-    answer: impl Future<Output = Result<Response<B>, Infallible>>,
+    answer: Pin<Box<impl Future<Output = Result<Response<B>, Infallible>>>>,
     mut reply: SendResponse<Piece>,
     stream: &Rc<Stream>,
     terms: Terms<'_>,
@@ -99,12 +100,11 @@ where
 
 /// Waits for the answer; a client that takes its request back ends the wait.
 async fn await_answer<B>(
-    answer: impl Future<Output = Result<Response<B>, Infallible>>,
+    mut answer: Pin<Box<impl Future<Output = Result<Response<B>, Infallible>>>>,
     reply: &mut SendResponse<Piece>,
     stream: &Stream,
     mut expects: Expects,
 ) -> Result<Response<B>, Cut> {
-    let mut answer = pin!(answer);
     poll_fn(|cx| {
         if let Poll::Ready(Ok(response)) = answer.as_mut().poll(cx) {
             return Poll::Ready(Ok(response));

@@ -131,7 +131,7 @@ where
         let stream = Stream::open(session, reply.stream_id(), protocol);
         let expects = Stream::expects_to_be_told(&request);
         let (request, behind) = body_of(request, &stream);
-        let answer = handle(Carrier::Stream(Rc::clone(&stream)), request);
+        let answer = Box::pin(handle(Carrier::Stream(Rc::clone(&stream)), request));
         deliver::run(answer, reply, stream, deliver::Terms { expects, behind, dates: &settings.dates })
     };
     Driver::new(http, session, run).run().await
