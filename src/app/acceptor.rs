@@ -39,6 +39,7 @@ pub struct Acceptor {
     /// Peers that say by the PROXY protocol who the client is.
     balancers: TrustedProxies,
     dates: Rc<Dates>,
+    spare: Rc<http2::Spare>,
 }
 
 /// Bytes that a connection of HTTP/1 may have waiting either way: all of a head, and of an answer no more than its client
@@ -58,7 +59,7 @@ impl Acceptor {
         balancers: TrustedProxies,
     ) -> Self {
         let dates = Rc::new(Dates::new(worker.clock.clone()));
-        Self { worker, tasks, connections, most, tls, balancers, dates }
+        Self { worker, tasks, connections, most, tls, balancers, dates, spare: Rc::default() }
     }
 
     /// Serves the connection, or turns it away.
@@ -108,6 +109,7 @@ impl Acceptor {
             streams: max.streams,
             headers: u32::try_from(max.headers).unwrap_or(u32::MAX),
             dates: Rc::clone(&self.dates),
+            spare: Rc::clone(&self.spare),
         };
         Protocols { http1, http2, tls: self.tls.as_ref().map(|tls| tls.config()) }
     }

@@ -10,6 +10,7 @@ use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
 
+use super::outbox::Outbox;
 use super::piece::Piece;
 use super::session::Session;
 use super::turns::Turns;
@@ -31,13 +32,16 @@ pub(super) enum End {
 /// Sends the settings and reads the preface.
 pub(super) async fn handshake(
     io: Turns,
+    outbox: &Outbox,
     session: &Session,
     http: &Builder,
 ) -> Result<Connection<Turns, Piece>, End> {
     let mut handshake = http.handshake(io);
     poll_fn(|cx| {
         session.begin_turn();
-        match Pin::new(&mut handshake).poll(cx) {
+        let outcome = Pin::new(&mut handshake).poll(cx);
+        let _ = outbox.poll_empty(cx);
+        match outcome {
             Poll::Ready(outcome) => Poll::Ready(outcome.map_err(End::Failed)),
             Poll::Pending => session.poll_overdue(cx).map(|()| Err(End::Closed)),
         }
@@ -58,6 +62,7 @@ enum Told {
 /// One connection with the streams that run on it.
 pub(super) struct Driver<'a, R, D> {
     http: Connection<Turns, Piece>,
+    outbox: Rc<Outbox>,
     session: &'a Session,
     streams: FuturesUnordered<D>,
     run: R,
@@ -70,8 +75,13 @@ where
     D: Future<Output = ()>,
 {
     /// Each request is run by `run`.
-    pub(super) fn new(http: Connection<Turns, Piece>, session: &'a Rc<Session>, run: R) -> Self {
-        Self { http, session, streams: FuturesUnordered::new(), run, told: Told::Nothing }
+    pub(super) fn new(
+        http: Connection<Turns, Piece>,
+        outbox: Rc<Outbox>,
+        session: &'a Session,
+        run: R,
+    ) -> Self {
+        Self { http, outbox, session, streams: FuturesUnordered::new(), run, told: Told::Nothing }
     }
 
     /// Drives it to its end.
@@ -81,6 +91,13 @@ where
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.session.begin_turn();
+        let end = self.turn(cx);
+        // Whether some of it has to wait is the socket's to say: it wakes the task.
+        let _ = self.outbox.poll_empty(cx);
+        end
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
             if let Poll::Ready(end) = self.poll_streams(cx) {
                 return Poll::Ready(end);
@@ -186,8 +203,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let session = session();
-        let io = Turns::new(&Rc::new(RefCell::new(stream.into())), requests(20), &session);
-        let http = handshake(io, &session, &Builder::new()).await.expect("it begins");
+        let socket = Rc::new(RefCell::new(stream.into()));
+        let outbox = Outbox::new(&socket, &Rc::default());
+        let io = Turns::new(&socket, requests(20), &session, &outbox);
+        let http = handshake(io, &outbox, &session, &Builder::new()).await.expect("it begins");
         let mut begun = 0;
         let run = |_, reply: SendResponse<Piece>| {
             begun += 1;
@@ -196,7 +215,7 @@ mod tests {
                 drop(reply);
             }
         };
-        let mut driver = Driver::new(http, &session, run);
+        let mut driver = Driver::new(http, outbox, &session, run);
         let mut turns = Vec::new();
         for _ in 0..4 {
             let before = driver.streams.len();

@@ -10,6 +10,7 @@ mod driver;
 mod duplex;
 mod frames;
 mod hpack;
+mod outbox;
 mod piece;
 mod receiving;
 mod room;
@@ -35,6 +36,8 @@ use super::incoming::Incoming;
 use super::transport::Transport;
 use driver::{Driver, End};
 pub use duplex::Duplex;
+use outbox::Outbox;
+pub use outbox::Spare;
 pub use receiving::Receiving;
 use session::Session;
 pub use stream::Stream;
@@ -61,6 +64,8 @@ pub struct Settings {
     pub headers: u32,
     /// For the `Date` of an answer.
     pub dates: Rc<Dates>,
+    /// For what connections have to say.
+    pub spare: Rc<Spare>,
 }
 
 impl Settings {
@@ -98,7 +103,9 @@ pub(super) async fn serve<H, F, B>(
         session.conn().awaits_first_byte();
     }
     let socket = Rc::new(RefCell::new(stream));
-    let end = converse(Turns::new(&socket, ahead, &session), &session, settings, handle).await;
+    let outbox = Outbox::new(&socket, &settings.spare);
+    let io = Turns::new(&socket, ahead, &session, &outbox);
+    let end = converse(io, outbox, &session, settings, handle).await;
     // h2's half went with the rest.
     let Some(mut stream) = Rc::into_inner(socket).map(RefCell::into_inner) else { return };
     match end {
@@ -114,14 +121,20 @@ pub(super) async fn serve<H, F, B>(
     }
 }
 
-async fn converse<H, F, B>(io: Turns, session: &Rc<Session>, settings: &Settings, handle: H) -> End
+async fn converse<H, F, B>(
+    io: Turns,
+    outbox: Rc<Outbox>,
+    session: &Rc<Session>,
+    settings: &Settings,
+    handle: H,
+) -> End
 where
     H: Fn(Carrier, Request<Incoming>) -> F,
     F: Future<Output = Result<Response<B>, Infallible>>,
     B: Body<Data = Bytes>,
     B::Error: Into<Reason>,
 {
-    let http = match driver::handshake(io, session, &settings.builder()).await {
+    let http = match driver::handshake(io, &outbox, session, &settings.builder()).await {
         Ok(http) => http,
         Err(end) => return end,
     };
@@ -134,7 +147,7 @@ where
         let answer = Box::pin(handle(Carrier::Stream(Rc::clone(&stream)), request));
         deliver::run(answer, reply, stream, deliver::Terms { expects, behind, dates: &settings.dates })
     };
-    Driver::new(http, session, run).run().await
+    Driver::new(http, outbox, session, run).run().await
 }
 
 /// What comes on the stream as the request's body; or, where HTTP is asked to be left, as what comes behind it.

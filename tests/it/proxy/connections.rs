@@ -202,7 +202,12 @@ async fn the_future_of_a_connection_keeps_no_room_for_what_is_rare() {
     let clock = Clock::system();
     let protocols = Protocols {
         http1: http1::Builder::new(),
-        http2: http2::Settings { streams: 1, headers: 1, dates: Rc::new(Dates::new(clock)) },
+        http2: http2::Settings {
+            streams: 1,
+            headers: 1,
+            dates: Rc::new(Dates::new(clock)),
+            spare: Rc::default(),
+        },
         tls: None,
     };
     let handle = |_, _| {
