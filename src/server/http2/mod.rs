@@ -16,6 +16,7 @@ mod room;
 mod session;
 mod stream;
 mod turns;
+mod unread;
 
 use std::cell::RefCell;
 use std::convert::Infallible;
