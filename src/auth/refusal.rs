@@ -96,6 +96,8 @@ pub enum Refusal {
     UpstreamTimeout,
     /// Too much is in flight.
     Overloaded,
+    /// More passwords wait to be checked than there is room for.
+    TooManyPasswords,
     /// Too many connections are open.
     TooManyConnections,
     /// The process is ending.
@@ -176,7 +178,7 @@ impl Refusal {
             Self::UpstreamUnreachable => Code::UpstreamUnreachable,
             Self::UpstreamProtocolError => Code::UpstreamProtocolError,
             Self::UpstreamTimeout => Code::UpstreamTimeout,
-            Self::Overloaded | Self::TooManyConnections => Code::Overloaded,
+            Self::Overloaded | Self::TooManyPasswords | Self::TooManyConnections => Code::Overloaded,
             Self::Draining => Code::Draining,
             Self::Body(fault) => match **fault {
                 BodyFault::Unreadable(_) => Code::InvalidBody,
@@ -274,6 +276,9 @@ impl Refusal {
             }
             Self::UpstreamTimeout => "The server behind this gateway did not answer in time.".into(),
             Self::Overloaded => "Too many requests are in flight. Try again shortly.".into(),
+            Self::TooManyPasswords => {
+                "More passwords wait to be checked than there is room for. Try again in a second.".into()
+            }
             Self::TooManyConnections => "Too many connections are open. Try again shortly.".into(),
             Self::Draining => "This server is shutting down. Send the request again.".into(),
             Self::Body(fault) => match &**fault {
@@ -336,6 +341,7 @@ impl Refusal {
             | Self::NotNow
             | Self::UpstreamUnavailable
             | Self::Overloaded
+            | Self::TooManyPasswords
             | Self::TooManyConnections
             | Self::Draining => Some(1),
             Self::TooManyFailures { retry_after } | Self::TooManyUnknown { retry_after } => {

@@ -3,8 +3,11 @@
 //! Failures are counted for the account and for the address they come from, and each further one doubles the wait.
 //! Where the account lately logged in from (an address, a browser) only the failures from there count, so that nobody
 //! else's failures lock the owner out. Of such an address those of all its accounts count too, from a greater number on
-//! and with short waits: whoever tries a word on each colleague of an office is slowed, and nobody there is shut out. An attempt counts as failed from its begin until it has succeeded: of many at
-//! once no more get through than of as many in a row.
+//! and with short waits: whoever tries a word on each colleague of an office is slowed, and nobody there is shut out.
+//! Of many attempts at once no more get through than of as many in a row: before one that may be one failure too many the
+//! others have to end.
+
+mod gates;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -12,9 +15,13 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
+
+use self::gates::Gates;
+use super::IssueError;
 use super::passwords::Whose;
 use crate::auth::subscriber;
-use crate::clock::Tick;
+use crate::clock::{Clock, Tick};
 
 /// How failures in a cell bring waits.
 #[derive(Clone, Copy)]
@@ -66,6 +73,7 @@ struct Inner {
 struct State {
     cells: HashMap<u64, Cell>,
     places: HashMap<u64, Tick>,
+    gates: Gates,
 }
 
 #[derive(Clone, Copy)]
@@ -113,12 +121,13 @@ pub(super) enum Place {
     Unknown,
 }
 
-/// An attempt under way, which counts as failed unless it is said not to.
+/// An attempt under way, which has failed unless it is said not to have.
 #[must_use]
 pub(super) struct Attempt {
     delays: Delays,
-    /// The cells it was counted in, with what they were before.
-    counted: Vec<(u64, Option<Cell>)>,
+    began: Tick,
+    /// The cells that it may come to count in.
+    may_count: Vec<(u64, Rule, OwnedSemaphorePermit)>,
     /// What to remember when it succeeds.
     address: u64,
     place: Place,
@@ -137,23 +146,48 @@ impl Delays {
         }
     }
 
-    /// Begins an attempt, or tells how long to wait.
-    pub(super) fn begin(
+    /// Begins an attempt, once as many others have ended as must have.
+    ///
+    /// # Errors
+    /// [`IssueError::Wait`] after failures, also those of others that it waited for; [`IssueError::Busy`] when too many
+    /// wait already.
+    pub(super) async fn begin(
         &self,
         account: &str,
         from: From<'_>,
         place: Place,
-        now: Tick,
-    ) -> Result<Attempt, Duration> {
+        clock: &Clock,
+    ) -> Result<Attempt, IssueError> {
         let cells = self.cells(account, from, place);
-        let mut state = self.lock();
-        let until = cells.iter().filter_map(|(cell, _)| state.cells.get(cell)).map(|cell| cell.until).max();
-        if let Some(wait) = until.map(|until| until.since(now)).filter(|wait| !wait.is_zero()) {
-            return Err(wait);
+        let may_count = loop {
+            if let Some(turns) = self.turns(&cells, clock).await? {
+                break turns;
+            }
+        };
+        // Others may have failed while it waited.
+        let began = clock.tick();
+        self.lock().refuse_early(&cells, began)?;
+        Ok(Attempt { delays: self.clone(), began, may_count, address: self.address(account, from), place })
+    }
+
+    /// A turn at the gate of each of these cells; `None` when one was taken down meanwhile.
+    async fn turns(
+        &self,
+        cells: &[(u64, Rule)],
+        clock: &Clock,
+    ) -> Result<Option<Vec<(u64, Rule, OwnedSemaphorePermit)>>, IssueError> {
+        let mut turns = Vec::with_capacity(cells.len());
+        for &(cell, rule) in cells {
+            let line = {
+                let (mut state, now) = (self.lock(), clock.tick());
+                state.refuse_early(cells, now)?;
+                let free = state.free(cell, rule, now);
+                state.gates.line(cell, free).ok_or(IssueError::Busy)?
+            };
+            let Ok(turn) = line.acquire_owned().await else { return Ok(None) };
+            turns.push((cell, rule, turn));
         }
-        let count = |(cell, rule)| (cell, state.count(cell, rule, now));
-        let counted = cells.into_iter().map(count).collect();
-        Ok(Attempt { delays: self.clone(), counted, address: self.address(account, from), place })
+        Ok(Some(turns))
     }
 
     fn cells(&self, account: &str, from: From<'_>, place: Place) -> Vec<(u64, Rule)> {
@@ -198,56 +232,75 @@ impl Attempt {
     }
 
     /// It was the owner: counts nowhere, and the address is remembered.
-    pub(super) fn succeeded(self, now: Tick) {
+    pub(super) fn succeeded(mut self, now: Tick) {
         let mut state = self.delays.lock();
-        self.restore(&mut state);
         state.forgive(&self);
         state.remember(self.address, now);
+        drop(state);
+        self.may_count.clear();
     }
 
     /// Nothing was learnt, because nothing was checked: counts nowhere.
-    pub(super) fn cancelled(self) {
-        self.restore(&mut self.delays.lock());
+    pub(super) fn cancelled(mut self) {
+        self.may_count.clear();
     }
 
-    fn restore(&self, state: &mut State) {
-        for (cell, before) in &self.counted {
-            state.uncount(*cell, *before);
+    /// It was not the owner.
+    pub(super) fn failed(mut self, now: Tick) {
+        self.count(now);
+    }
+
+    fn count(&mut self, now: Tick) {
+        let may_count = std::mem::take(&mut self.may_count);
+        let mut state = self.delays.lock();
+        for (cell, rule, turn) in may_count {
+            state.count(cell, rule, now);
+            state.gates.failed(cell, turn);
         }
     }
 }
 
+impl Drop for Attempt {
+    /// Nobody heard how it ended.
+    fn drop(&mut self) {
+        self.count(self.began);
+    }
+}
+
 impl State {
-    /// Counts a failure and gives what was known before.
-    fn count(&mut self, key: u64, rule: Rule, now: Tick) -> Option<Cell> {
+    /// Tells how long to wait after those that failed in these cells.
+    fn refuse_early(&self, cells: &[(u64, Rule)], now: Tick) -> Result<(), IssueError> {
+        let until = cells.iter().filter_map(|(cell, _)| self.cells.get(cell)).map(|cell| cell.until).max();
+        match until.map(|until| until.since(now)).filter(|wait| !wait.is_zero()) {
+            None => Ok(()),
+            Some(wait) => Err(IssueError::Wait(wait)),
+        }
+    }
+
+    /// How many may fail from now on until there is a wait, that one included.
+    fn free(&self, key: u64, rule: Rule, now: Tick) -> usize {
+        let cell = self.cells.get(&key).filter(|cell| !cell.is_forgotten(now));
+        let failures = cell.map_or(0, |cell| cell.drained(rule, now).0);
+        let more = (rule.free + 1).saturating_sub(failures);
+        usize::try_from(more).unwrap_or(usize::MAX)
+    }
+
+    /// Counts a failure.
+    fn count(&mut self, key: u64, rule: Rule, now: Tick) {
         let before = self.cells.get(&key).copied().filter(|cell| !cell.is_forgotten(now));
         if before.is_none() && self.cells.len() >= CELLS {
             self.make_room(now);
         }
         let (failures, last) = before.map_or((0, now), |cell| cell.drained(rule, now));
         let failures = failures.saturating_add(1);
-        self.cells
-            .insert(key, Cell { failures, last, until: now.after(wait(failures, rule)), forgiven: false });
-        before
-    }
-
-    /// Takes back one failure; the wait that it brought too, unless others have failed since.
-    fn uncount(&mut self, key: u64, before: Option<Cell>) {
-        let Some(cell) = self.cells.get_mut(&key) else { return };
-        let counted = before.map_or(0, |before| before.failures);
-        match before {
-            Some(before) if cell.failures == counted + 1 => *cell = before,
-            None if cell.failures == 1 => {
-                self.cells.remove(&key);
-            }
-            _ => cell.failures = cell.failures.saturating_sub(1),
-        }
+        let until = now.after(wait(failures, rule));
+        self.cells.insert(key, Cell { failures, last, until, forgiven: false });
     }
 
     /// Failures in a row count (NIST SP 800-63B §3.2.2). A browser's are its owner's alone, so its row ends here; those
     /// of an address may be somebody else's, who must not begin anew with each of the owner's logins.
     fn forgive(&mut self, attempt: &Attempt) {
-        let Some((own, _)) = attempt.counted.first() else { return };
+        let Some((own, ..)) = attempt.may_count.first() else { return };
         match attempt.place {
             Place::Browser => {
                 self.cells.remove(own);

@@ -55,7 +55,7 @@ pub enum IssueError {
     #[error("too many logins failed; try again in {}", text::duration(text::whole_seconds(*.0)))]
     Wait(Duration),
     /// More passwords wait to be checked than ever can be in time.
-    #[error("too many logins at once; try again in a moment")]
+    #[error("more passwords wait to be checked than there is room for; try again in a second")]
     Busy,
     /// A refresh token that is exchanged for nothing. Told the same for every cause.
     #[error("the refresh token is unknown, used or expired; log in again")]

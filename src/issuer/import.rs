@@ -69,6 +69,8 @@ impl Issuer {
         let mut accounts = Accounts::new();
         let mut first_at: HashMap<HashedToken, usize> = HashMap::new();
         let (mut keys, mut places) = (Vec::new(), Vec::new());
+        // What some editors and shells begin a file with is no part of its first line.
+        let lines = lines.strip_prefix('\u{feff}').unwrap_or(lines);
         let filled = lines.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
         for (text, number) in filled {
             if keys.len() >= LINES_MAX {

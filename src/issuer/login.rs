@@ -115,7 +115,10 @@ impl Issuer {
                 attempt.succeeded(self.clock.tick());
                 Ok(pair)
             }
-            Err(IssueError::WrongLogin) => Err(IssueError::WrongLogin),
+            Err(IssueError::WrongLogin) => {
+                attempt.failed(self.clock.tick());
+                Err(IssueError::WrongLogin)
+            }
             Err(nothing_was_learnt) => {
                 attempt.cancelled();
                 Err(nothing_was_learnt)
@@ -138,7 +141,10 @@ impl Issuer {
                 attempt.succeeded(self.clock.tick());
                 Ok(stored)
             }
-            Ok(Verdict::Wrong) => Err(IssueError::WrongLogin),
+            Ok(Verdict::Wrong) => {
+                attempt.failed(self.clock.tick());
+                Err(IssueError::WrongLogin)
+            }
             Err(nothing_was_learnt) => {
                 attempt.cancelled();
                 Err(nothing_was_learnt)
@@ -146,7 +152,7 @@ impl Issuer {
         }
     }
 
-    /// Begins an attempt, unless there were too many.
+    /// Begins an attempt, unless too many failed or wait.
     async fn admit(
         &self,
         email: &str,
@@ -156,17 +162,13 @@ impl Issuer {
         let (delays, from) = (&self.door.delays, visitor.from(found));
         let name = unicode::folded(email);
         let place = delays.place(&name, from, self.clock.tick());
-        match delays.begin(&name, from, place, self.clock.tick()) {
-            Ok(attempt) => Ok(attempt),
+        match delays.begin(&name, from, place, &self.clock).await {
             // After a restart only the store knows where the owner is logged in from.
-            Err(wait) if place == Place::Unknown => match self.place(found, visitor).await? {
-                Place::Unknown => Err(IssueError::Wait(wait)),
-                known => {
-                    let begun = delays.begin(&name, from, known, self.clock.tick());
-                    begun.map_err(IssueError::Wait)
-                }
+            Err(later) if place == Place::Unknown => match self.place(found, visitor).await? {
+                Place::Unknown => Err(later),
+                known => delays.begin(&name, from, known, &self.clock).await,
             },
-            Err(wait) => Err(IssueError::Wait(wait)),
+            begun => begun,
         }
     }
 

@@ -33,6 +33,7 @@ pub use login::{Browser, Pair, Visitor};
 pub use logins::{Failures, Logins};
 pub use reset::{MadeLink, check_password};
 pub use rotation::{Changes, MadeOnce, OVERLAP, Request, Rotation};
+pub use text::NAME_MAX;
 pub use view::{AccountView, KeyView, LinkView, List, MadeKeyView, SessionView};
 
 use crate::auth::catalogue::Catalogue;

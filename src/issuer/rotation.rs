@@ -17,6 +17,9 @@ pub const REMEMBERED: Duration = Duration::from_hours(24);
 pub const OVERLAP: Duration = Duration::from_hours(24);
 /// The longest overlap: two keys of one purpose are one too many.
 pub const OVERLAP_MAX: Duration = Duration::from_hours(30 * 24);
+/// How often a key is looked at anew that changes while another is made of it.
+const TRIES: usize = 3;
+const OVERTAKEN: &str = "the key or its account was changed at this moment; look at it and try again";
 /// Most characters of an `Idempotency-Key`.
 pub const REQUEST_KEY_MAX: usize = 255;
 
@@ -40,7 +43,9 @@ pub enum MadeOnce {
 
 /// How a key is replaced.
 #[derive(Clone, Copy, Debug)]
-pub struct Rotation {
+pub struct Rotation<'a> {
+    /// The key as it was when it was found that this one may be made of it; `None` = of whatever it is.
+    pub judged: Option<&'a Key>,
     /// How long the old one lives on.
     pub overlap: Duration,
     /// When the new one ends at the latest, whatever the old one's life was.
@@ -49,10 +54,10 @@ pub struct Rotation {
     pub most: Option<u32>,
 }
 
-impl From<Duration> for Rotation {
+impl From<Duration> for Rotation<'_> {
     /// As the operator replaces keys.
     fn from(overlap: Duration) -> Self {
-        Self { overlap, latest: None, most: None }
+        Self { judged: None, overlap, latest: None, most: None }
     }
 }
 
@@ -87,7 +92,8 @@ impl Issuer {
             // another request than the one that was answered.
             Err(error) => return self.answered(once.as_ref()).await?.ok_or(error),
         };
-        self.keep((key, token), None, Some(KEYS_MAX), once, origin).await
+        let kept = self.keep((key, token), None, Some(KEYS_MAX), once, origin).await?;
+        kept.ok_or(IssueError::Conflict(OVERTAKEN))
     }
 
     /// Replaces a key by another of the same name, scopes, addresses and length of life; the old one lives on for the
@@ -95,23 +101,43 @@ impl Issuer {
     ///
     /// # Errors
     /// [`IssueError::Invalid`] for too long an overlap, [`IssueError::NotFound`], [`IssueError::Conflict`] when the
-    /// key is revoked or expired or was replaced before, [`IssueError::TooManyKeys`], [`IssueError::AccountDisabled`],
-    /// [`IssueError::IdempotencyMismatch`], or the store's.
-    pub async fn rotate_key(
+    /// key is revoked or expired or was replaced before, or is changed at this moment, [`IssueError::TooManyKeys`],
+    /// [`IssueError::AccountDisabled`], [`IssueError::IdempotencyMismatch`], or the store's.
+    pub async fn rotate_key<'a>(
         &self,
         id: &str,
-        rotation: impl Into<Rotation>,
+        rotation: impl Into<Rotation<'a>>,
         request: Option<Request<'_>>,
         origin: &Origin,
     ) -> Result<MadeOnce, IssueError> {
-        let Rotation { overlap, latest, most } = rotation.into();
-        let old = self.store.key(id).await?;
+        let rotation = rotation.into();
+        let tries = if rotation.judged.is_some() { 1 } else { TRIES };
+        for _ in 0..tries {
+            let old = match rotation.judged {
+                Some(key) => key.clone(),
+                None => self.store.key(id).await?,
+            };
+            if let Some(made) = self.replace(old, rotation, request, origin).await? {
+                return Ok(made);
+            }
+        }
+        Err(IssueError::Conflict(OVERTAKEN))
+    }
+
+    /// Makes another of a key, or nothing when that has become another meanwhile.
+    async fn replace(
+        &self,
+        old: Key,
+        Rotation { overlap, latest, most, .. }: Rotation<'_>,
+        request: Option<Request<'_>>,
+        origin: &Origin,
+    ) -> Result<Option<MadeOnce>, IssueError> {
         let account = self.owner(&old.account_id).await?;
         let now = self.clock.now();
         let once = request.map(|request| once(&account, request, &old.id, now)).transpose()?;
         if overlap > OVERLAP_MAX {
             let wrong = IssueError::Invalid(vec![Problem::OverlapTooLong]);
-            return self.answered(once.as_ref()).await?.ok_or(wrong);
+            return self.answered(once.as_ref()).await?.ok_or(wrong).map(Some);
         }
         let token = PlainToken::generate(&self.keys.prefix, Kind::ApiKey, &*self.random)?;
         let life = old.created_at.until(old.expires_at).min(self.keys.max_lifetime);
@@ -132,7 +158,7 @@ impl Issuer {
             counts_as: old.counts_as.clone().or_else(|| Some(old.id.clone())),
             ..old.clone()
         };
-        let rotated = Rotated { id: old.id, expires_at: now.after(overlap) };
+        let rotated = Rotated { old: old.into(), account: account.into(), expires_at: now.after(overlap) };
         self.keep((key, token), Some(rotated), most, once, origin).await
     }
 
@@ -194,6 +220,7 @@ impl Issuer {
         }
     }
 
+    /// Keeps a key; `None` when what it replaces has become another.
     async fn keep(
         &self,
         (key, token): (Key, PlainToken),
@@ -201,17 +228,18 @@ impl Issuer {
         most: Option<u32>,
         once: Option<Once>,
         origin: &Origin,
-    ) -> Result<MadeOnce, IssueError> {
+    ) -> Result<Option<MadeOnce>, IssueError> {
         let new = store::NewKey { key: ApiKey { key, digest: token.hashed() }, rotates, once, most };
         match self.store.make_key(&new, origin).await? {
             Kept::New(seq) => {
                 if let Some(rotated) = &new.rotates {
-                    self.tell(seq, Subject::ApiKey, &rotated.id, false);
+                    self.tell(seq, Subject::ApiKey, &rotated.old.id, false);
                 }
                 self.tell_of_key(seq, &new.key);
-                Ok(MadeOnce::Made(MadeKey { key: new.key.key, token }))
+                Ok(Some(MadeOnce::Made(MadeKey { key: new.key.key, token })))
             }
-            Kept::Before(id) => Ok(MadeOnce::Before(self.store.key(&id).await?)),
+            Kept::Before(id) => Ok(Some(MadeOnce::Before(self.store.key(&id).await?))),
+            Kept::Overtaken => Ok(None),
             Kept::Mismatch => Err(IssueError::IdempotencyMismatch),
             Kept::TooMany => Err(IssueError::TooManyKeys),
         }

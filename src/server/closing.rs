@@ -12,11 +12,11 @@ use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use super::transport::Transport;
 
 /// Bytes of an unread body that are taken and thrown away so that the client sees its answer instead of a reset.
-const LINGER_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const LINGER_BYTES: usize = 16 * 1024 * 1024;
 /// So many at once.
 const SCRAP: usize = 16 * 1024;
 /// How long that may take.
-const LINGER: Duration = Duration::from_secs(5);
+pub(super) const LINGER: Duration = Duration::from_secs(5);
 
 /// Makes the end of a socket a reset, which no reader takes for the end of what was sent, and throws away what waits to
 /// be sent.

@@ -6,7 +6,7 @@ use crate::auth::scope::ScopeSet;
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 
-use super::{ApiKey, Seq};
+use super::{Account, ApiKey, Key, Seq};
 
 /// A key to be kept, and what its making brings about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,10 +24,21 @@ pub struct NewKey {
 /// A key that another replaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotated {
-    /// Its id.
-    pub id: String,
+    /// It, as it was when the new one was made after it.
+    pub old: Box<Key>,
+    /// Its account, likewise.
+    pub account: Box<Account>,
     /// When it ends, unless it ends before.
     pub expires_at: Timestamp,
+}
+
+impl Rotated {
+    /// Whether the key and its account are what they were, as far as the new key follows from them.
+    #[must_use]
+    pub fn is_up_to_date(&self, key: &Key, account: &Account) -> bool {
+        let before = Key { last_used_at: key.last_used_at, ..(*self.old).clone() };
+        before == *key && (self.account.status, &self.account.scopes) == (account.status, &account.scopes)
+    }
 }
 
 /// A request that is answered once, however often it is sent.
@@ -52,6 +63,8 @@ pub enum Kept {
     Before(String),
     /// The request was answered before, and asked for something else.
     Mismatch,
+    /// It is not, because the key that it replaces, or its account, has become another meanwhile.
+    Overtaken,
     /// It is not, because the account has as many as it may have.
     TooMany,
 }

@@ -135,7 +135,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Keeps a key, with what its making brings about: the end of the key it replaces, and the note that a request was
     /// answered. [`StoreError::NotFound`] when its account or the key it replaces is gone, [`StoreError::Conflict`]
-    /// when the latter is no longer good, or was replaced before.
+    /// when the latter is no longer good, or was replaced before; nothing is kept when it is still good and not what the
+    /// new one was made after.
     fn make_key<'a>(&'a self, new: &'a NewKey, origin: &'a Origin) -> Answer<'a, Kept>;
 
     /// Keeps all of these keys that were made elsewhere, or none of them when some digests are known already. Each form

@@ -1,13 +1,16 @@
 //! One step of a refresh token's life.
 //!
 //! ```text
-//! alive ── presented ──▶ used, its successor alive                      Refreshed::Fresh
-//! used  ── again within the window by who used it,
-//!          its successor unused ──▶ the same successor                  Refreshed::Again
-//! used  ── presented ──▶ the session ends, and every token of it        RefreshRefusal::Reused
+//! alive ── presented ──▶ used, its successor alive                             Refreshed::Fresh
+//! used  ── again within the window by who used it, and
+//!          its successor, if used at all, by the same ──▶ the same successor   Refreshed::Again
+//! used  ── presented ──▶ the session ends, and every token of it               RefreshRefusal::Reused
 //! ```
 //!
-//! Of a session's tokens one at most is alive at any time.
+//! Of a session's tokens one at most is alive at any time. The window forgives a client that asks more than once, because
+//! an answer was lost or because several of its parts ask: each is told what the first was told, also where one of them has
+//! gone on meanwhile. It gets nothing that it could not get by the successor, whose own window is open as long at least.
+//! Where the successor was used from elsewhere two have it, and nobody knows who is the owner.
 
 use std::time::Duration;
 

@@ -199,6 +199,15 @@ def opened():
     yield Flood("a hundred uploads opened and left, on twenty connections", lambda a: a.crowd(20, posts))
     more = lambda w, n: b"".join(headers(w.stream(), w.head(method="POST"), END_HEADERS) for _ in range(BATCH))
     yield Flood("more streams than are allowed", repeated(more, side_by_side=2))
+    nobody = lambda w: w.head(method="POST").replace(w.attacker.token.encode(), b"x" * len(w.attacker.token))
+    refused = lambda w: b"".join(headers(w.stream(), nobody(w), END_HEADERS) for _ in range(100))
+    yield Flood("a hundred refused uploads left, on twenty connections", lambda a: a.crowd(20, refused))
+    again = lambda w, n: b"".join(headers(w.stream(), nobody(w), END_HEADERS) for _ in range(BATCH))
+    yield Flood("refused uploads beside those that are left", repeated(again, side_by_side=4))
+    fill = lambda w, n: b"".join(data(s, b"x" * 16000, 0) for s in range(1, 200, 2))
+    yield Flood("refused uploads that go on", repeated(fill, begin=refused, side_by_side=4))
+    drops = lambda w, n: b"".join(data(s, b"x", 0) for s in range(1, 200, 2)) * 10
+    yield Flood("refused uploads that go on by the byte", repeated(drops, begin=refused, side_by_side=4))
 
 
 def unread():

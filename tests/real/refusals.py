@@ -40,6 +40,10 @@ def checks(suite):
     suite.gateway_check("refused: as JSON to who asks for JSON", negotiated, suite, "application/json", "application/problem+json")
     suite.gateway_check("refused: as JSON to who asks for nonsense", negotiated, suite, "nonsense", "application/problem+json")
     suite.gateway_check("refused: an upload without a credential is answered at once", upload, suite)
+    for size in (100_000, 1_000_000):
+        for path in ("/py/sink", "/user/api-keys"):
+            name = f"refused: an upload of {size} bytes to {path} over HTTP/2, twenty times"
+            suite.gateway_check(name, upload_over_http2, suite, path, size)
     suite.gateway_check("a bare key passes", bare, suite)
     suite.gateway_check("a public route needs no credential and passes none on", public, suite)
     suite.gateway_check("the backend learns who asks, and not the key", identity, suite)
@@ -109,6 +113,12 @@ def upload(suite):
     problem(reply, 401, "missing_credentials")
     assert reply.interim == [], f"1xx answers: {reply.interim}"
     assert time.monotonic() - began < 5, "the refusal waited for the body"
+
+
+def upload_over_http2(suite, path, size):
+    for _ in range(20):
+        reply = suite.curl.fetch(suite.gateway.base + path, "POST", [], b"x" * size, more=["--http2-prior-knowledge"])
+        problem(reply, 401, "missing_credentials")
 
 
 def bare(suite):

@@ -37,6 +37,9 @@ impl Kind for Origin {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Complaint::refused("it holds a user name; a URL that others are told has none"));
         }
+        if url.port() == Some(0) {
+            return Err(Complaint::refused("nothing can be reached at port 0"));
+        }
         let origin = url.origin().ascii_serialization();
         if origin == text {
             let reach = reach(url.scheme(), &host);
@@ -229,6 +232,8 @@ mod tests {
             ("https://auth.example.com#x", Some("https://auth.example.com")),
             ("auth.example.com", Some("https://auth.example.com")),
             ("https://u:p@auth.example.com", None),
+            ("https://auth.example.com:0", None),
+            ("http://127.0.0.1:0", None),
             ("ftp://auth.example.com", None),
             ("urn:a", None),
             ("https://", None),

@@ -189,7 +189,7 @@ pub(super) async fn rotate(
     // What cannot be read is not to end a key at once.
     let overlap = form.number("overlap", "Choose from the list how long the old key is to work on.")?;
     let overlap = overlap.map_or(OVERLAP, Duration::from_secs);
-    let terms = Rotation { overlap, latest: None, most: Some(KEYS_MAX) };
+    let terms = Rotation { judged: None, overlap, latest: None, most: Some(KEYS_MAX) };
     let made = issuer.rotate_key(&key.id, terms, once(asked, &form)?, &visitor.origin(asked)).await?;
     let old = issuer.key(&key.id).await?;
     let old = match KeyStatus::of(&old, asked.now) {

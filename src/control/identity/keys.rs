@@ -49,7 +49,7 @@ pub(super) async fn rotate(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>
     owner.may_give(asked, &Gift::like(&key))?;
     may_make(asked, &owner, Some(&key)).await?;
     let overlap = overlap.map_or(OVERLAP, Duration::from_secs);
-    let terms = Rotation { overlap, latest: owner.latest(), most: Some(KEYS_MAX) };
+    let terms = Rotation { judged: Some(&key), overlap, latest: owner.latest(), most: Some(KEYS_MAX) };
     let made = issuer.rotate_key(&key.id, terms, once(asked)?, &owner.origin(asked)).await?;
     told(asked, &made)
 }

@@ -22,7 +22,7 @@ impl From<IssueError> for Refusal {
             IssueError::IdempotencyMismatch => Self::IdempotencyMismatch,
             IssueError::WrongLogin => Self::InvalidLogin,
             IssueError::Wait(wait) => Self::TooManyFailures { retry_after: seconds(wait) },
-            IssueError::Busy => Self::Overloaded,
+            IssueError::Busy => Self::TooManyPasswords,
             IssueError::InvalidGrant => Self::InvalidGrant,
             // Not reached from an endpoint: no link, no import, and none without the section.
             IssueError::InvalidLink

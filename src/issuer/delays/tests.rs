@@ -1,6 +1,10 @@
 //! Waits, on a clock that stands still.
 
+use futures_util::FutureExt;
+
+use super::gates::CROWD;
 use super::*;
+use crate::clock::Timestamp;
 
 const START: Tick = Tick(1);
 
@@ -12,10 +16,44 @@ fn at(seconds: u64) -> Tick {
     START.after(Duration::from_secs(seconds))
 }
 
+impl Delays {
+    /// Those who stand at a gate, at each that they do.
+    fn crowd(&self) -> usize {
+        self.lock().gates.crowds()
+    }
+}
+
+fn clock(now: Tick) -> Clock {
+    let clock = Clock::manual(Timestamp(0));
+    clock.advance(now.since(clock.tick()));
+    clock
+}
+
+/// An attempt at `now`; `None` when it has to stand in line.
+fn asks(
+    delays: &Delays,
+    account: &str,
+    from: From<'_>,
+    place: Place,
+    now: Tick,
+) -> Option<Result<Attempt, IssueError>> {
+    delays.begin(account, from, place, &clock(now)).now_or_never()
+}
+
+/// An attempt at `now` that may begin.
+fn begin(delays: &Delays, account: &str, from: From<'_>, place: Place, now: Tick) -> Attempt {
+    asks(delays, account, from, place, now).unwrap().unwrap()
+}
+
 /// One failure at `now`: how long it had to wait instead.
 fn fail(delays: &Delays, account: &str, from: From<'_>, now: Tick) -> u64 {
     let place = delays.place(account, from, now);
-    delays.begin(account, from, place, now).map_or_else(|wait| wait.as_secs(), |_failed| 0)
+    match asks(delays, account, from, place, now).expect("nobody is before it") {
+        Ok(attempt) => attempt.failed(now),
+        Err(IssueError::Wait(wait)) => return wait.as_secs(),
+        Err(other) => panic!("{other}"),
+    }
+    0
 }
 
 #[test]
@@ -54,7 +92,7 @@ fn nobody_elses_failures_lock_out_where_the_owner_logged_in() {
     let delays = Delays::default();
     let home = from("198.51.100.7");
     let laptop = From { browser: Some("mark"), ..from("203.0.113.5") };
-    delays.begin("a", home, Place::Unknown, START).ok().unwrap().succeeded(START);
+    begin(&delays, "a", home, Place::Unknown, START).succeeded(START);
     for _ in 0..100 {
         fail(&delays, "a", from("192.0.2.1"), START);
     }
@@ -81,8 +119,7 @@ fn spray(delays: &Delays, office: From<'_>, colleagues: std::ops::Range<u32>, no
 fn office(delays: &Delays, colleagues: u32) -> From<'static> {
     let office = from("198.51.100.7");
     for number in 0..colleagues {
-        let login = delays.begin(&number.to_string(), office, Place::Unknown, START);
-        login.ok().unwrap().succeeded(START);
+        begin(delays, &number.to_string(), office, Place::Unknown, START).succeeded(START);
     }
     office
 }
@@ -96,7 +133,7 @@ fn whoever_tries_a_word_on_each_colleague_is_slowed_and_nobody_is_shut_out() {
     assert_eq!(fail(&delays, "60", office, at(1)), 0);
     assert_eq!(fail(&delays, "61", office, at(1)), 2);
     // A login takes back its own attempt and nothing else.
-    delays.begin("62", office, Place::Address, at(3)).ok().unwrap().succeeded(at(3));
+    begin(&delays, "62", office, Place::Address, at(3)).succeeded(at(3));
     assert_eq!(fail(&delays, "63", office, at(3)), 0);
     assert_eq!(fail(&delays, "63", office, at(3)), 4);
     for second in (10..2_000).step_by(60) {
@@ -129,7 +166,7 @@ fn a_login_with_a_mark_makes_its_address_known() {
     let delays = Delays::default();
     let home = from("198.51.100.7");
     let laptop = From { browser: Some("mark"), ..home };
-    delays.begin("a", laptop, Place::Browser, START).ok().unwrap().succeeded(START);
+    begin(&delays, "a", laptop, Place::Browser, START).succeeded(START);
     assert_eq!(delays.place("a", home, START), Place::Address);
     assert_eq!(delays.place("b", home, START), Place::Unknown);
 }
@@ -138,11 +175,11 @@ fn a_login_with_a_mark_makes_its_address_known() {
 fn after_thirty_days_without_a_login_a_place_is_no_longer_known() {
     let delays = Delays::default();
     let home = from("198.51.100.7");
-    delays.begin("a", home, Place::Unknown, START).ok().unwrap().succeeded(START);
+    begin(&delays, "a", home, Place::Unknown, START).succeeded(START);
     let days = |days: u64| at(days * 24 * 3600);
     assert_eq!(delays.place("a", home, days(29)), Place::Address);
     assert_eq!(delays.place("a", home, days(30)), Place::Unknown);
-    delays.begin("a", home, Place::Unknown, days(29)).ok().unwrap().succeeded(days(29));
+    begin(&delays, "a", home, Place::Unknown, days(29)).succeeded(days(29));
     assert_eq!(delays.place("a", home, days(58)), Place::Address);
 }
 
@@ -153,27 +190,108 @@ fn success_takes_back_its_own_attempt_and_nobody_elses() {
     for _ in 0..5 {
         fail(&delays, "a", attacker, START);
     }
-    let owner = delays.begin("a", from("198.51.100.7"), Place::Unknown, START).ok().unwrap();
+    let owner = begin(&delays, "a", from("198.51.100.7"), Place::Unknown, START);
     owner.succeeded(START);
     assert_eq!(fail(&delays, "a", attacker, START), 0, "the sixth");
     assert_eq!(fail(&delays, "a", attacker, START), 1);
     let delays = Delays::default();
     for _ in 0..100 {
-        delays.begin("a", attacker, Place::Unknown, START).ok().unwrap().cancelled();
+        begin(&delays, "a", attacker, Place::Unknown, START).cancelled();
     }
 }
 
-#[test]
-fn of_many_at_once_no_more_get_through_than_in_a_row() {
+#[tokio::test]
+async fn of_many_at_once_no_more_get_through_than_in_a_row() {
     let delays = Delays::default();
-    let at_once: Vec<_> =
-        (0..50).map(|_| delays.begin("a", from("192.0.2.1"), Place::Unknown, START)).collect();
-    assert_eq!(at_once.iter().filter(|attempt| attempt.is_ok()).count(), 6);
+    let clock = clock(START);
+    let ask = || delays.begin("a", from("192.0.2.1"), Place::Unknown, &clock);
+    let through: Vec<_> = (0..6).map(|_| ask().now_or_never().unwrap().unwrap()).collect();
+    let line: Vec<_> = (0..50)
+        .map(|_| {
+            let (delays, clock) = (delays.clone(), clock.clone());
+            tokio::spawn(async move {
+                delays.begin("a", from("192.0.2.1"), Place::Unknown, &clock).await.map(|_| ())
+            })
+        })
+        .collect();
+    while delays.crowd() < 2 * 6 + 50 {
+        tokio::task::yield_now().await;
+    }
+    for attempt in through {
+        assert!(line.iter().all(|waits| !waits.is_finished()));
+        attempt.failed(clock.tick());
+    }
+    for told in line {
+        let told = told.await.unwrap().unwrap_err();
+        assert_eq!(told.to_string(), "too many logins failed; try again in 1s");
+    }
+    assert_eq!(delays.crowd(), 0);
+}
+
+#[tokio::test]
+async fn who_is_right_makes_room_for_the_next_in_line() {
+    let delays = Delays::default();
+    let clock = clock(START);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let first: Vec<_> =
+        (0..6).map(|_| begin(&delays, "a", from("192.0.2.1"), Place::Unknown, START)).collect();
+    let mut line = Vec::new();
+    for number in 0..50 {
+        let (delays, clock, order) = (delays.clone(), clock.clone(), Arc::clone(&order));
+        line.push(tokio::spawn(async move {
+            let attempt = delays.begin("a", from("192.0.2.1"), Place::Unknown, &clock).await.unwrap();
+            order.lock().unwrap().push(number);
+            attempt.succeeded(START);
+        }));
+        tokio::task::yield_now().await;
+    }
+    // Who leaves the line loses nobody's turn.
+    for gone in [line.remove(20), line.remove(0)] {
+        gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled());
+    }
+    first.into_iter().for_each(|attempt| attempt.succeeded(START));
+    for right in line {
+        right.await.unwrap();
+    }
+    assert_eq!(*order.lock().unwrap(), (1..50).filter(|number| *number != 20).collect::<Vec<_>>());
+    assert_eq!(delays.crowd(), 0);
+}
+
+#[tokio::test]
+async fn a_line_has_an_end_and_each_account_has_its_own() {
+    let delays = Delays::default();
+    let clock = clock(START);
+    let ask = |account: &'static str, number: usize| {
+        let (delays, clock) = (delays.clone(), clock.clone());
+        let address = format!("192.0.2.{number}");
+        tokio::spawn(async move { delays.begin(account, from(&address), Place::Unknown, &clock).await })
+    };
+    let attempts: Vec<_> = (0..CROWD).map(|number| ask("a", number)).collect();
+    // Each that is through stands at the gate of its address too.
+    while delays.crowd() < CROWD + 6 {
+        tokio::task::yield_now().await;
+    }
+    let refused = ask("a", 99).await.unwrap().err().unwrap();
+    assert!(matches!(refused, IssueError::Busy), "{refused}");
+    assert!(ask("b", 99).await.unwrap().is_ok());
+    attempts.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[test]
+fn gates_that_nobody_stands_at_do_not_pile_up() {
+    let mut gates = Gates::default();
+    let held = gates.line(0, 1).unwrap();
+    for gate in 1..100_000 {
+        gates.line(gate, 1).unwrap();
+    }
+    assert!(gates.count() <= 4_096, "{}", gates.count());
+    assert!(Arc::ptr_eq(&held, &gates.line(0, 1).unwrap()), "this one is in use");
 }
 
 /// At home, where the account was known from the start on.
 fn at_home(delays: &Delays, from: From<'_>, place: Place, now: Tick) {
-    delays.begin("a", from, place, now).ok().unwrap().succeeded(now);
+    begin(delays, "a", from, place, now).succeeded(now);
 }
 
 #[test]

@@ -41,6 +41,20 @@ async fn digests_become_keys_that_are_found() {
     assert_eq!(problems(&desk, &line("two", "")).await, ["line 1: a key with this digest is there already"]);
 }
 
+/// Some editors and shells begin every file with it.
+#[tokio::test]
+async fn a_byte_order_mark_at_the_start_is_no_part_of_the_first_line() {
+    let desk = desk().await;
+    desk.account("a@example.com").await;
+    let (first, second) = (line("one", ""), line("two", ""));
+    let marked_twice = format!("\u{feff}{first}\n\u{feff}{second}\n");
+    let expected = ["line 2: this is no key: expected value"];
+    assert_eq!(problems(&desk, &marked_twice).await, expected, "in the middle it is nobody's");
+    let marked = format!("\u{feff}{first}\n{second}\n");
+    assert_eq!(desk.issuer.import_keys(&marked, &desk.origin).await.unwrap().len(), 2);
+    assert_eq!(desk.issuer.import_keys("\u{feff}", &desk.origin).await.unwrap(), []);
+}
+
 #[tokio::test]
 async fn every_bad_line_is_told_and_nothing_is_taken() {
     let desk = desk().await;

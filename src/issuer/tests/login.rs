@@ -129,6 +129,30 @@ async fn letters_are_the_same_however_they_are_written() {
     assert_eq!(common.to_string(), "the password is one of the most common; choose another");
 }
 
+/// Neither can a second account be made that looks like the first, nor is anybody kept out by how an address is written.
+#[tokio::test]
+async fn an_address_is_one_account_in_whatever_alphabet_its_domain_is_written() {
+    const TWINS: [&str; 5] = [
+        "ann@m\u{fc}ller.example",
+        "ann@mu\u{308}ller.example",
+        "ann@xn--mller-kva.example",
+        "ANN@XN--MLLER-KVA.example",
+        "\u{ff41}nn@m\u{fc}ller.example",
+    ];
+    for first in TWINS {
+        let desk = desk().await;
+        let account = desk.person(first).await;
+        for twin in TWINS {
+            let again = NewAccount { email: twin.to_owned(), scopes: ScopesChoice::Defaults };
+            let refused = desk.issuer.create_account(&again, &desk.origin).await.unwrap_err();
+            assert!(matches!(refused, IssueError::Conflict(_)), "{first} {twin}: {refused}");
+            assert_eq!(desk.issuer.account(twin).await.unwrap().id, account.id, "{first} {twin}");
+        }
+        desk.login(TWINS[0], PASSWORD, &home()).await.unwrap();
+        desk.login(TWINS[2], PASSWORD, &home()).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_password_that_was_kept_as_it_was_sent_goes_on_working() {
     const DECOMPOSED: &str = "gru\u{308}n und blau und rot";

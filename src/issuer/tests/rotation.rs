@@ -1,7 +1,9 @@
 //! Keys replaced, made once per request, changed.
 
 use super::*;
-use crate::issuer::{Changes, MadeOnce, Request};
+use crate::issuer::{Changes, MadeOnce, Request, Rotation};
+use crate::limits::Overrides;
+use crate::store::Key;
 
 const EMAIL: &str = "a@example.com";
 const HOUR: Duration = Duration::from_hours(1);
@@ -114,4 +116,120 @@ async fn a_key_changes_within_what_its_account_may_have() {
     assert!(matches!(theirs, IssueError::NotFound("key")), "{theirs}");
     desk.clock.set_wall(NOW.after(DAY));
     assert!(matches!(change(Changes::default()).await, Err(IssueError::Conflict(_))));
+}
+
+/// Something else happens between what a use case reads and what it writes: when it asks for its first random bytes.
+struct Meanwhile(std::sync::Mutex<Option<futures_util::future::BoxFuture<'static, ()>>>);
+
+impl Random for Meanwhile {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomFailed> {
+        if let Some(happens) = self.0.lock().unwrap().take() {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            std::thread::spawn(move || runtime.block_on(happens)).join().unwrap();
+        }
+        System::default().fill(bytes)
+    }
+}
+
+/// A key with all that there is, and what becomes of its rotation while somebody does something else with it.
+async fn rotated_while<F>(
+    terms: impl Fn(&Key) -> Rotation<'_>,
+    happens: impl FnOnce(Issuer, String, Origin) -> F,
+) -> (Desk, Key, Result<MadeOnce, IssueError>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let desk = desk().await;
+    desk.account(EMAIL).await;
+    let old = desk.key(&asked("ci", &["orders:read"])).await.unwrap().key;
+    let happens = happens(desk.issuer.clone(), old.id.clone(), desk.origin.clone());
+    let overtaken = Issuer {
+        random: Arc::new(Meanwhile(std::sync::Mutex::new(Some(Box::pin(happens))))),
+        ..desk.issuer.clone()
+    };
+    let outcome = overtaken.rotate_key(&old.id, terms(&old), None, &desk.origin).await;
+    (desk, old, outcome)
+}
+
+fn unjudged(_: &Key) -> Rotation<'_> {
+    HOUR.into()
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_while_another_is_made_of_it_stays_the_last() {
+    let (desk, old, refused) = rotated_while(unjudged, async |issuer: Issuer, id: String, origin: Origin| {
+        issuer.revoke_key(&id, &origin).await.unwrap();
+    })
+    .await;
+    assert!(refused.unwrap_err().to_string().starts_with("the key is revoked or expired; "));
+    let all = desk.issuer.keys(None, None, 9).await.unwrap().items;
+    assert_eq!(all.iter().map(|key| (&key.id, key.revoked_at)).collect::<Vec<_>>(), [(&old.id, Some(NOW))]);
+}
+
+#[tokio::test]
+async fn of_two_rotations_of_a_key_at_once_one_makes_another() {
+    let (desk, old, refused) = rotated_while(unjudged, async |issuer: Issuer, id: String, origin: Origin| {
+        issuer.rotate_key(&id, HOUR, None, &origin).await.unwrap();
+    })
+    .await;
+    assert!(refused.unwrap_err().to_string().starts_with("this key was replaced already; "));
+    let all = desk.issuer.keys(None, None, 9).await.unwrap().items;
+    assert_eq!(all.len(), 2);
+    assert_eq!(all[0].replaced_by.as_ref(), Some(&all[1].id));
+    assert_eq!(all[0].id, old.id);
+}
+
+#[tokio::test]
+async fn what_is_changed_of_a_key_while_another_is_made_of_it_holds_for_that_too() {
+    let (_desk, _, next) = rotated_while(unjudged, async |issuer: Issuer, id: String, origin: Origin| {
+        let less = Changes {
+            name: Some("cd".to_owned()),
+            scopes: Some(Vec::new()),
+            allowed_addresses: Some(vec!["192.0.2.0/24".to_owned()]),
+            expires_at: Some(NOW.after(DAY)),
+        };
+        issuer.change_key(&id, &less, &origin).await.unwrap();
+        let limits = Overrides { per_minute: Some(7), ..Overrides::default() };
+        issuer.set_key_limits(&id, &limits, &origin).await.unwrap();
+    })
+    .await;
+    let next = made(next).key;
+    assert_eq!((&*next.name, next.scopes.as_str(), next.expires_at), ("cd", "", NOW.after(DAY)));
+    assert_eq!(next.allowed_addresses, ["192.0.2.0/24".parse().unwrap()]);
+    assert_eq!(next.limits.per_minute, Some(7));
+}
+
+#[tokio::test]
+async fn an_account_that_loses_a_scope_or_is_disabled_meanwhile_gets_no_stronger_key() {
+    let (_desk, _, next) = rotated_while(unjudged, async |issuer: Issuer, _: String, origin: Origin| {
+        let none = ScopesChoice::These(Vec::new());
+        issuer.set_account_scopes(EMAIL, &none, &origin).await.unwrap();
+    })
+    .await;
+    assert_eq!(made(next).key.scopes.as_str(), "");
+    let (_desk, _, refused) = rotated_while(unjudged, async |issuer: Issuer, _: String, origin: Origin| {
+        issuer.set_account_status(EMAIL, AccountStatus::Disabled, &origin).await.unwrap();
+    })
+    .await;
+    assert!(matches!(refused, Err(IssueError::AccountDisabled)), "{refused:?}");
+}
+
+/// Who may make the key of what it is may not make it of what it has become.
+#[tokio::test]
+async fn a_key_is_rotated_as_it_was_judged_or_not_at_all() {
+    fn judged(key: &Key) -> Rotation<'_> {
+        Rotation { judged: Some(key), ..HOUR.into() }
+    }
+    let (desk, old, refused) = rotated_while(judged, async |issuer: Issuer, id: String, origin: Origin| {
+        let other = Changes { scopes: Some(vec!["orders:read".to_owned()]), ..Changes::default() };
+        issuer.change_key(&id, &other, &origin).await.unwrap();
+        let more = Changes { name: Some("stronger".to_owned()), ..Changes::default() };
+        issuer.change_key(&id, &more, &origin).await.unwrap();
+    })
+    .await;
+    let told = "the key or its account was changed at this moment; look at it and try again";
+    assert_eq!(refused.unwrap_err().to_string(), told);
+    assert_eq!(desk.issuer.keys(None, None, 9).await.unwrap().items.len(), 1);
+    let now = desk.issuer.key(&old.id).await.unwrap();
+    made(desk.issuer.rotate_key(&old.id, judged(&now), None, &desk.origin).await);
 }

@@ -88,6 +88,11 @@ async fn within_the_window_the_same_token_gives_the_same_successor() {
     assert!(is_well_formed(&Prefix::default(), Kind::RefreshToken, again.refresh.expose()));
     let third = desk.refresh(second.refresh.expose()).await.unwrap();
     assert_ne!(third.refresh.expose(), second.refresh.expose());
+    // A part of the client that was slow is told what the others were told, and can go on as they did.
+    let slow = desk.refresh(first.refresh.expose()).await.unwrap();
+    assert_eq!(slow.refresh.expose(), second.refresh.expose());
+    let next = desk.refresh(slow.refresh.expose()).await.unwrap();
+    assert_eq!(next.refresh.expose(), third.refresh.expose());
     assert_eq!(desk.ended(&first.session.id).await, None);
     desk.clock.set_wall(NOW.after(Duration::from_secs(19)));
     invalid(desk.refresh(second.refresh.expose()).await);
@@ -112,6 +117,11 @@ async fn within_the_window_another_client_is_a_thief() {
         let ended = (!same).then_some(Ending::Reuse);
         assert_eq!(desk.ended(&pair.session.id).await, ended, "{first} {second}");
     }
+    let pair = desk.begin().await;
+    let next = desk.refresh_from("192.0.2.1", pair.refresh.expose()).await.unwrap();
+    desk.refresh_from("192.0.2.2", next.refresh.expose()).await.unwrap();
+    invalid(desk.refresh_from("192.0.2.1", pair.refresh.expose()).await);
+    assert_eq!(desk.ended(&pair.session.id).await, Some(Ending::Reuse), "its successor is elsewhere too");
 }
 
 #[tokio::test]

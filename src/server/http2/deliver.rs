@@ -17,6 +17,7 @@ use super::credit::Fit;
 use super::duplex::Duplex;
 use super::piece::Piece;
 use super::stream::{Expects, Stream};
+use super::unread;
 use crate::server::date::Dates;
 use crate::server::takeover::Bare;
 
@@ -41,8 +42,8 @@ pub(super) struct Terms<'a> {
     pub dates: &'a Dates,
 }
 
-/// Runs one request to the last byte of its answer, or to the stream's end. What makes the answer is boxed: handed on as
-/// it is, every step here would have room for it, and it is gone once there is an answer.
+/// Runs one request to the last byte of its answer and, within bounds, of its body, or to the stream's end. What makes the
+/// answer is boxed: handed on as it is, every step here would have room for it, and it is gone once there is an answer.
 pub(super) async fn run<B>(
     answer: Pin<Box<impl Future<Output = Result<Response<B>, Infallible>>>>,
     reply: SendResponse<Piece>,
@@ -55,7 +56,12 @@ pub(super) async fn run<B>(
     let closing = Closing(Rc::clone(&stream));
     let _forget = stream.forget_takeover();
     match exchange(answer, reply, &stream, terms).await {
-        Ok(()) => stream.delivered(),
+        Ok(()) => {
+            stream.delivered();
+            if let Some(body) = stream.left_body() {
+                unread::discard(body, stream.conn().deadlines().timer()).await;
+            }
+        }
         Err(Cut::TakenBack) => stream.taken_back(),
         Err(Cut::BrokenOff) => {}
     }

@@ -17,6 +17,7 @@ mod room;
 mod session;
 mod stream;
 mod turns;
+mod unread;
 
 use std::cell::RefCell;
 use std::convert::Infallible;

@@ -39,6 +39,10 @@ pub struct Stream {
     offered: Cell<usize>,
     /// Whether the body is being read.
     body_wanted: Cell<bool>,
+    /// What nobody read of it.
+    body_left: RefCell<Option<RecvStream>>,
+    /// Whether its run has ended.
+    over: Cell<bool>,
     /// Of a CONNECT that asks for one (RFC 8441 §4).
     protocol: Option<HeaderValue>,
     takeover: Slot,
@@ -70,6 +74,8 @@ impl Stream {
             waiting: RefCell::new(None),
             offered: Cell::new(0),
             body_wanted: Cell::new(false),
+            body_left: RefCell::new(None),
+            over: Cell::new(false),
             protocol,
             takeover: Slot::default(),
             cut: Cell::new(false),
@@ -140,6 +146,18 @@ impl Stream {
 
     pub(super) fn is_body_wanted(&self) -> bool {
         self.body_wanted.get()
+    }
+
+    /// Nobody reads `body` any further. While its stream goes on it is kept: without it the stream ends with its answer.
+    pub(super) fn leave_body(&self, body: RecvStream) {
+        if !self.over.get() {
+            *self.body_left.borrow_mut() = Some(body);
+        }
+    }
+
+    /// What [`leave_body`](Self::leave_body) was given.
+    pub(super) fn left_body(&self) -> Option<RecvStream> {
+        self.body_left.take()
     }
 
     pub(super) fn piece_begun(&self, bytes: usize, fit: Fit) {
@@ -219,6 +237,8 @@ impl Stream {
     }
 
     pub(super) fn closed(&self) {
+        self.over.set(true);
+        drop(self.left_body());
         self.session.stream_closed(self.id);
     }
 }

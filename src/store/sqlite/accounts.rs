@@ -48,9 +48,9 @@ async fn insert(
     account: &NewAccount,
     origin: &Origin,
 ) -> Result<Seq, StoreError> {
-    let [folded, as_it_is] = written(&account.email);
+    let [folded, as_it_is, ascii, apart] = unicode::spellings(&account.email);
     let taken = sqlx::query_scalar::<_, bool>(IS_TAKEN).bind(&folded).bind(as_it_is);
-    if taken.fetch_one(&mut *conn).await? {
+    if taken.bind(ascii).bind(apart).fetch_one(&mut *conn).await? {
         return Err(TAKEN);
     }
     let inserted = sqlx::query(INSERT)
@@ -78,8 +78,8 @@ async fn insert(
 pub(super) async fn find(store: &Connections, id_or_email: &str) -> Result<Account, StoreError> {
     let mut conn = store.read().await?;
     let query = if id_or_email.contains('@') {
-        let [folded, as_it_is] = written(id_or_email);
-        sqlx::query(BY_EMAIL).bind(folded).bind(as_it_is)
+        let [folded, as_it_is, ascii, apart] = unicode::spellings(id_or_email);
+        sqlx::query(BY_EMAIL).bind(folded).bind(as_it_is).bind(ascii).bind(apart)
     } else {
         sqlx::query(BY_ID).bind(id_or_email.to_lowercase())
     };
@@ -209,9 +209,4 @@ fn in_words(scopes: Option<&ScopeSet>) -> String {
         Some(none) if none.is_empty() => "scopes: none".to_owned(),
         Some(some) => format!("scopes: {some}"),
     }
-}
-
-/// How an address may stand in the store: as they are compared now, and as they were before, letter for letter.
-pub(super) fn written(email: &str) -> [String; 2] {
-    [unicode::folded(email), email.to_lowercase()]
 }

@@ -5,7 +5,7 @@ use sqlx::{Row, SqliteConnection};
 use super::audit::{self, Entry};
 use super::connections::Connections;
 use super::keys::{entry, insert, none_is};
-use super::rows;
+use super::rows::{self, account_columns, key_columns};
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::store::{
@@ -22,6 +22,16 @@ const NOTE: &str = "INSERT INTO answered_requests (account_id, key, body, made, 
 
 const REPLACE: &str = "UPDATE api_keys SET expires_at = min(expires_at, $2), replaced_by = $4 \
      WHERE id = $1 AND revoked_at IS NULL AND expires_at > $3 AND replaced_by IS NULL";
+
+/// A key that can be replaced, and its account. It may be in use.
+const TO_BE_REPLACED: &str = concat!(
+    "SELECT ",
+    key_columns!(),
+    ", NULL AS k_last_used_at, ",
+    account_columns!(),
+    " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id \
+     WHERE k.id = $1 AND k.revoked_at IS NULL AND k.expires_at > $2 AND k.replaced_by IS NULL"
+);
 
 const IS_REPLACED: &str = "SELECT replaced_by IS NOT NULL FROM api_keys WHERE id = $1";
 
@@ -71,6 +81,11 @@ async fn make_in(conn: &mut SqliteConnection, new: &NewKey, origin: &Origin) -> 
     {
         return Ok(before);
     }
+    if let Some(rotated) = rotates
+        && is_overtaken(conn, rotated, at).await?
+    {
+        return Ok(Kept::Overtaken);
+    }
     if is_one_too_many(conn, new).await? {
         return Ok(Kept::TooMany);
     }
@@ -81,6 +96,18 @@ async fn make_in(conn: &mut SqliteConnection, new: &NewKey, origin: &Origin) -> 
         replace(conn, rotated, &key.key.id, at, origin).await?;
     }
     insert(conn, key, origin).await.map(Kept::New)
+}
+
+/// Whether a key that can be replaced is no longer what the new one was made after. Why another cannot is told where it is
+/// tried.
+async fn is_overtaken(
+    conn: &mut SqliteConnection,
+    rotated: &Rotated,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    let found = sqlx::query(TO_BE_REPLACED).bind(&rotated.old.id).bind(at.millis());
+    let Some(row) = found.fetch_optional(conn).await? else { return Ok(false) };
+    Ok(!rotated.is_up_to_date(&rows::key(&row)?, &rows::account(&row)?))
 }
 
 /// Whether the account has as many keys as it may. One that takes the place of another at once makes them no more.
@@ -122,11 +149,12 @@ async fn note(conn: &mut SqliteConnection, once: &Once, made: &str, at: Timestam
 
 async fn replace(
     conn: &mut SqliteConnection,
-    Rotated { id, expires_at }: &Rotated,
+    Rotated { old, expires_at, .. }: &Rotated,
     successor: &str,
     at: Timestamp,
     origin: &Origin,
 ) -> Result<(), StoreError> {
+    let id = &*old.id;
     let replaced = sqlx::query(REPLACE).bind(id).bind(expires_at.millis()).bind(at.millis()).bind(successor);
     if replaced.execute(&mut *conn).await?.rows_affected() == 0 {
         return Err(not_to_be_replaced(conn, id).await?);

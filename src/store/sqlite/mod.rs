@@ -494,7 +494,7 @@ mod tests {
             (sessions::UNUSED, 3, "sessions_of_account (account_id=? AND dead_at>?)"),
             (sessions::LIST_OF_ACCOUNT, 4, "sessions_of_account (account_id=? AND dead_at>?)"),
             (passwords::END_SESSIONS, 3, "sessions_not_ended (account_id=?)"),
-            (passwords::LOGIN, 2, "SEARCH a USING INDEX sqlite_autoindex_accounts_2 (email_folded=?)"),
+            (passwords::LOGIN, 4, "SEARCH a USING INDEX sqlite_autoindex_accounts_2 (email_folded=?)"),
             (passwords::FIND_LINK, 1, "SEARCH l USING INDEX sqlite_autoindex_reset_links_2 (digest=?)"),
             (passwords::REMOVE_LINKS, 2, "reset_links_by_expiry (expires_at<?)"),
             (passwords::REMOVE_ANSWERED, 2, "answered_requests_by_age (created_at<?)"),

@@ -3,12 +3,13 @@
 use sqlx::{Row, SqliteConnection};
 use zeroize::Zeroizing;
 
-use super::accounts::{entry, written};
+use super::accounts::entry;
 use super::audit::Entry;
 use super::connections::Connections;
 use super::rows::{self, account_columns, by_email};
 use super::sessions::start_in;
 use crate::auth::token::HashedToken;
+use crate::auth::unicode;
 use crate::clock::Timestamp;
 use crate::store::{
     Account, Ending, Login, Origin, PasswordChange, PrivateKey, Proof, ResetLink, Seq, StoreError, Subject,
@@ -56,8 +57,9 @@ pub(super) const REMOVE_ANSWERED: &str = "DELETE FROM answered_requests WHERE (a
 
 pub(super) async fn login(store: &Connections, email: &str) -> Result<Option<Login>, StoreError> {
     let mut conn = store.read().await?;
-    let [folded, as_it_is] = written(email);
-    let row = sqlx::query(LOGIN).bind(folded).bind(as_it_is).fetch_optional(&mut *conn).await?;
+    let [folded, as_it_is, ascii, apart] = unicode::spellings(email);
+    let query = sqlx::query(LOGIN).bind(folded).bind(as_it_is).bind(ascii).bind(apart);
+    let row = query.fetch_optional(&mut *conn).await?;
     let read = |row| Ok(Login { account: rows::account(&row)?, password: row.try_get("password")? });
     row.map(read).transpose()
 }

@@ -14,7 +14,7 @@ use crate::store::{
 /// The token that is presented, its successor, its session and its account.
 pub(super) const FIND: &str = concat!(
     "SELECT t.expires_at AS t_expires_at, t.used_at AS t_used_at, t.successor AS t_successor, \
-     t.used_from AS t_used_from, n.used_at IS NULL AS n_is_unused, ",
+     t.used_from AS t_used_from, n.used_at AS n_used_at, n.used_from AS n_used_from, ",
     session_columns!(),
     ", ",
     account_columns!(),
@@ -41,7 +41,8 @@ struct Presented {
     used_at: Option<Timestamp>,
     used_from: Option<String>,
     successor: Option<String>,
-    successor_unused: bool,
+    /// When and by whom that was used.
+    successor_used: Option<(Timestamp, Option<String>)>,
     session: Session,
     account: Account,
 }
@@ -53,7 +54,10 @@ impl Presented {
             used_at: row.try_get::<Option<i64>, _>("t_used_at")?.map(Timestamp),
             used_from: row.try_get("t_used_from")?,
             successor: row.try_get("t_successor")?,
-            successor_unused: row.try_get("n_is_unused")?,
+            successor_used: match row.try_get::<Option<i64>, _>("n_used_at")? {
+                Some(at) => Some((Timestamp(at), row.try_get("n_used_from")?)),
+                None => None,
+            },
             session: rows::session(row)?,
             account: rows::account(row)?,
         })
@@ -65,13 +69,14 @@ impl Presented {
             || self.account.status == AccountStatus::Disabled
     }
 
-    /// Whether it was used just now by the same client for this very successor, which nobody has used since. A use that
-    /// lies ahead was not just now: the clock was set back, and nobody knows how long ago it was.
+    /// Whether it was used just now by the same client for this very successor, which nobody else has used since. A use
+    /// that lies ahead was not just now: the clock was set back, and nobody knows how long ago it was.
     fn may_come_again(&self, used_at: Timestamp, step: &Refresh) -> bool {
-        used_at <= step.at
-            && step.at < used_at.after(step.reuse_window)
-            && self.used_from.as_ref() == Some(&step.from)
-            && self.successor_unused
+        let just_now = |at: Timestamp| at <= step.at && step.at < at.after(step.reuse_window);
+        let by_same = |from: &Option<String>| from.as_ref() == Some(&step.from);
+        just_now(used_at)
+            && by_same(&self.used_from)
+            && self.successor_used.as_ref().is_none_or(|(at, from)| just_now(*at) && by_same(from))
             && self.successor.as_deref() == Some(&*step.successor.hex())
             && self.session.is_alive(step.at)
     }

@@ -23,10 +23,10 @@ macro_rules! account_columns {
     };
 }
 
-/// Finds an account of a table called `a` by the two forms of its address; what is written just so goes before.
+/// Finds an account of a table called `a` by the forms of its address; what is written just so goes before.
 macro_rules! by_email {
     () => {
-        "a.email_folded IN ($1, $2) ORDER BY a.email_folded = $2 DESC LIMIT 1"
+        "a.email_folded IN ($1, $2, $3, $4) ORDER BY a.email_folded = $2 DESC, a.email_folded = $1 DESC LIMIT 1"
     };
 }
 

@@ -183,6 +183,7 @@ fn identity_keys() {
         "identity: { public_url: http://auth.example.com }",
         "identity: { public_url: ftp://auth.example.com }",
         "identity: { public_url: https://user@auth.example.com }",
+        "identity: { public_url: https://auth.example.com:0 }",
     ]);
     let cases = [
         "hosts: [\"auth.example.com:443\"]",

@@ -5,6 +5,7 @@ mod endings;
 mod flow;
 mod guarantees;
 mod limits;
+mod refused_bodies;
 mod requests;
 mod rules;
 mod sniffing;

@@ -230,6 +230,20 @@ async fn a_request_with_an_idempotency_key_is_answered_once() {
         scene.once("/user/api-keys", &ann, "k1", &wrong).await.refused(Code::IdempotencyMismatch);
         scene.once("/user/api-keys", &ann, "k0", &wrong).await.refused_for(Code::UnacceptableBody);
     }
+    // What cannot be read is no request, neither that one nor another.
+    for (unread, pointer) in [
+        (json!({"name": "x", "expires_at": "tomorrow"}), "/expires_at"),
+        (json!({"name": "x", "expires_at": 7}), "/expires_at"),
+        (json!({"name": 7}), "/name"),
+        (json!({"name": "x", "nope": 1}), "/nope"),
+        (json!({}), "/name"),
+    ] {
+        for key in ["k1", "k0"] {
+            let answer = scene.once("/user/api-keys", &ann, key, &unread).await;
+            let (_, faults) = answer.refused_for(Code::UnacceptableBody);
+            assert_eq!(faults.iter().map(|(at, _)| &**at).collect::<Vec<_>>(), [pointer], "{unread} {key}");
+        }
+    }
     let long = json!({"overlap_seconds": 31 * 86_400});
     scene.once(&rotate, &ann, "k1", &long).await.refused(Code::IdempotencyMismatch);
     scene.once(&rotate, &ann, "k0", &long).await.refused_for(Code::UnacceptableBody);

@@ -1,5 +1,6 @@
 //! What pages show: fields of answers, names that mean harm, keys that are made there, the page behind a reset link.
 
+use keyward::issuer::NAME_MAX;
 use serde_json::json;
 
 use super::console::{field, written};
@@ -387,6 +388,22 @@ async fn a_field_that_cannot_be_read_says_what_to_choose_and_does_nothing() {
         }
     }
     assert_eq!(keys().await, before);
+}
+
+#[tokio::test]
+async fn a_name_is_as_long_in_the_form_as_in_the_api() {
+    let scene = Scene::new().await;
+    let mut ann = scene.logged_in(ANN).await;
+    let page = ann.get("keys").await;
+    let most = format!("name=\"name\" required maxlength=\"{NAME_MAX}\"");
+    assert!(page.text().contains(&most), "{}", page.text());
+    let token = scene.login(ANN).await.access;
+    for (length, form, api) in [(NAME_MAX, 200, 201), (NAME_MAX + 1, 422, 422)] {
+        let name = "n".repeat(length);
+        assert_eq!(ann.submit("keys", &[("name", &name)]).await.status, form, "{length}");
+        let made = scene.post("/user/api-keys", &token, json!({"name": name})).await;
+        assert_eq!(made.status, api, "{length}");
+    }
 }
 
 #[tokio::test]

@@ -138,3 +138,66 @@ async fn a_token_is_known_from_the_moment_it_is_given_out() {
     let next = tokens(&scene.try_refresh(&first.refresh).await);
     assert_eq!(scene.route(&next.access).await, 200);
 }
+
+/// So many right logins at once, and how each was answered.
+async fn at_once(scene: &Scene, logins: Vec<(&str, &str)>) -> Vec<Response> {
+    let asked = logins.into_iter().map(|(address, email)| scene.login_from(address, email, PASSWORD));
+    futures_util::future::join_all(asked).await
+}
+
+/// An office in the morning.
+#[tokio::test]
+async fn people_who_log_in_at_once_from_one_address_all_get_in() {
+    let scene = Scene::behind().await;
+    let people: Vec<String> = (0..20).map(|number| format!("{number}@example.com")).collect();
+    for person in &people {
+        scene.person(person).await;
+    }
+    let logins: Vec<_> = people.iter().map(|person| ("198.51.100.7", person.as_str())).collect();
+    for known in [false, true] {
+        let answers = at_once(&scene, logins.clone()).await;
+        assert!(answers.iter().all(|answer| answer.status == 200), "known: {known}: {answers:?}");
+    }
+}
+
+/// Machines of one account that all begin at once.
+#[tokio::test]
+async fn who_logs_in_often_at_once_gets_in_each_time() {
+    let scene = Scene::behind().await;
+    for round in ["from one address that is new", "from one address that is known"] {
+        let answers = at_once(&scene, vec![("198.51.100.7", ANN); 20]).await;
+        assert!(answers.iter().all(|answer| answer.status == 200), "{round}: {answers:?}");
+    }
+    let addresses: Vec<String> = (0..20).map(|number| format!("192.0.2.{number}")).collect();
+    let answers = at_once(&scene, addresses.iter().map(|address| (address.as_str(), BEN)).collect()).await;
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+}
+
+/// A crowd is told what is so, and nobody in it that anything failed.
+#[tokio::test]
+async fn whom_there_is_no_room_for_is_told_so() {
+    let scene = Scene::behind().await;
+    let answers = at_once(&scene, vec![("198.51.100.7", ANN); 100]).await;
+    let (right, put_off): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert!(right.len() >= 64, "{}", right.len());
+    for answer in put_off {
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+        assert_eq!(
+            answer.refused(Code::Overloaded),
+            "More passwords wait to be checked than there is room for. Try again in a second."
+        );
+    }
+    assert_eq!(scene.login_from("198.51.100.7", ANN, PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn of_wrong_passwords_at_once_no_more_are_checked_than_in_a_row() {
+    let scene = Scene::behind().await;
+    let asked = (0..40).map(|_| scene.login_from("198.51.100.7", ANN, "wrong"));
+    let answers = futures_util::future::join_all(asked).await;
+    let checked = answers.iter().filter(|answer| answer.status == 401).count();
+    assert_eq!(checked, 6);
+    for answer in answers.iter().filter(|answer| answer.status != 401) {
+        assert_eq!(answer.refused(Code::TooManyFailures), "Too many attempts failed. Try again in 1 s.");
+    }
+}

@@ -66,12 +66,16 @@ async fn within_the_window_the_same_token_gets_the_same_successor() {
     scene.pass(9);
     let again = tokens(&scene.try_refresh(&first.refresh).await);
     assert_eq!(again.refresh, second.refresh);
-    for token in [&second, &again] {
+    let third = tokens(&scene.try_refresh(&second.refresh).await);
+    let slow = tokens(&scene.try_refresh(&first.refresh).await);
+    assert_eq!(slow.refresh, second.refresh, "though it was used meanwhile");
+    assert_eq!(tokens(&scene.try_refresh(&slow.refresh).await).refresh, third.refresh);
+    for token in [&second, &again, &third, &slow] {
         assert_eq!(scene.route(&token.access).await, 200);
     }
     scene.pass(2);
     scene.try_refresh(&first.refresh).await.refused(Code::InvalidGrant);
-    scene.try_refresh(&second.refresh).await.refused(Code::InvalidGrant);
+    scene.try_refresh(&third.refresh).await.refused(Code::InvalidGrant);
     assert_eq!(scene.route(&again.access).await, 401);
 }
 

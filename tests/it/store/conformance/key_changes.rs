@@ -1,7 +1,9 @@
 //! Keys that replace others, answer a request once, come from elsewhere, or change.
 
+use keyward::limits::Overrides;
 use keyward::store::{
-    ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, Once, Rotated, Seq, SharedStore, Subject,
+    AccountStatus, ImportedKey, Imports, Kept, KeyForm, KeyPatch, KeyUse, NewKey, Once, Rotated, Seq,
+    SharedStore, Store, Subject,
 };
 
 use super::super::sample::{at, create_account, create_key, digest, key, origin, scopes};
@@ -10,14 +12,22 @@ use super::{Case, House, assert_not_found};
 
 pub const CASES: &[(&str, Case)] = &[
     ("a key that replaces another ends it when told", |h| Box::pin(keys_are_rotated(h))),
+    ("a key is replaced as it is, or not at all", |h| Box::pin(nothing_is_lost_in_between(h))),
     ("a request makes one key, however often it is sent", |h| Box::pin(requests_are_answered_once(h))),
     ("an account has so many living keys and no more", |h| Box::pin(keys_are_bounded(h))),
     ("keys from elsewhere are kept all or not at all", |h| Box::pin(keys_are_imported(h))),
     ("a key changes in what is named, while it is good", |h| Box::pin(keys_change(h))),
 ];
 
-fn rotating(id: &str, account: &str, of: &str, expires: i64) -> NewKey {
-    let rotates = Some(Rotated { id: of.to_owned(), expires_at: at(expires) });
+/// Another in place of this one as it is now, or of one that is not there.
+pub async fn rotated(store: &dyn Store, account: &str, of: &str, expires: i64) -> Rotated {
+    let old = store.key(of).await.unwrap_or_else(|_| key(of, account).key).into();
+    let account = store.account(account).await.unwrap().into();
+    Rotated { old, account, expires_at: at(expires) }
+}
+
+async fn rotating(store: &dyn Store, id: &str, account: &str, of: &str, expires: i64) -> NewKey {
+    let rotates = Some(rotated(store, account, of, expires).await);
     NewKey { key: key(id, account), rotates, once: None, most: None }
 }
 
@@ -25,7 +35,8 @@ async fn keys_are_rotated(house: &dyn House) {
     let store = house.open().await;
     let account = create_account(&*store, 1).await;
     create_key(&*store, "old", &account).await;
-    let kept = store.make_key(&rotating("new", &account, "old", 5_000), &origin()).await.unwrap();
+    let kept =
+        store.make_key(&rotating(&*store, "new", &account, "old", 5_000).await, &origin()).await.unwrap();
     assert_eq!(kept, Kept::New(Seq(4)));
     assert_eq!(store.key("old").await.unwrap().expires_at, at(5_000));
     assert_eq!(store.key("new").await.unwrap().expires_at, at(1_000_000));
@@ -35,20 +46,72 @@ async fn keys_are_rotated(house: &dyn House) {
     assert!(log[0].detail.contains("successor: new"), "{log:?}");
     assert_eq!(store.key("old").await.unwrap().replaced_by.as_deref(), Some("new"));
     assert_eq!(store.key("new").await.unwrap().replaced_by, None);
-    let again = store.make_key(&rotating("newer", &account, "old", 9_000), &origin()).await;
+    let again = store.make_key(&rotating(&*store, "newer", &account, "old", 9_000).await, &origin()).await;
     let expected = "this key was replaced already; rotate the key that replaced it, or make a new one";
     assert_eq!(again.unwrap_err().to_string(), expected);
     assert_eq!(store.key("old").await.unwrap().expires_at, at(5_000));
     assert_not_found("key", store.key("newer").await);
     // An end that comes sooner by itself stays.
-    store.make_key(&rotating("late", &account, "new", 9_000_000), &origin()).await.unwrap();
+    store.make_key(&rotating(&*store, "late", &account, "new", 9_000_000).await, &origin()).await.unwrap();
     assert_eq!(store.key("new").await.unwrap().expires_at, at(1_000_000));
     store.revoke_key("late", at(3_000), &origin()).await.unwrap();
-    assert_conflict(&store.make_key(&rotating("x", &account, "late", 5_000), &origin()).await);
+    assert_conflict(&store.make_key(&rotating(&*store, "x", &account, "late", 5_000).await, &origin()).await);
     store.revoke_key("new", at(3_000), &origin()).await.unwrap();
-    assert_conflict(&store.make_key(&rotating("x", &account, "new", 5_000), &origin()).await);
-    assert_not_found("key", store.make_key(&rotating("x", &account, "no", 5_000), &origin()).await);
+    assert_conflict(&store.make_key(&rotating(&*store, "x", &account, "new", 5_000).await, &origin()).await);
+    assert_not_found(
+        "key",
+        store.make_key(&rotating(&*store, "x", &account, "no", 5_000).await, &origin()).await,
+    );
     assert_not_found("key", store.key("x").await);
+}
+
+async fn nothing_is_lost_in_between(house: &dyn House) {
+    let store = house.open().await;
+    let account = create_account(&*store, 1).await;
+    let fresh = async |id: &str| {
+        create_key(&*store, id, &account).await;
+        rotating(&*store, &format!("after-{id}"), &account, id, 5_000).await
+    };
+    let overtaken = async |new: NewKey| {
+        let before = store.latest().await.unwrap();
+        assert_eq!(store.make_key(&new, &origin()).await.unwrap(), Kept::Overtaken);
+        assert_eq!(store.latest().await.unwrap(), before);
+        assert_not_found("key", store.key(&new.key.key.id).await);
+        let old = &new.rotates.as_ref().unwrap().old.id;
+        assert_eq!(store.key(old).await.unwrap().replaced_by, None);
+    };
+    let patches = [
+        KeyPatch { name: Some("another".to_owned()), ..KeyPatch::default() },
+        KeyPatch { scopes: Some(scopes("")), ..KeyPatch::default() },
+        KeyPatch { allowed_addresses: Some(vec!["192.0.2.0/24".parse().unwrap()]), ..KeyPatch::default() },
+        KeyPatch { expires_at: Some(at(9_000)), ..KeyPatch::default() },
+    ];
+    for (number, patch) in patches.iter().enumerate() {
+        let id = format!("patched-{number}");
+        let new = fresh(&id).await;
+        store.patch_key(&id, patch, at(2_000), &origin()).await.unwrap();
+        overtaken(new).await;
+    }
+    let new = fresh("limited").await;
+    let limits = Overrides { per_minute: Some(1), ..Overrides::default() };
+    store.set_key_limits("limited", &limits, at(2_000), &origin()).await.unwrap();
+    overtaken(new).await;
+    let new = fresh("of one with less").await;
+    store.set_account_scopes(&account, Some(&scopes("")), at(2_000), &origin()).await.unwrap();
+    overtaken(new).await;
+    let new = fresh("of one disabled").await;
+    store.set_account_status(&account, AccountStatus::Disabled, at(2_000), &origin()).await.unwrap();
+    overtaken(new).await;
+    store.set_account_status(&account, AccountStatus::Active, at(2_000), &origin()).await.unwrap();
+    // That it is in use, and under which plan, changes nothing.
+    let new = fresh("in use").await;
+    store.note(&[KeyUse { id: "in use".to_owned(), at: at(2_000) }], &[]).await.unwrap();
+    store.set_account_plan(&account, Some("pro"), at(2_000), &origin()).await.unwrap();
+    assert!(matches!(store.make_key(&new, &origin()).await.unwrap(), Kept::New(_)));
+    let new = fresh("revoked").await;
+    store.revoke_key("revoked", at(2_000), &origin()).await.unwrap();
+    assert_conflict(&store.make_key(&new, &origin()).await);
+    assert_not_found("key", store.key("after-revoked").await);
 }
 
 fn asked(id: &str, account: &str, request: &str, body: &str) -> NewKey {
@@ -84,7 +147,7 @@ async fn requests_are_answered_once(house: &dyn House) {
     assert_eq!(store.remove_leftovers(at(2_001), 2).await.unwrap(), 1);
     // What is refused leaves no note behind.
     let mut refused = asked("h", &one, "fresh", "body");
-    refused.rotates = Some(Rotated { id: "no such key".to_owned(), expires_at: at(1) });
+    refused.rotates = Some(rotated(&*store, &one, "no such key", 1).await);
     assert_not_found("key", store.make_key(&refused, &origin()).await);
     assert!(matches!(make(asked("h", &one, "fresh", "body")).await, Kept::New(_)));
     at_once(&store, &one).await;
@@ -120,13 +183,13 @@ async fn keys_are_bounded(house: &dyn House) {
     let before = store.latest().await.unwrap();
     assert_eq!(make(bounded("c", &one)).await, Kept::TooMany);
     assert_eq!(make(bounded("b", &one)).await, Kept::Before("b".to_owned()), "answered before");
-    let beside = NewKey { most, ..rotating("d", &one, "a", 2_001) };
+    let beside = NewKey { most, ..rotating(&*store, "d", &one, "a", 2_001).await };
     assert_eq!(make(beside).await, Kept::TooMany);
     assert_eq!(store.latest().await.unwrap(), before);
     assert_not_found("key", store.key("c").await);
     assert_eq!(store.key("a").await.unwrap().replaced_by, None);
     assert!(matches!(make(bounded("e", &two)).await, Kept::New(_)), "another account");
-    let instead = NewKey { most, ..rotating("f", &one, "a", 2_000) };
+    let instead = NewKey { most, ..rotating(&*store, "f", &one, "a", 2_000).await };
     assert!(matches!(make(instead).await, Kept::New(_)), "one goes and one comes");
     store.revoke_key("b", at(2_000), &origin()).await.unwrap();
     assert!(matches!(make(bounded("c", &one)).await, Kept::New(_)), "what was refused left no note");
@@ -218,7 +281,7 @@ async fn keys_change(house: &dyn House) {
     assert_eq!((&*row.action, row.at), ("api_key.changed", at(4_000)));
     assert!(row.detail.contains("scopes: none; addresses: any"), "{}", row.detail);
     assert_conflict(&patch(KeyPatch::default(), 9_000).await);
-    store.make_key(&rotating("next", &account, "k", 8_000), &origin()).await.unwrap();
+    store.make_key(&rotating(&*store, "next", &account, "k", 8_000).await, &origin()).await.unwrap();
     let until = |millis| KeyPatch { expires_at: Some(at(millis)), ..KeyPatch::default() };
     assert_conflict(&patch(until(8_001), 4_500).await);
     patch(until(7_000), 4_500).await.unwrap();

@@ -1,9 +1,10 @@
 //! Limits of an account's or a key's own.
 
 use keyward::limits::Overrides;
-use keyward::store::{ApiKey, Key, NewKey, Rotated, Seq, Subject};
+use keyward::store::{ApiKey, Key, NewKey, Seq, Subject};
 
 use super::super::sample::{at, create_account, create_key, digest, key, origin, start_session};
+use super::key_changes::rotated;
 use super::sessions::assert_conflict;
 use super::{Case, House};
 
@@ -105,7 +106,7 @@ async fn dead_keys_get_none(house: &dyn House) {
     store.set_key_limits("over", &limits, at(999_999), &origin()).await.unwrap();
     let successor = NewKey {
         key: key("next", &account),
-        rotates: Some(Rotated { id: "over".to_owned(), expires_at: at(9_000) }),
+        rotates: Some(rotated(&*store, &account, "over", 9_000).await),
         once: None,
         most: None,
     };

@@ -97,15 +97,22 @@ async fn reuse_ends_all(house: &dyn House) {
 async fn the_window_forgives(house: &dyn House) {
     let store = begun(house).await;
     assert!(matches!(take(&store, forgiving("s", "s2", 5_000)).await, Refreshed::Fresh(..)));
-    let Refreshed::Again(session, _) = take(&store, forgiving("s", "s2", 5_999)).await else {
+    let Refreshed::Again(session, _) = take(&store, forgiving("s", "s2", 5_400)).await else {
         panic!("it was refused")
     };
     assert_eq!((session.last_used_at, ended(&store).await), (at(5_000), None));
     assert_eq!(store.latest().await.unwrap(), Seq(3));
-    assert!(matches!(take(&store, forgiving("s2", "s3", 6_000)).await, Refreshed::Fresh(..)));
-    // The client has the successor, for it has used it; whoever still presents the old one is somebody else.
-    let reused = take(&store, forgiving("s", "s2", 5_999)).await;
+    // One part of the client has gone on, and another one was slow.
+    assert!(matches!(take(&store, forgiving("s2", "s3", 5_500)).await, Refreshed::Fresh(..)));
+    let Refreshed::Again(session, _) = take(&store, forgiving("s", "s2", 5_999)).await else {
+        panic!("it was refused")
+    };
+    assert_eq!((session.last_used_at, ended(&store).await), (at(5_500), None));
+    assert!(matches!(take(&store, forgiving("s2", "s3", 6_499)).await, Refreshed::Again(..)));
+    assert!(matches!(take(&store, forgiving("s3", "s4", 6_499)).await, Refreshed::Fresh(..)));
+    let reused = take(&store, forgiving("s2", "s3", 6_500)).await;
     assert!(matches!(reused, Refreshed::Refused(RefreshRefusal::Reused(..))), "{reused:?}");
+    assert_eq!(ended(&store).await, Some((at(6_500), Ending::Reuse)));
 
     let late = begun_again(&*store, "late").await;
     assert!(matches!(take(&store, forgiving(late, "late2", 5_000)).await, Refreshed::Fresh(..)));
@@ -131,6 +138,28 @@ async fn the_window_is_for_the_same(house: &dyn House) {
     let reused = take(&store, elsewhere(5_002)).await;
     assert!(matches!(reused, Refreshed::Refused(RefreshRefusal::Reused(..))), "{reused:?}");
     assert_eq!(ended(&store).await, Some((at(5_002), Ending::Reuse)));
+
+    // Two have the successor, and nobody knows which is the owner.
+    for (first, second) in [(None, Some("192.0.2.8")), (Some("192.0.2.8"), None)] {
+        let id = if first.is_none() { "taken" } else { "gone" };
+        let [next, third] = [format!("{id}2"), format!("{id}3")];
+        let by = |from: Option<&str>, step: Refresh| match from {
+            Some(from) => Refresh { from: from.to_owned(), ..step },
+            None => step,
+        };
+        begun_again(&*store, id).await;
+        assert!(matches!(take(&store, by(first, forgiving(id, &next, 5_000))).await, Refreshed::Fresh(..)));
+        let gone_on = by(second, forgiving(&next, &third, 5_001));
+        assert!(matches!(take(&store, gone_on).await, Refreshed::Fresh(..)));
+        let reused = take(&store, by(first, forgiving(id, &next, 5_002))).await;
+        assert!(matches!(reused, Refreshed::Refused(RefreshRefusal::Reused(..))), "{reused:?}");
+    }
+
+    let ahead = begun_again(&*store, "ahead").await;
+    assert!(matches!(take(&store, forgiving(ahead, "ahead2", 5_000)).await, Refreshed::Fresh(..)));
+    assert!(matches!(take(&store, forgiving("ahead2", "ahead3", 5_002)).await, Refreshed::Fresh(..)));
+    let reused = take(&store, forgiving(ahead, "ahead2", 5_001)).await;
+    assert!(matches!(reused, Refreshed::Refused(RefreshRefusal::Reused(..))), "{reused:?}");
 
     let back = begun_again(&*store, "back").await;
     assert!(matches!(take(&store, forgiving(back, "back2", 5_000)).await, Refreshed::Fresh(..)));
