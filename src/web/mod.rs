@@ -17,3 +17,4 @@ pub mod problem;
 pub mod rate_limit;
 pub mod request_id;
 pub mod traceparent;
+mod transient;

@@ -6,6 +6,7 @@ use std::fmt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Builder;
 
+use super::transient::transient;
 use crate::auth::random::{Random, RandomFailed};
 use crate::clock::Timestamp;
 
@@ -51,7 +52,7 @@ impl RequestId {
     /// Tells it with an answer.
     pub fn tell(&self, fields: &mut HeaderMap) {
         if let Ok(id) = HeaderValue::from_bytes(self.as_bytes()) {
-            fields.insert(NAME, id);
+            fields.insert(NAME, transient(id));
         }
     }
 
@@ -147,6 +148,13 @@ mod tests {
             headers.append(FIELD, HeaderValue::from_bytes(value).unwrap());
         }
         RequestId::sent(&headers).map(|id| id.to_string())
+    }
+
+    #[test]
+    fn an_answers_id_takes_no_place_in_the_table_of_fields_of_http2() {
+        let mut fields = HeaderMap::new();
+        RequestIds::new(&System::default()).unwrap().make(Timestamp(0)).tell(&mut fields);
+        assert!(fields[NAME].is_sensitive());
     }
 
     #[test]
