@@ -56,6 +56,19 @@ impl Overrides {
         }
     }
 
+    /// Of those over `base` the ones that are said here, wholly or in part.
+    #[must_use]
+    pub fn said_over(&self, base: &Rates) -> Rates {
+        let Rates { per_minute, smooth, per_day, in_flight } = self.over(base);
+        let paced = self.per_minute.or(self.smooth).is_some();
+        Rates {
+            per_minute: per_minute.filter(|_| paced),
+            smooth: smooth.filter(|_| paced),
+            per_day: per_day.filter(|_| self.per_day.is_some()),
+            in_flight: in_flight.filter(|_| self.in_flight.is_some()),
+        }
+    }
+
     /// All that is said and may not be, whoever says it.
     pub fn beyond(&self) -> impl Iterator<Item = Beyond> {
         let said = [

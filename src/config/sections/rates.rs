@@ -31,13 +31,15 @@ pub(super) fn limits(s: &mut Section<'_>, routes: &[Route]) -> Limits {
     let mode = s.value("mode", &MODES, LimitMode::Enforce, comment).value;
     let account = s.section("account", "Of each account without a plan.", |s| {
         let rates = overrides(s).over(&Rates::default());
-        for Route { name, cost, .. } in routes.iter().filter(|route| route.auth != Auth::Public) {
-            tell_if_never(s, s.at(), (&rates, *cost), &format!("route `{name}`"));
-        }
+        tell_if_never_on(s, routes, &rates);
         rates
     });
     let comment = "Plans by name, which accounts are given; what one does not say is as under `account`.";
-    let plans = s.map("plans", &Name, "pro", comment, overrides);
+    let plans = s.map("plans", &Name, "pro", comment, |s| {
+        let said = overrides(s);
+        tell_if_never_on(s, routes, &said.said_over(&account));
+        said
+    });
     let plans = Plans::new(account, plans.into_iter().map(|(name, said)| (name.value, said)));
     let comment = "Of each client address: how often it may send a credential that turns out to be unknown.";
     let failures = s.section("failures", comment, failures);
@@ -51,6 +53,13 @@ pub(super) fn limits(s: &mut Section<'_>, routes: &[Route]) -> Limits {
 fn failures(s: &mut Section<'_>) -> u64 {
     let comment = "Unknown credentials a minute; over that only known ones pass. 0 = no limit.";
     s.value("per_minute", &FAILURES_MOST, FAILURES, comment).value
+}
+
+/// Warns of limits of accounts that no request of one of these routes ever passes.
+fn tell_if_never_on(s: &Section<'_>, routes: &[Route], rates: &Rates) {
+    for Route { name, cost, .. } in routes.iter().filter(|route| route.auth != Auth::Public) {
+        tell_if_never(s, s.at(), (rates, *cost), &format!("route `{name}`"));
+    }
 }
 
 /// Warns of limits that no request of a route ever passes.

@@ -28,7 +28,7 @@ routes:
   - { name: own, match: { hosts: [login.test], path_prefix: /docs }, upstream: api }
   - { name: wide, match: { hosts: [\"*.test\"], path_prefix: / }, upstream: api }
 ",
-        "limits: { account: { per_minute: 9, per_day: 10 }, plans: { pro: { per_minute: 99 } } }
+        "limits: { account: { per_minute: 9, per_day: 10 }, plans: { pro: { per_minute: 99 }, small: { per_minute: 99, smooth: { burst: 5 } } } }
 routes:
   - { name: small, match: { path_prefix: / }, upstream: api }
   - { name: dear, match: { path_prefix: /dear }, upstream: api, limits: { per_minute: 100, smooth: { burst: 4 }, cost: 10 } }
