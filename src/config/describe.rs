@@ -11,6 +11,13 @@ pub(super) struct Key {
     pub presence: Presence,
 }
 
+impl Key {
+    /// One that holds a section with these keys.
+    pub fn section(name: &'static str, comment: &'static str, keys: Vec<Self>, presence: Presence) -> Self {
+        Self { name, comment, shape: Shape::Section(keys), presence }
+    }
+}
+
 /// Whether a key must be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
