@@ -272,6 +272,12 @@ impl Member {
         self.whereabouts.are(addresses)
     }
 
+    /// Its name led nowhere; whether it never led anywhere.
+    pub(super) fn was_not_found(&self) -> bool {
+        self.whereabouts.are_unknown();
+        self.whereabouts.is_nowhere()
+    }
+
     /// How often its name ceased to lead to an address.
     pub(super) fn losses(&self) -> usize {
         self.whereabouts.losses()
@@ -328,10 +334,10 @@ impl Member {
         self.unwell.load(Ordering::Relaxed)
     }
 
-    /// Whether it gets requests.
+    /// Whether it gets requests: it does not rest, is not unwell, and has an address.
     #[must_use]
     pub fn is_up(&self, now: Tick) -> bool {
-        !self.is_resting(now) && !self.is_unwell()
+        !self.is_resting(now) && !self.is_unwell() && !self.whereabouts.is_nowhere()
     }
 
     /// Whether it failed too often lately.

@@ -183,7 +183,7 @@ impl Upstream {
                 Err(failure) => {
                     self.failed(&endpoint, &failure);
                     if !choice.pass_over(self) {
-                        return Err(Undelivered { failure, endpoint: Some(endpoint) });
+                        return Err(self.unreached(failure, endpoint));
                     }
                     continue;
                 }
@@ -213,6 +213,12 @@ impl Upstream {
                 _ => return Err(Undelivered { failure, endpoint: Some(endpoint) }),
             }
         }
+    }
+
+    /// None of the endpoints was reached. Where each was known not to be fit, that is what the client is told.
+    fn unreached(&self, failure: Failure, endpoint: Held) -> Undelivered {
+        let none_is_fit = self.group.is_down(self.deadlines.coarse_now());
+        Undelivered { failure: failure.where_none_is_fit(none_is_fit), endpoint: Some(endpoint) }
     }
 
     /// Whether a request that failed may be sent to another endpoint; `choice` is that one then.

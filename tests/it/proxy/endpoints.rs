@@ -4,6 +4,7 @@ mod health;
 mod names;
 mod rolling;
 mod room;
+mod unfit;
 
 use std::time::Duration;
 

@@ -41,7 +41,7 @@ where
                 let failure = endpoint.put_aside(failure);
                 upstream.failed(&endpoint, &failure);
                 if !choice.pass_over(upstream) {
-                    return Err(Undelivered { failure, endpoint: Some(endpoint) });
+                    return Err(upstream.unreached(failure, endpoint));
                 }
                 continue;
             }
