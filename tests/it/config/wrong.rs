@@ -344,6 +344,9 @@ fn where_routes_lead() {
         "match: { path: /a }\n    answer: { status: 204, body: x }",
         "match: { path: /a }\n    answer: { content_type: \"text/html \" }",
         "match: { path: /a }\n    answer: { body: x }\n    upgrades: [websocket]",
+        "match: { path: /a }\n    answer: { body: x }\n    host: upstream\n    forward_credential: true\n    timeouts: { connect: 1s }",
+        "match: { path: /a }\n    redirect: { to: /b }\n    assertion: false\n    request_fields: { remove: [X-A] }",
+        "match: { path: /a }\n    auth: public\n    upstream: api\n    assertion: true",
     ];
     let told: Vec<String> = cases.into_iter().map(route).collect();
     snapshot("where_routes_lead", &told.join("\n\n\n"));

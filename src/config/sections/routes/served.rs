@@ -14,6 +14,7 @@ use crate::config::kind::words::Switch;
 use crate::config::problem::Problem;
 use crate::config::read::Placed;
 use crate::config::section::Section;
+use crate::config::source::Span;
 use crate::config::{FixedAnswer, Redirect, Served, Times, Way};
 
 /// As read.
@@ -103,6 +104,21 @@ pub(super) fn judged(
                 useless("where the answer is always the same");
             }
             Some(Served::Answer(Box::new(answer?)))
+        }
+    }
+}
+
+/// Tells which of these keys are there, each with its place, where no upstream could see what they do.
+pub(super) fn without_upstream(s: &Section<'_>, served: Option<&Served>, keys: &[(&str, Option<Span>)]) {
+    let what = match served {
+        None | Some(Served::Upstream(_)) => return,
+        Some(Served::Redirect(_)) => "a redirect",
+        Some(Served::Answer(_)) => "an answer",
+    };
+    for (key, at) in keys {
+        if let Some(at) = at {
+            let message = format!("`{key}` is of no use on a route with {what}: nothing is forwarded");
+            s.tell(Problem::error(*at, message).expected(format!("an `upstream`, or no `{key}`")));
         }
     }
 }
