@@ -112,6 +112,20 @@ impl Config {
         )
     }
 
+    /// What routes to the upstream with this index say of sending requests again, each once, where they do not go by what
+    /// the upstream says.
+    #[must_use]
+    pub fn retries_to(&self, upstream: usize) -> Vec<Retries> {
+        let ways = self.routes.iter().flat_map(Route::ways).filter(|way| way.upstream == upstream);
+        let mut found = Vec::new();
+        for retries in ways.filter_map(|way| way.retries) {
+            if !found.contains(&retries) {
+                found.push(retries);
+            }
+        }
+        found
+    }
+
     /// Who issues access tokens and for whom, if anybody does.
     #[must_use]
     pub fn parties(&self) -> Option<Parties> {

@@ -40,6 +40,12 @@ pub struct Retries {
     pub budget: u32,
 }
 
+impl Default for Retries {
+    fn default() -> Self {
+        Self { attempts: 1, budget: 20 }
+    }
+}
+
 /// How servers are asked whether they are well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {

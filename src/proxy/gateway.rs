@@ -249,7 +249,7 @@ pub fn refuse_long_body(admission: &Admission<'_>, limit: Option<u64>) -> Result
 async fn send(
     state: &State,
     forward: &Forward<'_>,
-    Way { upstream, times, .. }: &Way,
+    Way { upstream, times, retries, .. }: &Way,
     body: Option<RequestBody>,
     ticket: &Ticket,
 ) -> Result<Answer<RequestBody>, Refusal> {
@@ -266,6 +266,7 @@ async fn send(
             glance: watch::BEGINS,
         },
         connect: times.connect,
+        retries: *retries,
         key: upstream.key(forward.account(), &forward.parts.headers),
     };
     ticket.asked();

@@ -14,6 +14,7 @@ pub(super) use fields::Meaning;
 
 use std::sync::Arc;
 
+use super::upstreams::retries;
 use super::{limits, rates};
 
 use crate::auth::refusal::Ambiguity;
@@ -124,7 +125,6 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
 }
 
 fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
-    s.not_yet(&["retries"]);
     let name = s.required("name", &Name, "everything", "Its name in metrics and logs.");
     let matched = s.required_section("match", "What it serves.", "{ path_prefix: / }", requests);
     let auth = auth(s, known.scopes);
@@ -145,13 +145,18 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
     let times = s.absent_section("timeouts", comment, |s| (s.at(), limits::times(s, known.times)));
     let (times_at, times) =
         times.map_or_else(|| (None, known.times.clone()), |(at, times)| (Some(at), times));
+    let unsaid = served.as_ref().and_then(|written| written.retries(known)).unwrap_or_default();
+    let comment = "How its requests are sent again; what is left out is as its upstream has it.";
+    let retries = s.absent_section("retries", comment, |s| (s.at(), retries::keys(s, unsaid)));
+    let (retries_at, retries) = retries.unzip();
     let mut upward = vec![
         ("host", host.given.then_some(host.at)),
         ("forward_credential", forward_credential.given.then_some(forward_credential.at)),
         ("assertion", assertion.given.then_some(assertion.at)),
         ("timeouts", times_at),
+        ("retries", retries_at),
     ];
-    let served = served::judged(s, served, (matched.as_ref(), &allow), known, times);
+    let served = served::judged(s, served, (matched.as_ref(), &allow), known, (times, retries));
     let path = matched.as_ref().and_then(|matched| Some(&matched.path.as_ref()?.value));
     let conditions = conditions::read(s, served.as_ref(), (path, &allow), known);
     let none_can_be = cannot_upgrade(served.as_ref(), &conditions, known);

@@ -41,7 +41,7 @@ use fleet::{Fault, Group};
 use retries::Budget;
 use wire::Look;
 
-use crate::config::{self, Balance, UpstreamProtocol};
+use crate::config::{self, Balance, Retries, UpstreamProtocol};
 use crate::message::framing::{Asked, Framing};
 use crate::server::deadline::Deadlines;
 use crate::telemetry::pace::Pace;
@@ -68,6 +68,8 @@ pub struct Outgoing<'a, B, W> {
     pub patience: Patience,
     /// Limit for making a connection.
     pub connect: Duration,
+    /// How it is sent again; `None` = as the upstream says.
+    pub retries: Option<Retries>,
     /// What tells its endpoint, where the upstream goes by that.
     pub key: Option<u64>,
 }
@@ -104,13 +106,15 @@ pub struct Upstream {
     balance: Balance,
     dice: Dice,
     budget: Budget,
+    /// Those of requests that are sent again otherwise.
+    budgets: Box<[Budget]>,
 }
 
 impl Upstream {
-    /// Makes what `config` names, taking over the endpoints, with their connections, that `old` has already.
+    /// Makes what `config` names, to which some requests come with `own` retries, taking over the endpoints, with their connections, that `old` has already.
     #[must_use]
     pub fn build(
-        config: &config::Upstream,
+        (config, own): (&config::Upstream, &[Retries]),
         group: &Arc<Group>,
         old: &[Rc<Self>],
         deadlines: &Rc<Deadlines>,
@@ -135,6 +139,7 @@ impl Upstream {
             balance: config.balance.clone(),
             dice: Dice::new(deadlines.coarse_now().0 ^ balance::hash(config.name.as_bytes())),
             budget: Budget::new(config.retries),
+            budgets: own.iter().copied().map(Budget::new).collect(),
         })
     }
 
@@ -163,9 +168,10 @@ impl Upstream {
         B: Body<Data = Bytes, Error = BodyFailure> + Unpin + 'static,
         W: WriteHead,
     {
-        self.budget.earn();
+        let budget = self.budget(outgoing.retries);
+        budget.earn();
         if self.protocol == UpstreamProtocol::Http2 {
-            return Box::pin(http2::send(self, outgoing)).await;
+            return Box::pin(http2::send(self, outgoing, budget)).await;
         }
         let asked = outgoing.asked;
         let mut choice = Choice::new(self, outgoing.key);
@@ -206,13 +212,19 @@ impl Upstream {
             }
             let harmless = failure.is_silent_close() && outgoing.method.is_idempotent();
             match exchange.into_untouched() {
-                Some(body) if harmless && (stale || self.goes_elsewhere(&mut choice, &mut retried)) => {
+                Some(body)
+                    if harmless && (stale || self.goes_elsewhere(&mut choice, &mut retried, budget)) =>
+                {
                     outgoing.body = body;
                     again |= stale;
                 }
                 _ => return Err(Undelivered { failure, endpoint: Some(endpoint) }),
             }
         }
+    }
+
+    fn budget(&self, own: Option<Retries>) -> &Budget {
+        own.and_then(|own| self.budgets.iter().find(|budget| budget.is_of(own))).unwrap_or(&self.budget)
     }
 
     /// None of the endpoints was reached. Where each was known not to be fit, that is what the client is told.
@@ -222,9 +234,9 @@ impl Upstream {
     }
 
     /// Whether a request that failed may be sent to another endpoint; `choice` is that one then.
-    fn goes_elsewhere(&self, choice: &mut Choice, retried: &mut u32) -> bool {
+    fn goes_elsewhere(&self, choice: &mut Choice, retried: &mut u32, budget: &Budget) -> bool {
         let now = self.deadlines.coarse_now();
-        let goes = choice.pass_over(self) && self.budget.spend(*retried, now);
+        let goes = choice.pass_over(self) && budget.spend(*retried, now);
         if goes {
             *retried += 1;
             self.group.retries.fetch_add(1, Ordering::Relaxed);

@@ -5,6 +5,7 @@ mod answers;
 mod beginnings;
 mod both;
 mod connections;
+mod elsewhere;
 mod flow;
 mod requests;
 mod resets;

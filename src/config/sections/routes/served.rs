@@ -15,7 +15,7 @@ use crate::config::problem::Problem;
 use crate::config::read::Placed;
 use crate::config::section::Section;
 use crate::config::source::Span;
-use crate::config::{FixedAnswer, Redirect, Served, Times, Way};
+use crate::config::{FixedAnswer, Redirect, Retries, Served, Times, Way};
 
 /// As read.
 pub(super) enum Written {
@@ -37,6 +37,15 @@ pub(super) fn read(s: &mut Section<'_>) -> Option<Written> {
     );
     let redirect = redirect.map(Written::Redirect);
     upstream.map(Written::Upstream).or(redirect).or(answer.map(Written::Answer))
+}
+
+impl Written {
+    /// What holds on its way where the route says nothing of it, as far as it is known.
+    pub(super) fn retries(&self, known: &Known<'_>) -> Option<Retries> {
+        let Self::Upstream(name) = self else { return None };
+        let upstream = known.upstreams.iter().find(|upstream| upstream.value.name == name.value);
+        upstream.map(|upstream| upstream.value.retries)
+    }
 }
 
 fn redirect(s: &mut Section<'_>) -> Option<Redirect> {
@@ -74,7 +83,7 @@ pub(super) fn judged(
     written: Option<Written>,
     (matched, allow): (Option<&Matched>, &[Ambiguity]),
     known: &Known<'_>,
-    times: Times,
+    (times, retries): (Times, Option<Retries>),
 ) -> Option<Served> {
     let at = s.at();
     let comment = "The path that the upstream is asked for; the query stays.";
@@ -90,7 +99,7 @@ pub(super) fn judged(
     match written? {
         Written::Upstream(name) => {
             let upstream = resolve(s, &name, known.upstreams)?;
-            Some(Served::Upstream(Way { upstream, rewrite: rewrite.map(Box::new), times }))
+            Some(Served::Upstream(Way { upstream, rewrite: rewrite.map(Box::new), times, retries }))
         }
         Written::Redirect(redirect) => {
             let redirect = redirect?;

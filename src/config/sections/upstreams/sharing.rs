@@ -7,14 +7,12 @@ use crate::config::kind::number::Count;
 use crate::config::kind::target::Target;
 use crate::config::kind::time::Span;
 use crate::config::section::Section;
-use crate::config::{Balance, Ejection, HealthCheck, Retries, UpstreamMax};
+use crate::config::{Balance, Ejection, HealthCheck, UpstreamMax};
 
 const IN_A_ROW: Count = Count { least: 1, most: 100 };
 const AT_ONCE: Count = Count { least: 0, most: 10_000_000 };
 const FAILURES: Count = Count { least: 0, most: 10_000 };
 const STATUS: Count = Count { least: 100, most: 599 };
-const ATTEMPTS: Count = Count { least: 0, most: 10 };
-const PERCENT: Count = Count { least: 0, most: 100 };
 
 /// `balance`.
 pub(super) fn balance(s: &mut Section<'_>) -> Balance {
@@ -84,18 +82,6 @@ pub(super) fn ejection(s: &mut Section<'_>) -> Ejection {
     })
 }
 
-/// `retries`.
-pub(super) fn retries(s: &mut Section<'_>) -> Retries {
-    s.section("retries", "Sending requests again where that is safe.", |s| {
-        let comment =
-            "How often a request is sent to another server, when one broke off and asking twice is harmless.";
-        let attempts = small(s.value("attempts", &ATTEMPTS, 1, comment).value);
-        let comment = "How many requests are, in percent of all; a few a second always.";
-        let budget = small(s.value("budget", &PERCENT, 20, comment).value);
-        Retries { attempts, budget }
-    })
-}
-
-fn small(number: u64) -> u32 {
+pub(super) fn small(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

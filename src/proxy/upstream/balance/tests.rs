@@ -44,7 +44,7 @@ impl Bed {
         let deadlines = Deadlines::new(clock.clone());
         let config = config(ports, balance);
         let fleet = Fleet::new(std::slice::from_ref(&config), Vec::new(), &Fleet::default());
-        let upstream = Upstream::build(&config, &fleet.groups()[0], &[], &deadlines);
+        let upstream = Upstream::build((&config, &[]), &fleet.groups()[0], &[], &deadlines);
         Self { clock, deadlines, fleet, upstream }
     }
 
