@@ -366,7 +366,7 @@ fn what_routes_do_besides() {
         "response_fields: { remove: [Content-Length, Trailer] }",
         "cors: {}",
         "cors: { origins: [] }",
-        "cors: { origins: [app.example.com, https://app.example.com/, \"https://*.example.com\", \"null\"] }",
+        "cors: { origins: [app.example.com, https://app.example.com/, \"https://*.com\", \"null\"] }",
         "cors: { origins: [\"*\"], credentials: true }",
         "cors: { origins: [https://a.example], methods: [get], headers: [\"*, a\"], max_age: 5 }",
         "conditions: []",
