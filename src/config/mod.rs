@@ -46,6 +46,7 @@ use crate::auth::scope::Scope;
 use crate::auth::token::Prefix;
 use crate::limits::{FailureLimit, Plans};
 use crate::web::forwarded::Scheme;
+use crate::web::own_body::OwnBody;
 
 pub use example::full_example;
 pub use identity::{Identity, Passwords, PublicUrl, Reach, Refresh};
@@ -427,4 +428,6 @@ pub struct Errors {
     pub type_base: String,
     /// The realm of challenges.
     pub realm: String,
+    /// Bodies of refusals, where their route has none of its own.
+    pub bodies: Vec<OwnBody>,
 }

@@ -162,7 +162,7 @@ impl Route {
     /// The body of its refusals with this code, if it has one of its own.
     #[must_use]
     pub fn own_body(&self, code: Code) -> Option<&OwnBody> {
-        self.extras.as_ref()?.errors.iter().find(|body| body.is_for(code))
+        OwnBody::of(&self.extras.as_ref()?.errors, code)
     }
 
     /// Which pages of other origins may use it.

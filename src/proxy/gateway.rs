@@ -362,6 +362,7 @@ fn refuse(state: &State, parts: &Parts, refusal: &Refusal, mut ticket: Box<Ticke
     };
     let rules = ticket.rules();
     let own = rules.and_then(|rules| rules.own_body(refusal.code()));
+    let own = own.or_else(|| ticket.common_body(refusal.code()));
     let (mut head, bytes) = state.plan.problems.answer_by(refusal, asked, own).into_parts();
     if let Some(rules) = rules {
         extras::tell_readers(rules, &parts.headers, &mut head.headers);

@@ -2,7 +2,7 @@
 
 mod conditions;
 mod cors;
-mod errors;
+pub(super) mod errors;
 mod fields;
 mod reserved;
 mod rewrite;

@@ -126,6 +126,7 @@ fn values() {
             "errors: { type_base: urn:keyward:error }",
             "errors: { type_base: /errors/ }",
             "errors: { realm: 'say \"hi\"' }",
+            "errors: { bodies: [{ codes: [no_route], body: a }, { codes: [no_route], body: b }] }",
         ]),
     );
 }
