@@ -79,6 +79,8 @@ impl HealthCheck {
 pub struct UpstreamMax {
     /// Requests at once; `None` = no limit.
     pub in_flight: Option<usize>,
-    /// Requests that wait to be among them.
+    /// Connections to each server at once; `None` = no limit.
+    pub connections: Option<usize>,
+    /// Requests that wait to be among them, or for a connection to each server.
     pub pending: usize,
 }

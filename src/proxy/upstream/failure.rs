@@ -47,6 +47,9 @@ pub enum Failure {
     /// As many requests as `upstreams.max` says were under way, and as many waited or none ended in time.
     #[error("as many requests as upstreams.max.in_flight says were under way")]
     Crowded,
+    /// There were as many connections to the endpoint as `upstreams.max` says, and as many waited or none got free in time.
+    #[error("as many connections as upstreams.max.connections says were in use")]
+    Saturated,
     /// The endpoint says that it did not act upon the request, or nothing of it was sent.
     #[error("the endpoint did not take the request")]
     Unprocessed(#[source] h2::Error),
@@ -111,6 +114,7 @@ impl Failure {
             // take as a whole is between the client and us.
             Self::Full
             | Self::Crowded
+            | Self::Saturated
             | Self::Unfit(_)
             | Self::Unprocessed(_)
             | Self::TotalTimeout
@@ -142,7 +146,7 @@ impl Failure {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Connect(_) | Self::ConnectTimeout | Self::Unprocessed(_) => Refusal::UpstreamUnreachable,
-            Self::Unfit(_) | Self::Full | Self::Crowded => Refusal::UpstreamUnavailable,
+            Self::Unfit(_) | Self::Full | Self::Crowded | Self::Saturated => Refusal::UpstreamUnavailable,
             Self::Timeout | Self::TotalTimeout => Refusal::UpstreamTimeout,
             Self::Closed { .. }
             | Self::Handshake(_)
@@ -181,6 +185,7 @@ impl From<Failure> for Reason {
             | Failure::Handshake(_)
             | Failure::Full
             | Failure::Crowded
+            | Failure::Saturated
             | Failure::Unprocessed(_)
             | Failure::Closed { .. }
             | Failure::Malformed(_)

@@ -5,12 +5,14 @@
 mod balance;
 pub mod checks;
 pub mod chunked;
+mod connections;
 mod endpoint;
 mod exchange;
 pub mod failure;
 pub mod fleet;
 pub mod head;
 mod http2;
+mod idle;
 mod protocols;
 pub mod resolve;
 mod retries;
@@ -119,14 +121,17 @@ impl Upstream {
         old: &[Rc<Self>],
         deadlines: &Rc<Deadlines>,
     ) -> Rc<Self> {
-        let endpoint = |member| {
+        let endpoint = |(member, bound): (_, &Option<_>)| {
             let mut old = old.iter().flat_map(|upstream| &upstream.endpoints);
             // What was verified in another way before is to be verified anew.
             let known = old.find(|endpoint| {
-                Arc::ptr_eq(&endpoint.member, member) && endpoint.connector == group.connector
+                let same = Arc::ptr_eq(&endpoint.member, member) && endpoint.connector == group.connector;
+                same && endpoint.is_bounded_by(bound.as_ref())
             });
-            let new =
-                || Rc::new(Endpoint::of(Arc::clone(member), group.connector.clone(), Rc::clone(deadlines)));
+            let new = || {
+                let member = (Arc::clone(member), bound.clone());
+                Rc::new(Endpoint::of(member, group.connector.clone(), Rc::clone(deadlines)))
+            };
             known.map_or_else(new, Rc::clone)
         };
         Rc::new(Self {
@@ -134,7 +139,7 @@ impl Upstream {
             complaints: Pace::default(),
             deadlines: Rc::clone(deadlines),
             protocol: config.protocol,
-            endpoints: group.members.iter().map(endpoint).collect(),
+            endpoints: group.members.iter().zip(&group.connections).map(endpoint).collect(),
             group: Arc::clone(group),
             balance: config.balance.clone(),
             dice: Dice::new(deadlines.coarse_now().0 ^ balance::hash(config.name.as_bytes())),
@@ -179,12 +184,7 @@ impl Upstream {
         let (mut again, mut retried) = (false, 0);
         loop {
             let endpoint = Held::new(choice.endpoint(self));
-            let pooled = if again || retried > 0 { None } else { endpoint.checkout(look) };
-            let connected = match pooled {
-                Some(wire) => Ok(wire),
-                None => Box::pin(endpoint.connect(outgoing.connect)).await,
-            };
-            let mut wire = match connected {
+            let mut wire = match endpoint.wire(look, again || retried > 0, outgoing.connect).await {
                 Ok(wire) => wire,
                 Err(failure) => {
                     self.failed(&endpoint, &failure);

@@ -1,5 +1,6 @@
 //! Several servers of one upstream: which gets what, and what becomes of one that fails.
 
+mod connections;
 mod health;
 mod names;
 mod rolling;

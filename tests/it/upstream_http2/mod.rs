@@ -4,7 +4,7 @@
 mod answers;
 mod beginnings;
 mod both;
-mod connections;
+pub mod connections;
 mod elsewhere;
 mod flow;
 mod requests;

@@ -59,10 +59,17 @@ pub(super) fn max(s: &mut Section<'_>) -> UpstreamMax {
     s.section("max", "How much may be under way to its servers together.", |s| {
         let comment = "Requests at once, tunnels included; 0 = no limit.";
         let in_flight = s.value("in_flight", &AT_ONCE, 0, comment).value;
-        let comment = "Requests that wait for timeouts.connect to be among them; all others are refused.";
+        let comment = "Connections to each server at once, of all workers, tunnels included; 0 = no limit.";
+        let connections = s.value("connections", &AT_ONCE, 0, comment).value;
+        let comment = "Requests that wait for timeouts.connect for in_flight, and for connections to each server; all others are refused.";
         let pending = s.value("pending", &AT_ONCE, 100, comment).value;
         let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        UpstreamMax { in_flight: (in_flight > 0).then_some(number(in_flight)), pending: number(pending) }
+        let limit = |most: u64| (most > 0).then_some(number(most));
+        UpstreamMax {
+            in_flight: limit(in_flight),
+            connections: limit(connections),
+            pending: number(pending),
+        }
     })
 }
 

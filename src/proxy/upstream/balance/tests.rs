@@ -33,7 +33,7 @@ fn config(ports: &[u16], balance: &Balance) -> config::Upstream {
         balance: balance.clone(),
         ejection: Ejection { failures: Some(3), rest: REST, slow_start: SLOW_START, statuses: vec![503] },
         health: None,
-        max: UpstreamMax { in_flight: None, pending: 0 },
+        max: UpstreamMax { in_flight: None, connections: None, pending: 0 },
         retries: Retries { attempts: 1, budget: 20 },
     }
 }
