@@ -25,6 +25,7 @@ use crate::issuer::signing::Mint;
 use crate::proxy::plan::Plan;
 use crate::proxy::upstream::fleet::Fleet;
 use crate::server::descriptors;
+use crate::server::tls::Connector;
 use crate::store::SharedStore;
 use crate::telemetry::log_sink::AccessLog;
 use crate::telemetry::metrics::{Cached, LoginOutcome, Lookup, Metrics, Reload};
@@ -225,10 +226,7 @@ impl Core {
         // Each worker's part of the cache is as large as it was made.
         let capacity = self.started_with.cache.capacity;
         self.authenticator.reload(&config::Cache { capacity, ..config.cache.clone() }, Rules::of(&config));
-        let plan = Arc::new(Plan::compile_after(config.clone(), connectors, &self.fleet.load()));
-        upstreams::replace(self, &plan.fleet, &self.metrics);
-        let adopting = self.workers.iter().map(|worker| worker.adopt(Arc::clone(&plan)));
-        futures_util::future::join_all(adopting).await;
+        self.adopt_plan(&config, connectors).await;
         if let Some(log) = &self.options.log {
             log.set_level(config.log.level);
             log.set_format(config.log.format);
@@ -248,6 +246,15 @@ impl Core {
         }
         tracing::info!("the configuration was loaded anew");
         warnings
+    }
+
+    /// Has requests that begin handled by `config`, and connections to its upstreams made by `connectors`. Under the lock
+    /// [`reloading`](Self::reloading).
+    pub(super) async fn adopt_plan(&self, config: &Config, connectors: Vec<Option<Connector>>) {
+        let plan = Arc::new(Plan::compile_after(config.clone(), connectors, &self.fleet.load()));
+        upstreams::replace(self, &plan.fleet, &self.metrics);
+        let adopting = self.workers.iter().map(|worker| worker.adopt(Arc::clone(&plan)));
+        futures_util::future::join_all(adopting).await;
     }
 
     /// Makes and replaces signing keys where that is due.

@@ -1,5 +1,5 @@
-//! TLS of listeners and upstreams: its files are read at the start and by a reload, those of listeners also whenever they change. What is wrong in them
-//! keeps what was right before in force.
+//! TLS of listeners and upstreams: its files are read at the start, by a reload, and whenever they change. What is wrong
+//! in them keeps what was right before in force.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use super::watch::Signature;
 use crate::clock::Timestamp;
 use crate::config::{self, Config, TlsVersion, UpstreamProtocol};
 use crate::control::CertificateEnd;
+use crate::proxy::upstream::fleet::Group;
 use crate::server::tls::{
     self, ClientSettings, Clients, Connector, Loaded, Pair, Protocol, Settings, SystemRoots, Tls, Version,
 };
@@ -208,26 +209,46 @@ impl Watch {
     }
 }
 
-fn look(settings: &Settings) -> Seen {
-    settings.files().map(|path| (path.clone(), Signature::of(path))).collect()
+fn look(files: &[PathBuf]) -> Seen {
+    files.iter().map(|path| (path.clone(), Signature::of(path))).collect()
 }
 
-/// Reads the files of each listener anew whenever they change, until the process ends.
+/// Whose files.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    Listener(Arc<str>),
+    Upstream(Arc<str>),
+}
+
+/// All files by the settings in force.
+fn watched(core: &Core) -> Vec<(Whose, Vec<PathBuf>)> {
+    let listeners = core.tls.settings().into_iter();
+    let listeners =
+        listeners.map(|(name, settings)| (Whose::Listener(name), settings.files().cloned().collect()));
+    let config = core.config.load();
+    let upstreams = config.upstreams.iter().filter_map(|upstream| {
+        let files: Vec<PathBuf> = client_settings(upstream)?.files().cloned().collect();
+        (!files.is_empty()).then(|| (Whose::Upstream(Arc::clone(&upstream.name)), files))
+    });
+    listeners.chain(upstreams).collect()
+}
+
+/// Reads the files of each listener and upstream anew whenever they change, until the process ends.
 pub(super) async fn run(core: Arc<Core>) {
-    let mut watches: BTreeMap<Arc<str>, Watch> = BTreeMap::new();
+    let mut watches: BTreeMap<Whose, Watch> = BTreeMap::new();
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while core.draining.run_until_cancelled(interval.tick()).await.is_some() {
-        let all = core.tls.settings();
+        let all = watched(&core);
         if all.is_empty() {
-            return;
+            continue;
         }
         // File systems can be slow; the runtime's own threads must not wait for them.
         let looked = tokio::task::spawn_blocking(move || {
             let changed = all
                 .into_iter()
-                .filter(|(name, settings)| watches.entry(Arc::clone(name)).or_default().look(look(settings)));
-            let changed: Vec<_> = changed.collect();
+                .filter(|(whose, files)| watches.entry(whose.clone()).or_default().look(look(files)));
+            let changed: Vec<_> = changed.map(|(whose, _)| whose).collect();
             (watches, changed)
         });
         let Ok((back, changed)) = looked.await else {
@@ -235,8 +256,11 @@ pub(super) async fn run(core: Arc<Core>) {
             return;
         };
         watches = back;
-        for (listener, _) in changed {
-            renew(&core, &listener).await;
+        for whose in changed {
+            match whose {
+                Whose::Listener(listener) => renew(&core, &listener).await,
+                Whose::Upstream(upstream) => renew_connector(&core, &upstream).await,
+            }
         }
     }
 }
@@ -266,6 +290,38 @@ async fn renew(core: &Arc<Core>, listener: &Arc<str>) {
         }
         Err(error) => tracing::warn!(%listener, %error, "reading the certificates broke off"),
     }
+}
+
+/// Reads the files of one upstream by the settings in force. What was made by the old ones serves no further request.
+async fn renew_connector(core: &Arc<Core>, upstream: &Arc<str>) {
+    let _one_at_a_time = core.reloading.lock().await;
+    let config = core.config.load_full();
+    let found = config.upstreams.iter().find(|other| other.name == *upstream);
+    let Some(settings) = found.and_then(client_settings) else { return };
+    let loading =
+        tokio::task::spawn_blocking(move || Connector::load(&settings, &mut SystemRoots::default()));
+    let connector = match loading.await {
+        Ok(Ok(connector)) => connector,
+        Ok(Err(flaw)) => {
+            tracing::warn!(%upstream, "the new certificates cannot be used, the old ones stay: {flaw}");
+            return;
+        }
+        Err(error) => {
+            tracing::warn!(%upstream, %error, "reading the certificates broke off");
+            return;
+        }
+    };
+    let fleet = core.fleet.load_full();
+    let of = |group: &Arc<Group>| match group.name == *upstream {
+        true => Some(connector.clone()),
+        false => group.connector.clone(),
+    };
+    let connectors: Vec<_> = fleet.groups().iter().map(of).collect();
+    if fleet.groups().iter().map(|group| &group.connector).eq(&connectors) {
+        return;
+    }
+    core.adopt_plan(&config, connectors).await;
+    tracing::info!(%upstream, "the certificates were loaded anew");
 }
 
 impl Core {

@@ -46,6 +46,7 @@ use crate::auth::scope::Scope;
 use crate::auth::token::Prefix;
 use crate::limits::{FailureLimit, Plans};
 use crate::web::forwarded::Scheme;
+use crate::web::own_body::OwnBody;
 
 pub use example::full_example;
 pub use identity::{Identity, Passwords, PublicUrl, Reach, Refresh};
@@ -110,6 +111,20 @@ impl Config {
             self.scopes.iter().map(|entry| entry.scope.clone()).collect(),
             default.map(|entry| entry.scope.clone()).collect(),
         )
+    }
+
+    /// What routes to the upstream with this index say of sending requests again, each once, where they do not go by what
+    /// the upstream says.
+    #[must_use]
+    pub fn retries_to(&self, upstream: usize) -> Vec<Retries> {
+        let ways = self.routes.iter().flat_map(Route::ways).filter(|way| way.upstream == upstream);
+        let mut found = Vec::new();
+        for retries in ways.filter_map(|way| way.retries) {
+            if !found.contains(&retries) {
+                found.push(retries);
+            }
+        }
+        found
     }
 
     /// Who issues access tokens and for whom, if anybody does.
@@ -413,4 +428,6 @@ pub struct Errors {
     pub type_base: String,
     /// The realm of challenges.
     pub realm: String,
+    /// Bodies of refusals, where their route has none of its own.
+    pub bodies: Vec<OwnBody>,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
+use super::upstream::Retries;
 use crate::auth::refusal::{Ambiguity, Code};
 use crate::auth::scope::ScopeSet;
 use crate::limits::Rates;
@@ -161,7 +162,7 @@ impl Route {
     /// The body of its refusals with this code, if it has one of its own.
     #[must_use]
     pub fn own_body(&self, code: Code) -> Option<&OwnBody> {
-        self.extras.as_ref()?.errors.iter().find(|body| body.is_for(code))
+        OwnBody::of(&self.extras.as_ref()?.errors, code)
     }
 
     /// Which pages of other origins may use it.
@@ -173,9 +174,13 @@ impl Route {
     /// Whether any of its requests goes to the upstream with this index.
     #[must_use]
     pub fn leads_to(&self, upstream: usize) -> bool {
+        self.ways().any(|way| way.upstream == upstream)
+    }
+
+    /// Every way that some of its requests go.
+    pub fn ways(&self) -> impl Iterator<Item = &Way> {
         let others = self.extras.iter().flat_map(|extras| &extras.conditions);
-        let mut ways = self.way(None).into_iter().chain(others.map(|condition| &condition.way));
-        ways.any(|way| way.upstream == upstream)
+        self.way(None).into_iter().chain(others.map(|condition| &condition.way))
     }
 }
 
@@ -199,6 +204,8 @@ pub struct Way {
     pub rewrite: Option<Box<Rewrite>>,
     /// How long it may take.
     pub times: Times,
+    /// How requests are sent again; `None` = as the upstream says.
+    pub retries: Option<Retries>,
 }
 
 /// The path that is asked for in place of the one that was matched.

@@ -40,6 +40,12 @@ pub struct Retries {
     pub budget: u32,
 }
 
+impl Default for Retries {
+    fn default() -> Self {
+        Self { attempts: 1, budget: 20 }
+    }
+}
+
 /// How servers are asked whether they are well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
@@ -73,6 +79,8 @@ impl HealthCheck {
 pub struct UpstreamMax {
     /// Requests at once; `None` = no limit.
     pub in_flight: Option<usize>,
-    /// Requests that wait to be among them.
+    /// Connections to each server at once; `None` = no limit.
+    pub connections: Option<usize>,
+    /// Requests that wait to be among them, or for a connection to each server.
     pub pending: usize,
 }

@@ -249,7 +249,7 @@ pub fn refuse_long_body(admission: &Admission<'_>, limit: Option<u64>) -> Result
 async fn send(
     state: &State,
     forward: &Forward<'_>,
-    Way { upstream, times, .. }: &Way,
+    Way { upstream, times, retries, .. }: &Way,
     body: Option<RequestBody>,
     ticket: &Ticket,
 ) -> Result<Answer<RequestBody>, Refusal> {
@@ -266,6 +266,7 @@ async fn send(
             glance: watch::BEGINS,
         },
         connect: times.connect,
+        retries: *retries,
         key: upstream.key(forward.account(), &forward.parts.headers),
     };
     ticket.asked();
@@ -361,6 +362,7 @@ fn refuse(state: &State, parts: &Parts, refusal: &Refusal, mut ticket: Box<Ticke
     };
     let rules = ticket.rules();
     let own = rules.and_then(|rules| rules.own_body(refusal.code()));
+    let own = own.or_else(|| ticket.common_body(refusal.code()));
     let (mut head, bytes) = state.plan.problems.answer_by(refusal, asked, own).into_parts();
     if let Some(rules) = rules {
         extras::tell_readers(rules, &parts.headers, &mut head.headers);

@@ -33,9 +33,11 @@ impl State {
         deadlines: &Rc<Deadlines>,
     ) -> Rc<Self> {
         let config = &plan.config;
-        let upstreams = config.upstreams.iter().zip(plan.fleet.groups());
-        let upstreams =
-            upstreams.map(|(upstream, group)| Upstream::build(upstream, group, old, deadlines)).collect();
+        let upstreams = config.upstreams.iter().zip(plan.fleet.groups()).enumerate();
+        let upstream = |(index, (upstream, group))| {
+            Upstream::build((upstream, &config.retries_to(index)), group, old, deadlines)
+        };
+        let upstreams = upstreams.map(upstream).collect();
         let routes: Vec<_> = config.routes.iter().map(|route| Arc::clone(&route.name)).collect();
         let names: Vec<_> = config.upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect();
         let metrics = WorkerMetrics::new(metrics, &routes, &names);

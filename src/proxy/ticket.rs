@@ -32,6 +32,7 @@ use crate::telemetry::metrics::OpenConnection;
 use crate::telemetry::pace::Pace;
 use crate::web::client_address::Trust;
 use crate::web::errand::Caller;
+use crate::web::own_body::OwnBody;
 use crate::web::rate_limit;
 use crate::web::request_id::RequestId;
 
@@ -170,6 +171,13 @@ impl Ticket {
     /// It is for Keyward itself.
     pub const fn comes_in_by(&mut self, door: Door) {
         self.door = door;
+    }
+
+    /// The body of its refusal where its route has none of its own. Identity endpoints answer programs, in one form.
+    #[must_use]
+    pub fn common_body(&self, code: Code) -> Option<&OwnBody> {
+        let bodies = Some(&self.state.plan.config.errors.bodies).filter(|_| self.door != Door::Identity);
+        OwnBody::of(bodies?, code)
     }
 
     /// Its head has been read.

@@ -30,8 +30,37 @@ pub struct Cors {
 pub enum Origins {
     /// Everybody's.
     Any,
-    /// Those of these origins, as browsers write them.
-    These(Box<[Box<str>]>),
+    /// Those of these.
+    These(Box<[Origin]>),
+}
+
+/// An origin, or many, as browsers write them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `https://app.example.com`.
+    Exact(Box<str>),
+    /// `https://*.example.com`: `https://` and `.example.com`, with one label between them.
+    Wildcard(Box<str>, Box<str>),
+}
+
+impl Origin {
+    fn is(&self, sent: &[u8]) -> bool {
+        match self {
+            Self::Exact(origin) => origin.as_bytes() == sent,
+            Self::Wildcard(scheme, rest) => {
+                let label = sent.strip_prefix(scheme.as_bytes());
+                let label = label.and_then(|label| label.strip_suffix(rest.as_bytes()));
+                label.is_some_and(is_label)
+            }
+        }
+    }
+}
+
+/// Browsers write hosts in lower case.
+fn is_label(text: &[u8]) -> bool {
+    let of_one =
+        |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    !text.is_empty() && text.iter().all(of_one)
 }
 
 /// The method that a preflight asks about; `None` for any other request.
@@ -82,7 +111,7 @@ impl Cors {
         fields.append(VARY, HeaderValue::from_static("origin"));
         let mut sent = asked.get_all(ORIGIN).iter();
         let (Some(origin), None) = (sent.next(), sent.next()) else { return false };
-        if !origins.iter().any(|known| known.as_bytes() == origin.as_bytes()) {
+        if !origins.iter().any(|known| known.is(origin.as_bytes())) {
             return false;
         }
         fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());

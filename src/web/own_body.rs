@@ -77,11 +77,11 @@ impl OwnBody {
         PLACES.into_iter().map(|(name, _)| name)
     }
 
-    /// Whether it is for refusals with this code.
+    /// Of these the one for refusals with this code.
     #[must_use]
-    pub fn is_for(&self, code: Code) -> bool {
+    pub fn of(all: &[Self], code: Code) -> Option<&Self> {
         // Two of them go by one name.
-        self.codes.iter().any(|own| own.as_str() == code.as_str())
+        all.iter().find(|body| body.codes.iter().any(|own| own.as_str() == code.as_str()))
     }
 
     /// What it is.

@@ -6,6 +6,7 @@ use url::{Host, Url};
 use super::{Complaint, Kind, string_schema};
 use crate::config::{PublicUrl, Reach};
 use crate::message::target::{self, Quirks};
+use crate::web::cors;
 
 /// The longest text of an audience.
 const AUDIENCE_MAX: usize = 500;
@@ -77,27 +78,28 @@ fn reach(scheme: &str, host: &Host<&str>) -> Reach {
     }
 }
 
-/// The origin of a page as browsers write it, or `*` for any, which is `None`.
+/// The origin of a page as browsers write it, perhaps with `*` for its first label, or `*` for any, which is `None`.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::config) struct PageOrigin;
 
 impl Kind for PageOrigin {
-    type Value = Option<Box<str>>;
+    type Value = Option<cors::Origin>;
 
     fn what(&self) -> String {
         "an origin".to_owned()
     }
 
     fn expected(&self) -> String {
-        "https://, a host and perhaps a port, such as https://app.example.com, or \"*\" for any".to_owned()
+        "https://, a host and perhaps a port, such as https://app.example.com or \"https://*.example.com\", or \"*\" for any"
+            .to_owned()
     }
 
-    fn read(&self, text: &str) -> Result<Option<Box<str>>, Complaint> {
+    fn read(&self, text: &str) -> Result<Option<cors::Origin>, Complaint> {
         if text == "*" {
             return Ok(None);
         }
         if text.contains('*') {
-            return Err(Complaint::refused("`*` stands alone, for any origin"));
+            return wildcard(text).map(Some).map_err(Complaint::refused);
         }
         let origin = Origin.read(text).map_err(|complaint| Complaint {
             why: match complaint.instead {
@@ -106,15 +108,41 @@ impl Kind for PageOrigin {
             },
             ..complaint
         })?;
-        Ok(Some(origin.as_str().into()))
+        Ok(Some(cors::Origin::Exact(origin.as_str().into())))
     }
 
-    fn show(&self, value: &Option<Box<str>>) -> String {
-        value.as_deref().unwrap_or("*").to_owned()
+    fn show(&self, value: &Option<cors::Origin>) -> String {
+        match value {
+            None => "*".to_owned(),
+            Some(cors::Origin::Exact(origin)) => origin.to_string(),
+            Some(cors::Origin::Wildcard(scheme, rest)) => format!("{scheme}*{rest}"),
+        }
     }
 
     fn schema(&self) -> Value {
-        string_schema("^(\\*|https?://([a-z0-9._-]+|\\[[0-9a-f:.]+\\])(:[0-9]{1,5})?)$")
+        string_schema("^(\\*|https?://((\\*\\.)?[a-z0-9._-]+|\\[[0-9a-f:.]+\\])(:[0-9]{1,5})?)$")
+    }
+}
+
+/// `https://*.example.com`. What stands for everybody's names, such as `*.com`, is none; a name without a dot is one only
+/// for the machine itself.
+fn wildcard(text: &str) -> Result<cors::Origin, &'static str> {
+    const PLACE: &str = "`*` stands alone, for any origin, or for the first label of a host";
+    let (scheme, rest) = text.split_once('*').ok_or(PLACE)?;
+    let host = rest.strip_prefix('.').filter(|host| !host.contains('*')).ok_or(PLACE)?;
+    if !matches!(scheme, "https://" | "http://") {
+        return Err(PLACE);
+    }
+    let name = host.split(':').next().unwrap_or_default();
+    if !name.contains('.') && name != "localhost" {
+        return Err("the name behind `*.` is too short: anybody could have such a host");
+    }
+    // An address has no labels.
+    match Origin.read(&format!("{scheme}x.{host}")) {
+        Ok(_) => Ok(cors::Origin::Wildcard(scheme.into(), rest.into())),
+        Err(_) => {
+            Err("what stands behind `*.` is no name of a host in its canonical form, with or without a port")
+        }
     }
 }
 
@@ -241,6 +269,35 @@ mod tests {
             ("/auth", None),
         ] {
             assert_eq!(Origin.read(text).unwrap_err().instead.as_deref(), instead, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_the_first_label_of_an_origin() {
+        for good in ["https://*.example.com", "http://*.a.b.example:8080", "http://*.localhost:3000", "*"] {
+            assert_eq!(PageOrigin.read(good).map(|origin| PageOrigin.show(&origin)).as_deref(), Ok(good));
+        }
+        for bad in [
+            "https://*",
+            "https://*.",
+            "https://*.com",
+            "https://*.com:8443",
+            "https://*example.com",
+            "https://a.*.example.com",
+            "https://*.*.example.com",
+            "https://*.example.com/",
+            "https://*.example.com:443",
+            "https://*.Example.com",
+            "https://*.example.com.*",
+            "https://*.1.2.3",
+            "https://u@*.example.com",
+            "*.example.com",
+            "*://a.example.com",
+            "https://app.example.com:*",
+            "ftp://*.example.com",
+            "https://*.[::1]",
+        ] {
+            assert!(PageOrigin.read(bad).is_err(), "{bad}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::routes::errors::bodies;
 use crate::config::kind::text::{AccessTarget, File, TypeBase, Words as Text};
 use crate::config::kind::time::Span;
 use crate::config::kind::words::Words;
@@ -93,8 +94,10 @@ pub(super) fn shutdown(s: &mut Section<'_>) -> Shutdown {
 /// `errors`.
 pub(super) fn errors(s: &mut Section<'_>) -> Errors {
     let base = "urn:keyward:error:".to_owned();
+    let comment = "Bodies of refusals as under `errors` of a route, for those whose route has none, or that have no route.";
     Errors {
         type_base: s.value("type_base", &TypeBase, base, "What stands before the code in `type`.").value,
         realm: s.value("realm", &Text::Realm, "keyward".to_owned(), "The realm of WWW-Authenticate.").value,
+        bodies: bodies(s, "bodies", comment, "here"),
     }
 }

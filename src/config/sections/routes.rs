@@ -2,7 +2,7 @@
 
 mod conditions;
 mod cors;
-mod errors;
+pub(super) mod errors;
 mod fields;
 mod reserved;
 mod rewrite;
@@ -14,6 +14,7 @@ pub(super) use fields::Meaning;
 
 use std::sync::Arc;
 
+use super::upstreams::retries;
 use super::{limits, rates};
 
 use crate::auth::refusal::Ambiguity;
@@ -29,6 +30,7 @@ use crate::config::kind::words::{Switch, Words};
 use crate::config::problem::Problem;
 use crate::config::read::{Placed, complaint_of, shown};
 use crate::config::section::{Least, Section};
+use crate::config::source::Span;
 use crate::config::suggest::nearest;
 use crate::config::yaml::Scalar;
 use crate::config::{
@@ -123,34 +125,47 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
 }
 
 fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
-    s.not_yet(&["retries"]);
     let name = s.required("name", &Name, "everything", "Its name in metrics and logs.");
     let matched = s.required_section("match", "What it serves.", "{ path_prefix: / }", requests);
     let auth = auth(s, known.scopes);
     let served = served::read(s);
     let comment =
         "What the upstream receives as Host: client (as sent), upstream (the endpoint's own) or a name.";
-    let host = s.value("host", &HostChoice, HostField::Client, comment).value;
+    let host = s.value("host", &HostChoice, HostField::Client, comment);
     let allow = s.section("path", "How its paths are read.", |s| {
         let comment = "Of encoded_slash, double_slash, semicolon, encoded_percent, backslash, non_utf8: what is not refused.";
         s.scalars("allow", &AMBIGUITIES, comment)
     });
     let allow: Vec<Ambiguity> = allow.into_iter().map(|word| word.value).collect();
     let comment = "Whether the upstream receives Authorization as well.";
-    let forward_credential = s.value("forward_credential", &Switch, false, comment).value;
-    let assertion = assertion(s, known.issues);
+    let forward_credential = s.value("forward_credential", &Switch, false, comment);
+    let assertion = assertion(s, &auth, known.issues);
     let matched = matched.map(|matched| matched.with_path(s, &allow));
     let comment = "How long its requests may take; what is left out is as under `timeouts` at the top.";
-    let times = s.absent_section("timeouts", comment, |s| limits::times(s, known.times));
-    let times = times.unwrap_or_else(|| known.times.clone());
-    let served = served::judged(s, served, (matched.as_ref(), &allow), known, times);
+    let times = s.absent_section("timeouts", comment, |s| (s.at(), limits::times(s, known.times)));
+    let (times_at, times) =
+        times.map_or_else(|| (None, known.times.clone()), |(at, times)| (Some(at), times));
+    let unsaid = served.as_ref().and_then(|written| written.retries(known)).unwrap_or_default();
+    let comment = "How its requests are sent again; what is left out is as its upstream has it.";
+    let retries = s.absent_section("retries", comment, |s| (s.at(), retries::keys(s, unsaid)));
+    let (retries_at, retries) = retries.unzip();
+    let mut upward = vec![
+        ("host", host.given.then_some(host.at)),
+        ("forward_credential", forward_credential.given.then_some(forward_credential.at)),
+        ("assertion", assertion.given.then_some(assertion.at)),
+        ("timeouts", times_at),
+        ("retries", retries_at),
+    ];
+    let served = served::judged(s, served, (matched.as_ref(), &allow), known, (times, retries));
     let path = matched.as_ref().and_then(|matched| Some(&matched.path.as_ref()?.value));
     let conditions = conditions::read(s, served.as_ref(), (path, &allow), known);
     let none_can_be = cannot_upgrade(served.as_ref(), &conditions, known);
     let (upgrades, websocket_credential) = upgrades(s, none_can_be);
     let (limits, cost) = limited(s, &auth);
-    let mut extras = extras(s, known, matched.as_ref());
+    let (mut extras, request_fields) = extras(s, known, matched.as_ref());
     extras.conditions = conditions;
+    upward.push(("request_fields", request_fields));
+    served::without_upstream(s, served.as_ref(), &upward);
     let comment = "How much its requests may bring, instead of what `max` at the top says.";
     let max_body = s.absent_section("max", comment, |s| limits::max_body(s, known.max_body));
     Partial {
@@ -159,10 +174,10 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
         auth,
         served,
         max_body: max_body.unwrap_or(known.max_body),
-        host,
+        host: host.value,
         allow,
-        forward_credential,
-        assertion,
+        forward_credential: forward_credential.value,
+        assertion: assertion.value,
         upgrades,
         websocket_credential,
         limits,
@@ -171,10 +186,12 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
     }
 }
 
-fn extras(s: &mut Section<'_>, known: &Known<'_>, matched: Option<&Matched>) -> Extras {
-    let (request_fields, response_fields) = fields::read(s, known.meaning);
+/// What few routes have, and where `request_fields` is.
+fn extras(s: &mut Section<'_>, known: &Known<'_>, matched: Option<&Matched>) -> (Extras, Option<Span>) {
+    let (request, response_fields) = fields::read(s, known.meaning);
     let cors = cors::read(s, matched.map_or(&[], |matched| &matched.methods));
-    Extras { request_fields, response_fields, cors, errors: errors::read(s), conditions: Vec::new() }
+    let (at, request_fields) = request.map_or_else(Default::default, |(at, fields)| (Some(at), fields));
+    (Extras { request_fields, response_fields, cors, errors: errors::read(s), conditions: Vec::new() }, at)
 }
 
 /// How much each account may on it, and how many requests one of its requests counts as.
@@ -196,15 +213,21 @@ fn limited(s: &mut Section<'_>, auth: &Auth) -> (Arc<Rates>, u32) {
     (Arc::new(rates), cost)
 }
 
-fn assertion(s: &mut Section<'_>, issues: bool) -> bool {
+fn assertion(s: &mut Section<'_>, auth: &Auth, issues: bool) -> Placed<bool> {
     let comment =
         "Whether the upstream receives a signed X-Auth-Assertion that names the principal; wants `identity`.";
     let assertion = s.value("assertion", &Switch, false, comment);
+    if assertion.value && *auth == Auth::Public {
+        let message = "`assertion` is of no use on a public route: nobody is judged who could be named";
+        s.tell(
+            Problem::error(assertion.at, message).expected("auth: optional or required, or no `assertion`"),
+        );
+    }
     if assertion.value && !issues {
         let problem = Problem::error(assertion.at, "there is no `identity`, so nothing can be signed");
         s.tell(problem.expected("`identity` with its public_url at the top, or no `assertion`"));
     }
-    assertion.value
+    assertion
 }
 
 const WEBSOCKET_CREDENTIALS: Words<WebsocketCredential> =

@@ -1,5 +1,6 @@
 //! `upstreams`: named groups of servers.
 
+pub(super) mod retries;
 mod sharing;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,7 +13,9 @@ use crate::config::problem::Problem;
 use crate::config::read::{Placed, shown};
 use crate::config::section::{Least, Section};
 use crate::config::source::Span;
-use crate::config::{CertificateFiles, Endpoint, Listener, Route, Upstream, UpstreamProtocol, UpstreamTls};
+use crate::config::{
+    CertificateFiles, Endpoint, Listener, Retries, Route, Upstream, UpstreamProtocol, UpstreamTls,
+};
 use crate::web::forwarded::Scheme;
 
 /// The upstreams, each placed at its name. One whose endpoints are wrong is there too, so that routes find it.
@@ -61,7 +64,9 @@ fn upstream(s: &mut Section<'_>) -> (Option<Placed<Arc<str>>>, Unnamed) {
     let endpoints = endpoints.into_iter().map(|endpoint| endpoint.value).collect();
     let tls = tls.unwrap_or_default().1;
     let (balance, health, ejection) = (sharing::balance(s), sharing::health(s), sharing::ejection(s));
-    let (retries, max) = (sharing::retries(s), sharing::max(s));
+    let comment = "Sending requests again where that is safe.";
+    let retries = s.section("retries", comment, |s| retries::keys(s, Retries::default()));
+    let max = sharing::max(s);
     (
         name,
         Box::new(move |name| Upstream {

@@ -12,6 +12,8 @@ struct Habits {
     merges: bool,
     /// Whether `\` is a slash, too.
     folds: bool,
+    /// Whether an escape that is left over of NUL, `?` or `#` is taken for the end of the path.
+    ends_early: bool,
 }
 
 /// How often escapes are decoded.
@@ -33,8 +35,13 @@ enum Parameters {
     Last,
 }
 
-const MOST_CARELESS: Habits =
-    Habits { decodes: Decodes::All, drops_parameters: Parameters::Last, merges: true, folds: true };
+const MOST_CARELESS: Habits = Habits {
+    decodes: Decodes::All,
+    drops_parameters: Parameters::Last,
+    merges: true,
+    folds: true,
+    ends_early: false,
+};
 
 /// Each reading of `path`, the most careless one first.
 pub(super) fn each(path: &str) -> impl Iterator<Item = Result<String, Ambiguity>> {
@@ -42,11 +49,20 @@ pub(super) fn each(path: &str) -> impl Iterator<Item = Result<String, Ambiguity>
         [Parameters::Last, Parameters::First, Parameters::Never].into_iter().flat_map(
             move |drops_parameters| {
                 let ways = [(true, true), (true, false), (false, true), (false, false)];
-                ways.map(|(merges, folds)| Habits { decodes, drops_parameters, merges, folds })
+                ways.map(|(merges, folds)| Habits {
+                    decodes,
+                    drops_parameters,
+                    merges,
+                    folds,
+                    ends_early: false,
+                })
             },
         )
     });
-    [MOST_CARELESS].into_iter().chain(others.skip(1)).map(|habits| reading(path, habits))
+    // Escaped once they are refused on every route.
+    let early = others.clone().filter(|habits| matches!(habits.decodes, Decodes::All));
+    let early = early.map(|habits| Habits { ends_early: true, ..habits });
+    [MOST_CARELESS].into_iter().chain(others.skip(1)).chain(early).map(|habits| reading(path, habits))
 }
 
 /// Linear in the length of `path`, however deeply it is escaped.
@@ -54,9 +70,9 @@ fn reading(path: &str, habits: Habits) -> Result<String, Ambiguity> {
     let path = if habits.drops_parameters == Parameters::First { &*bare(path, habits) } else { path };
     let bytes = decoded(path, habits.decodes);
     let text = String::from_utf8_lossy(&bytes);
+    let text = if habits.ends_early { text.get(..end(&text)).unwrap_or_default() } else { &*text };
     let ends = text.ends_with(|letter| splits(letter, habits));
-    let text =
-        if habits.drops_parameters == Parameters::Last { bare(&text, habits) } else { text.into_owned() };
+    let text = if habits.drops_parameters == Parameters::Last { bare(text, habits) } else { text.to_owned() };
     let mut plain = String::with_capacity(text.len());
     for segment in text.strip_prefix('/').unwrap_or(&text).split(|letter| splits(letter, habits)) {
         match segment {
@@ -72,6 +88,12 @@ fn reading(path: &str, habits: Habits) -> Result<String, Ambiguity> {
         plain.push('/');
     }
     Ok(plain)
+}
+
+/// Where a decoded path ends for who decodes once more than he thinks.
+fn end(text: &str) -> usize {
+    let ends = ["%00", "%3F", "%3f", "%23"].into_iter().filter_map(|escape| text.find(escape));
+    ends.min().unwrap_or(text.len())
 }
 
 const fn splits(letter: char, habits: Habits) -> bool {
@@ -140,6 +162,8 @@ mod tests {
             ("/a%253Bb", &["/a", "/a;b", "/a%3Bb"]),
             ("/a\\b", &["/a/b", "/a\\b"]),
             ("/a;x/b/", &["/a/b/", "/a;x/b/"]),
+            ("/a%2500.html", &["/a", "/a%00.html", "/a%2500.html"]),
+            ("/a%25253fb/c%2523", &["/a", "/a%3fb/c%23", "/a%253fb/c%23"]),
         ] {
             let mut found: Vec<_> = each(path).map(|reading| reading.unwrap()).collect();
             found.sort_unstable();

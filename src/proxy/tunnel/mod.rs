@@ -67,13 +67,14 @@ impl Side for Duplex {
 
 /// Answers 101 and has the tunnel go on behind it.
 pub fn open(answer: Answer<RequestBody>, kind: Kind, mut ticket: Box<Ticket>) -> Response<Body> {
-    let Answer { head, exchange, endpoint } = answer;
-    let Some((upstream, upstream_read)) = exchange.into_parts() else {
+    let Answer { head, exchange, mut endpoint } = answer;
+    let Some((upstream, upstream_read, place)) = exchange.into_parts() else {
         // Only HTTP/1 is asked to be left, and only its 101 is granted.
         let mut response = Response::new(Body::none());
         *response.status_mut() = StatusCode::BAD_GATEWAY;
         return response;
     };
+    endpoint.connected_by(place);
     let mut headers = head.headers;
     ticket.request_id.tell(&mut headers);
     ticket.tell_limits(&mut headers);

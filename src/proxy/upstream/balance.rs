@@ -90,7 +90,8 @@ impl Choice {
         next.is_some()
     }
 
-    /// Of the endpoints that were not tried yet one that is fit; if there is none, one that rests; if there is none
+    /// Of the endpoints that were not tried yet one that is fit, and that has room for a request where some have not; if
+    /// there is none, one that rests; if there is none
     /// either, the one that could not be connected to for the longest time.
     fn pick(&self, upstream: &Upstream) -> Option<usize> {
         let now = upstream.deadlines.coarse_now();
@@ -98,7 +99,11 @@ impl Choice {
         let left = |index: usize| !self.tried.contains(&index);
         let fit = |index: usize, member: &Member| left(index) && member.is_fit(now);
         let resting = |index: usize, member: &Member| left(index) && member.aside_until(now) == Tick(0);
-        self.among(upstream, now, &fit).or_else(|| self.among(upstream, now, &resting)).or_else(|| {
+        let roomy = |index: usize, member: &Member| fit(index, member) && upstream.has_room(index);
+        let bounded = upstream.group.connections.iter().any(Option::is_some);
+        let roomy = bounded.then(|| self.among(upstream, now, &roomy)).flatten();
+        let fit = || self.among(upstream, now, &fit);
+        roomy.or_else(fit).or_else(|| self.among(upstream, now, &resting)).or_else(|| {
             let left = members().filter(|(index, _)| left(*index));
             left.min_by_key(|(_, member)| member.aside_until(now)).map(|(index, _)| index)
         })
@@ -135,6 +140,10 @@ impl Choice {
 }
 
 impl Upstream {
+    fn has_room(&self, index: usize) -> bool {
+        self.endpoints.get(index).is_some_and(|endpoint| endpoint.has_room(self.protocol))
+    }
+
     /// What tells the endpoint of a request of this account with these fields, if anything is to.
     #[must_use]
     pub fn key(&self, account: Option<&str>, fields: &HeaderMap) -> Option<u64> {

@@ -1,6 +1,6 @@
 //! One server of an upstream, as one worker sees it: connecting, and the connections that wait to be used again.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -9,19 +9,18 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::connections::{Connections, Place};
 use super::failure::Failure;
 use super::fleet::Member;
 use super::http2::Links;
+use super::idle::{Found, Idle};
 use super::wire::{Look, Wire};
-use crate::config;
+use crate::config::{self, UpstreamProtocol};
 use crate::server::deadline::Deadlines;
 use crate::server::tls::Connector;
 use crate::server::transport::Transport;
 use crate::telemetry::pace::Pace;
 use crate::web::forwarded::Scheme;
-
-/// The most unused connections that one worker keeps to one endpoint.
-const IDLE_MAX: usize = 1024;
 
 /// One server, with this worker's unused connections to it.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ pub struct Endpoint {
     /// What is told of its failures.
     pub complaints: Pace,
     /// Its connections of HTTP/1.1 that wait to be used again.
-    idle: RefCell<Vec<Wire>>,
+    pub(super) idle: Idle,
     /// Its connections of HTTP/2.
     pub(super) links: Links,
     /// What all workers know of it.
@@ -49,31 +48,51 @@ impl Endpoint {
     /// An endpoint without connections, of which no other worker knows.
     #[must_use]
     pub fn new(place: config::Endpoint, connector: Option<Connector>, deadlines: Rc<Deadlines>) -> Self {
-        Self::of(Arc::new(Member::new(place)), connector, deadlines)
+        Self::of((Arc::new(Member::new(place)), None), connector, deadlines)
     }
 
-    /// An endpoint without connections.
+    /// An endpoint without connections, of which there may be so many.
     #[must_use]
-    pub fn of(member: Arc<Member>, connector: Option<Connector>, deadlines: Rc<Deadlines>) -> Self {
+    pub fn of(
+        (member, bound): (Arc<Member>, Option<Arc<Connections>>),
+        connector: Option<Connector>,
+        deadlines: Rc<Deadlines>,
+    ) -> Self {
+        let way = (Arc::clone(&member), connector.clone());
         Self {
             place: member.place.clone(),
-            links: Links::new(Arc::clone(&member), connector.clone(), Rc::clone(&deadlines)),
+            links: Links::new(way, bound.clone(), Rc::clone(&deadlines)),
             connector,
             authority: member.authority.clone(),
             complaints: Pace::default(),
-            idle: RefCell::default(),
+            idle: Idle::new(bound),
             losses: Cell::new(member.losses()),
             member,
             deadlines,
         }
     }
 
-    /// The unused connection that was used last, if one is still good.
-    pub(super) fn checkout(&self, look: Look) -> Option<Wire> {
-        loop {
-            let mut wire = self.idle.borrow_mut().pop()?;
-            if wire.is_quiet(look) {
-                return Some(wire);
+    /// Whether its connections are those that this bounds.
+    pub(super) fn is_bounded_by(&self, bound: Option<&Arc<Connections>>) -> bool {
+        self.idle.is_bounded_by(bound)
+    }
+
+    /// Whether a request would have to wait for no other.
+    pub(super) fn has_room(&self, protocol: UpstreamProtocol) -> bool {
+        match protocol {
+            UpstreamProtocol::Http1 => self.idle.has_room(),
+            UpstreamProtocol::Http2 => self.links.have_room(),
+        }
+    }
+
+    /// A connection for one request: one that waits to be used again, or a `new` one.
+    pub(super) async fn wire(&self, look: Look, new: bool, within: Duration) -> Result<Wire, Failure> {
+        match self.idle.find(look, new, within).await? {
+            Found::Wire(wire) => Ok(wire),
+            Found::Leave(place) => {
+                let mut wire = Box::pin(self.connect(within)).await?;
+                wire.place = place;
+                Ok(wire)
             }
         }
     }
@@ -88,14 +107,11 @@ impl Endpoint {
         wire.timer.clear();
         wire.shrink();
         wire.idle_since = self.deadlines.coarse_now();
-        let mut idle = self.idle.borrow_mut();
-        if idle.len() < IDLE_MAX {
-            idle.push(wire);
-        }
+        self.idle.keep(wire);
     }
 
     /// Makes a connection.
-    pub(super) async fn connect(&self, within: Duration) -> Result<Wire, Failure> {
+    async fn connect(&self, within: Duration) -> Result<Wire, Failure> {
         let connecting = connect(&self.member, self.connector.as_ref());
         let stream = match tokio::time::timeout(within, connecting).await {
             Ok(Ok(stream)) => stream,
@@ -119,12 +135,10 @@ impl Endpoint {
         let losses = self.member.losses();
         if self.losses.replace(losses) != losses {
             self.links.retire();
-            self.idle.borrow_mut().clear();
+            self.idle.clear();
         }
         self.links.sweep(now, after);
-        self.idle
-            .borrow_mut()
-            .retain_mut(|wire| now.since(wire.idle_since) < after && wire.is_quiet(Look::Known));
+        self.idle.sweep(now, after);
     }
 }
 
@@ -146,17 +160,24 @@ pub struct Held {
     endpoint: Rc<Endpoint>,
     /// Its place among those that may be under way, where they are counted.
     place: Option<OwnedSemaphorePermit>,
+    /// That of its connection, once it left HTTP.
+    connection: Option<Place>,
 }
 
 impl Held {
     pub(super) fn new(endpoint: &Rc<Endpoint>) -> Self {
         endpoint.member.enter();
-        Self { endpoint: Rc::clone(endpoint), place: None }
+        Self { endpoint: Rc::clone(endpoint), place: None, connection: None }
     }
 
     /// Keeps this place until the request is over.
     pub(super) fn occupies(&mut self, place: OwnedSemaphorePermit) {
         self.place = Some(place);
+    }
+
+    /// Keeps the place of its connection as long.
+    pub fn connected_by(&mut self, place: Option<Place>) {
+        self.connection = place;
     }
 }
 

@@ -12,6 +12,7 @@ use http_body::Body;
 use tokio::io::AsyncWrite;
 
 use super::chunked::{self, Decoder, Step};
+use super::connections::Place;
 use super::failure::{BodyFailure, Failure};
 use super::head::{self, Head, Interim};
 use super::wire::Wire;
@@ -234,8 +235,8 @@ where
         self.body.is_none() && self.data.is_empty() && self.tail.is_empty() && self.wire.unsent().is_empty()
     }
 
-    /// The socket, and what came on it behind the answer, when HTTP is left.
-    pub fn into_parts(self) -> (Transport, BytesMut) {
+    /// The socket, what came on it behind the answer, and its place among those that are counted, when HTTP is left.
+    pub fn into_parts(self) -> (Transport, BytesMut, Option<Place>) {
         self.wire.into_parts()
     }
 

@@ -35,6 +35,9 @@ pub enum Failure {
     /// No connection was made in time.
     #[error("no connection within timeouts.connect")]
     ConnectTimeout,
+    /// No endpoint is fit, which was known, and those that were asked all the same could not be connected to.
+    #[error("no endpoint is fit: each is unwell, rests or has no address")]
+    Unfit(#[source] Box<Failure>),
     /// The endpoint does not speak HTTP/2, or ended the connection instead.
     #[error("the connection does not begin HTTP/2")]
     Handshake(#[source] Option<Arc<h2::Error>>),
@@ -44,6 +47,9 @@ pub enum Failure {
     /// As many requests as `upstreams.max` says were under way, and as many waited or none ended in time.
     #[error("as many requests as upstreams.max.in_flight says were under way")]
     Crowded,
+    /// There were as many connections to the endpoint as `upstreams.max` says, and as many waited or none got free in time.
+    #[error("as many connections as upstreams.max.connections says were in use")]
+    Saturated,
     /// The endpoint says that it did not act upon the request, or nothing of it was sent.
     #[error("the endpoint did not take the request")]
     Unprocessed(#[source] h2::Error),
@@ -108,6 +114,8 @@ impl Failure {
             // take as a whole is between the client and us.
             Self::Full
             | Self::Crowded
+            | Self::Saturated
+            | Self::Unfit(_)
             | Self::Unprocessed(_)
             | Self::TotalTimeout
             | Self::SlowClient
@@ -122,12 +130,23 @@ impl Failure {
         }
     }
 
+    /// Whether there was no connection to send anything on.
+    const fn is_of_connecting(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::ConnectTimeout)
+    }
+
+    /// What it is where, as was known, no endpoint was fit: nobody was expected to take a connection.
+    #[must_use]
+    pub fn where_none_is_fit(self, none_is: bool) -> Self {
+        if none_is && self.is_of_connecting() { Self::Unfit(Box::new(self)) } else { self }
+    }
+
     /// What the client is told.
     #[must_use]
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Connect(_) | Self::ConnectTimeout | Self::Unprocessed(_) => Refusal::UpstreamUnreachable,
-            Self::Full | Self::Crowded => Refusal::UpstreamUnavailable,
+            Self::Unfit(_) | Self::Full | Self::Crowded | Self::Saturated => Refusal::UpstreamUnavailable,
             Self::Timeout | Self::TotalTimeout => Refusal::UpstreamTimeout,
             Self::Closed { .. }
             | Self::Handshake(_)
@@ -162,9 +181,11 @@ impl From<Failure> for Reason {
             },
             Failure::Connect(_)
             | Failure::ConnectTimeout
+            | Failure::Unfit(_)
             | Failure::Handshake(_)
             | Failure::Full
             | Failure::Crowded
+            | Failure::Saturated
             | Failure::Unprocessed(_)
             | Failure::Closed { .. }
             | Failure::Malformed(_)

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::time::Duration;
 
 use super::balance;
+use super::connections::Connections;
 use super::room::Room;
 use super::whereabouts::Whereabouts;
 use tokio::net::TcpStream;
@@ -93,6 +94,8 @@ pub struct Group {
     pub health: Option<HealthCheck>,
     /// How much may be under way to it, if that is bounded.
     pub(super) room: Option<Arc<Room>>,
+    /// How many connections there may be to each of them, in their order, if that is bounded.
+    pub(super) connections: Vec<Option<Arc<Connections>>>,
     ejection: Ejection,
 }
 
@@ -106,6 +109,12 @@ impl Group {
             known(place).map_or_else(|| Arc::new(Member::new(place.clone())), Arc::clone)
         };
         let members: Vec<Arc<Member>> = config.endpoints.iter().map(member).collect();
+        let places = |member: &Arc<Member>| {
+            let mut old = old.iter().flat_map(|old| old.members.iter().zip(&old.connections));
+            let known = old.find(|(other, _)| Arc::ptr_eq(other, member));
+            Connections::of(config.max, known.and_then(|(_, places)| places.as_ref()))
+        };
+        let connections = members.iter().map(places).collect();
         if config.health.is_none() {
             members.iter().for_each(|member| member.unwell.store(false, Ordering::Relaxed));
         }
@@ -116,6 +125,7 @@ impl Group {
             members,
             retries: AtomicU64::default(),
             health: config.health.clone(),
+            connections,
             room: Room::of(config.max, old.and_then(|old| old.room.as_ref())),
             ejection: config.ejection.clone(),
         }
@@ -272,6 +282,12 @@ impl Member {
         self.whereabouts.are(addresses)
     }
 
+    /// Its name led nowhere; whether it never led anywhere.
+    pub(super) fn was_not_found(&self) -> bool {
+        self.whereabouts.are_unknown();
+        self.whereabouts.is_nowhere()
+    }
+
     /// How often its name ceased to lead to an address.
     pub(super) fn losses(&self) -> usize {
         self.whereabouts.losses()
@@ -328,10 +344,10 @@ impl Member {
         self.unwell.load(Ordering::Relaxed)
     }
 
-    /// Whether it gets requests.
+    /// Whether it gets requests: it does not rest, is not unwell, and has an address.
     #[must_use]
     pub fn is_up(&self, now: Tick) -> bool {
-        !self.is_resting(now) && !self.is_unwell()
+        !self.is_resting(now) && !self.is_unwell() && !self.whereabouts.is_nowhere()
     }
 
     /// Whether it failed too often lately.

@@ -5,12 +5,14 @@
 mod balance;
 pub mod checks;
 pub mod chunked;
+mod connections;
 mod endpoint;
 mod exchange;
 pub mod failure;
 pub mod fleet;
 pub mod head;
 mod http2;
+mod idle;
 mod protocols;
 pub mod resolve;
 mod retries;
@@ -41,7 +43,7 @@ use fleet::{Fault, Group};
 use retries::Budget;
 use wire::Look;
 
-use crate::config::{self, Balance, UpstreamProtocol};
+use crate::config::{self, Balance, Retries, UpstreamProtocol};
 use crate::message::framing::{Asked, Framing};
 use crate::server::deadline::Deadlines;
 use crate::telemetry::pace::Pace;
@@ -68,6 +70,8 @@ pub struct Outgoing<'a, B, W> {
     pub patience: Patience,
     /// Limit for making a connection.
     pub connect: Duration,
+    /// How it is sent again; `None` = as the upstream says.
+    pub retries: Option<Retries>,
     /// What tells its endpoint, where the upstream goes by that.
     pub key: Option<u64>,
 }
@@ -104,25 +108,30 @@ pub struct Upstream {
     balance: Balance,
     dice: Dice,
     budget: Budget,
+    /// Those of requests that are sent again otherwise.
+    budgets: Box<[Budget]>,
 }
 
 impl Upstream {
-    /// Makes what `config` names, taking over the endpoints, with their connections, that `old` has already.
+    /// Makes what `config` names, to which some requests come with `own` retries, taking over the endpoints, with their connections, that `old` has already.
     #[must_use]
     pub fn build(
-        config: &config::Upstream,
+        (config, own): (&config::Upstream, &[Retries]),
         group: &Arc<Group>,
         old: &[Rc<Self>],
         deadlines: &Rc<Deadlines>,
     ) -> Rc<Self> {
-        let endpoint = |member| {
+        let endpoint = |(member, bound): (_, &Option<_>)| {
             let mut old = old.iter().flat_map(|upstream| &upstream.endpoints);
             // What was verified in another way before is to be verified anew.
             let known = old.find(|endpoint| {
-                Arc::ptr_eq(&endpoint.member, member) && endpoint.connector == group.connector
+                let same = Arc::ptr_eq(&endpoint.member, member) && endpoint.connector == group.connector;
+                same && endpoint.is_bounded_by(bound.as_ref())
             });
-            let new =
-                || Rc::new(Endpoint::of(Arc::clone(member), group.connector.clone(), Rc::clone(deadlines)));
+            let new = || {
+                let member = (Arc::clone(member), bound.clone());
+                Rc::new(Endpoint::of(member, group.connector.clone(), Rc::clone(deadlines)))
+            };
             known.map_or_else(new, Rc::clone)
         };
         Rc::new(Self {
@@ -130,11 +139,12 @@ impl Upstream {
             complaints: Pace::default(),
             deadlines: Rc::clone(deadlines),
             protocol: config.protocol,
-            endpoints: group.members.iter().map(endpoint).collect(),
+            endpoints: group.members.iter().zip(&group.connections).map(endpoint).collect(),
             group: Arc::clone(group),
             balance: config.balance.clone(),
             dice: Dice::new(deadlines.coarse_now().0 ^ balance::hash(config.name.as_bytes())),
             budget: Budget::new(config.retries),
+            budgets: own.iter().copied().map(Budget::new).collect(),
         })
     }
 
@@ -163,9 +173,10 @@ impl Upstream {
         B: Body<Data = Bytes, Error = BodyFailure> + Unpin + 'static,
         W: WriteHead,
     {
-        self.budget.earn();
+        let budget = self.budget(outgoing.retries);
+        budget.earn();
         if self.protocol == UpstreamProtocol::Http2 {
-            return Box::pin(http2::send(self, outgoing)).await;
+            return Box::pin(http2::send(self, outgoing, budget)).await;
         }
         let asked = outgoing.asked;
         let mut choice = Choice::new(self, outgoing.key);
@@ -173,17 +184,12 @@ impl Upstream {
         let (mut again, mut retried) = (false, 0);
         loop {
             let endpoint = Held::new(choice.endpoint(self));
-            let pooled = if again || retried > 0 { None } else { endpoint.checkout(look) };
-            let connected = match pooled {
-                Some(wire) => Ok(wire),
-                None => Box::pin(endpoint.connect(outgoing.connect)).await,
-            };
-            let mut wire = match connected {
+            let mut wire = match endpoint.wire(look, again || retried > 0, outgoing.connect).await {
                 Ok(wire) => wire,
                 Err(failure) => {
                     self.failed(&endpoint, &failure);
                     if !choice.pass_over(self) {
-                        return Err(Undelivered { failure, endpoint: Some(endpoint) });
+                        return Err(self.unreached(failure, endpoint));
                     }
                     continue;
                 }
@@ -206,7 +212,9 @@ impl Upstream {
             }
             let harmless = failure.is_silent_close() && outgoing.method.is_idempotent();
             match exchange.into_untouched() {
-                Some(body) if harmless && (stale || self.goes_elsewhere(&mut choice, &mut retried)) => {
+                Some(body)
+                    if harmless && (stale || self.goes_elsewhere(&mut choice, &mut retried, budget)) =>
+                {
                     outgoing.body = body;
                     again |= stale;
                 }
@@ -215,10 +223,20 @@ impl Upstream {
         }
     }
 
+    fn budget(&self, own: Option<Retries>) -> &Budget {
+        own.and_then(|own| self.budgets.iter().find(|budget| budget.is_of(own))).unwrap_or(&self.budget)
+    }
+
+    /// None of the endpoints was reached. Where each was known not to be fit, that is what the client is told.
+    fn unreached(&self, failure: Failure, endpoint: Held) -> Undelivered {
+        let none_is_fit = self.group.is_down(self.deadlines.coarse_now());
+        Undelivered { failure: failure.where_none_is_fit(none_is_fit), endpoint: Some(endpoint) }
+    }
+
     /// Whether a request that failed may be sent to another endpoint; `choice` is that one then.
-    fn goes_elsewhere(&self, choice: &mut Choice, retried: &mut u32) -> bool {
+    fn goes_elsewhere(&self, choice: &mut Choice, retried: &mut u32, budget: &Budget) -> bool {
         let now = self.deadlines.coarse_now();
-        let goes = choice.pass_over(self) && self.budget.spend(*retried, now);
+        let goes = choice.pass_over(self) && budget.spend(*retried, now);
         if goes {
             *retried += 1;
             self.group.retries.fetch_add(1, Ordering::Relaxed);

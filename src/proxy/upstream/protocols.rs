@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Body;
 
+use super::connections::Place;
 use super::endpoint::Endpoint;
 use super::exchange::Exchange as Http1;
 use super::failure::{BodyFailure, Failure};
@@ -74,8 +75,8 @@ where
         }
     }
 
-    /// The socket, and what came on it behind the answer, when HTTP is left; a stream of HTTP/2 cannot leave it.
-    pub fn into_parts(self) -> Option<(Transport, BytesMut)> {
+    /// The socket, what came on it behind the answer, and its place, when HTTP is left; a stream of HTTP/2 cannot leave it.
+    pub fn into_parts(self) -> Option<(Transport, BytesMut, Option<Place>)> {
         match self {
             Self::Http1(exchange) => Some(exchange.into_parts()),
             Self::Http2(_) => None,

@@ -87,6 +87,9 @@ pub async fn run(group: Arc<Group>, resolver: Resolver) {
     }
 }
 
+const KEPT: &str = "the name of an endpoint cannot be looked up; its last known addresses are used";
+const NOWHERE: &str = "the name of an endpoint cannot be looked up; it gets no requests while another is fit";
+
 /// A name that no longer resolves says nothing of the servers that it led to: they stay.
 fn look(group: &Group, member: &Member, lost: &mut bool, found: io::Result<Vec<IpAddr>>) {
     let (upstream, endpoint) = (&*group.name, &*member.authority);
@@ -100,10 +103,11 @@ fn look(group: &Group, member: &Member, lost: &mut bool, found: io::Result<Vec<I
             }
         }
         Err(error) => {
+            let nowhere = member.was_not_found();
             if !std::mem::replace(lost, true) {
                 let error = &error as &dyn std::error::Error;
-                let kept = "the name of an endpoint cannot be looked up; its last known addresses are used";
-                tracing::warn!(upstream, endpoint, error, "{kept}");
+                let instead = if nowhere { NOWHERE } else { KEPT };
+                tracing::warn!(upstream, endpoint, error, "{instead}");
             }
         }
     }

@@ -30,6 +30,11 @@ impl Budget {
         Self { retries, saved: Cell::new(0), left: Cell::new(0), until: Cell::new(Tick(0)) }
     }
 
+    /// Whether it is for requests that are sent again so.
+    pub(super) fn is_of(&self, retries: Retries) -> bool {
+        self.retries == retries
+    }
+
     /// A request more.
     pub(super) fn earn(&self) {
         self.saved.set((self.saved.get() + self.retries.budget).min(SAVED * PRICE));

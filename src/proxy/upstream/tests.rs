@@ -83,7 +83,7 @@ impl Bed {
     /// With a head that says that a body follows, perhaps, and none that does.
     async fn without_body(framing: Framing) -> Self {
         let Self { clock, deadlines, exchange, endpoint } = Self::new(framing, &[]).await;
-        let (stream, _) = exchange.into_parts();
+        let (stream, ..) = exchange.into_parts();
         let mut wire = Wire::new(stream, deadlines.timer());
         wire.out.extend_from_slice(b"HEAD|");
         Self { exchange: Exchange::new(wire, None, framing, PATIENCE), clock, deadlines, endpoint }
@@ -229,12 +229,12 @@ async fn a_kept_connection_that_ended_is_not_used() {
             let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (mut other, _) = listener.accept().await.unwrap();
             endpoint.give_back(Wire::new(stream.into(), deadlines.timer()));
-            let kept = endpoint.checkout(look).expect("it is still good");
+            let kept = endpoint.idle.checkout(look).expect("it is still good");
             other.write_all(bytes.as_bytes()).await.unwrap();
             other.shutdown().await.unwrap();
             kept.stream.socket().readable().await.unwrap();
             endpoint.give_back(kept);
-            assert!(endpoint.checkout(look).is_none(), "{look:?} {bytes:?}");
+            assert!(endpoint.idle.checkout(look).is_none(), "{look:?} {bytes:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
@@ -20,6 +20,8 @@ pub(super) struct Whereabouts {
     /// How often addresses were lost: connections to those are of no more use.
     losses: AtomicUsize,
     named: bool,
+    /// Whether its name was looked up last in vain.
+    sought: AtomicBool,
 }
 
 impl Whereabouts {
@@ -30,6 +32,7 @@ impl Whereabouts {
             turn: AtomicUsize::default(),
             losses: AtomicUsize::default(),
             named: literal.is_none(),
+            sought: AtomicBool::default(),
         }
     }
 
@@ -47,12 +50,23 @@ impl Whereabouts {
         if *old == found {
             return false;
         }
+        self.sought.store(false, Ordering::Relaxed);
         let loses = old.iter().any(|address| !found.contains(address));
         self.known.store(Arc::new(found));
         if loses {
             self.losses.fetch_add(1, Ordering::Release);
         }
         !old.is_empty()
+    }
+
+    /// Its name led nowhere.
+    pub(super) fn are_unknown(&self) {
+        self.sought.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there is no address to connect to: its name was never found.
+    pub(super) fn is_nowhere(&self) -> bool {
+        self.sought.load(Ordering::Relaxed) && self.known.load().is_empty()
     }
 
     /// How often addresses were lost.
@@ -110,6 +124,19 @@ mod tests {
         assert!(
             whereabouts.include("::1".parse().unwrap()) && !whereabouts.include("10.0.0.1".parse().unwrap())
         );
+    }
+
+    #[test]
+    fn a_name_is_nowhere_until_it_is_found_and_keeps_its_addresses_afterwards() {
+        let whereabouts =
+            Whereabouts::of(&config::Endpoint { host: "api.test".into(), port: 80, scheme: Scheme::Http });
+        assert!(!whereabouts.is_nowhere(), "nobody has looked yet");
+        whereabouts.are_unknown();
+        assert!(whereabouts.is_nowhere());
+        whereabouts.are(&addresses(&["10.0.0.1"]));
+        assert!(!whereabouts.is_nowhere());
+        whereabouts.are_unknown();
+        assert!(!whereabouts.is_nowhere(), "its last known addresses serve");
     }
 
     #[test]

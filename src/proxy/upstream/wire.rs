@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 use tokio_util::io::poll_read_buf;
 
+use super::connections::Place;
 use crate::clock::Tick;
 use crate::server::deadline::Timer;
 use crate::server::transport::Transport;
@@ -39,6 +40,8 @@ pub struct Wire {
     /// Whether it has carried a request before: it may then have been closed by the other side meanwhile.
     pub(super) used: bool,
     pub(super) idle_since: Tick,
+    /// Its place among the connections to its endpoint, where they are counted.
+    pub(super) place: Option<Place>,
     /// Whether the read buffer was made large for a body.
     large: bool,
 }
@@ -53,6 +56,7 @@ impl Wire {
             timer,
             used: false,
             idle_since: Tick(0),
+            place: None,
             large: false,
         }
     }
@@ -83,9 +87,9 @@ impl Wire {
         poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.read)
     }
 
-    /// The socket, and what was read from it already.
-    pub(super) fn into_parts(self) -> (Transport, BytesMut) {
-        (self.stream, self.read)
+    /// The socket, what was read from it already, and its place.
+    pub(super) fn into_parts(self) -> (Transport, BytesMut, Option<Place>) {
+        (self.stream, self.read, self.place)
     }
 
     /// Where it leads.

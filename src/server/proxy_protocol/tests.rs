@@ -73,6 +73,8 @@ fn of_a_part_no_more_is_wanted_than_belongs_to_it() {
 fn what_is_wrong_is_refused() {
     for text in [
         "GET / HTTP/1.1\r\n",
+        "G",
+        "PROXX",
         "proxy TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
         " PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
         "PROXY  TCP4 192.0.2.1 192.0.2.2 1 2\r\n",

@@ -28,6 +28,14 @@ pub struct ClientSettings {
     pub protocol: Protocol,
 }
 
+impl ClientSettings {
+    /// All files that are read, but for those of the system.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let shown = self.certificate.iter().flat_map(|pair| [&pair.cert_file, &pair.key_file]);
+        self.ca_file.iter().chain(shown)
+    }
+}
+
 /// What is spoken above TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {

@@ -4,7 +4,7 @@
 use super::{PATTERNS, Stand};
 
 /// Fields that only the gateway may set, or that end here, under names that fold onto theirs as well.
-const SPOOFED: &[&str] = &[
+pub(super) const SPOOFED: &[&str] = &[
     "X-Auth-Subject",
     "X-Auth-Credential",
     "X-Auth-Client",
@@ -134,7 +134,7 @@ struct Place {
     own: Vec<String>,
 }
 
-const ALWAYS: [&str; 6] =
+pub(super) const ALWAYS: [&str; 6] =
     ["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-request-id"];
 
 fn places(identity: &[&str]) -> Vec<Place> {
@@ -158,7 +158,8 @@ fn places(identity: &[&str]) -> Vec<Place> {
     ]
 }
 
-const IDENTITY: [&str; 4] = ["x-auth-credential", "x-auth-method", "x-auth-scopes", "x-auth-subject"];
+pub(super) const IDENTITY: [&str; 4] =
+    ["x-auth-credential", "x-auth-method", "x-auth-scopes", "x-auth-subject"];
 
 /// Sends these fields to each kind of route; the names that reach the upstream must be the place's own and `passing`, and
 /// what the gateway says itself must be true.

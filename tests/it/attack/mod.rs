@@ -1,12 +1,15 @@
 //! Attacks as tables: each row says what a client sends, what it is answered, and exactly what, if anything, reaches the
 //! upstream. After each row a victim's request goes over the same pooled connection and must be answered as its own.
 
+mod bypass;
 mod fields;
 mod framing;
+mod ground;
 mod keys;
 mod paths;
 mod secrets;
 mod spellings;
+mod spoofing;
 mod strict;
 mod upgrades;
 

@@ -6,10 +6,63 @@ pub(super) const MISSING: &str = "401 missing_credentials";
 pub(super) const AMBIGUOUS: &str = "400 ambiguous_path";
 pub(super) const BAD: &str = "400 bad_request";
 pub(super) const HOST: &str = "400 invalid_host";
-const NO_ROUTE: &str = "404 no_route";
+pub(super) const NO_ROUTE: &str = "404 no_route";
 const METHOD: &str = "405 method_not_allowed";
 /// No request could be read.
 pub(super) const BARE: &str = "400";
+
+/// Methods, known and not.
+pub(super) const METHODS: &[&str] = &[
+    "GET",
+    "HEAD",
+    "OPTIONS",
+    "POST",
+    "PUT",
+    "DELETE",
+    "PATCH",
+    "TRACE",
+    "PROPFIND",
+    "PURGE",
+    "get",
+    "Get",
+    "head",
+    "options",
+    "GETT",
+    "FOO",
+    "X",
+    "0",
+    "-",
+    "M-SEARCH",
+    "!#$%&'*+-.^_`|~",
+];
+
+/// Fields that decide nothing here, whatever they do elsewhere.
+pub(super) const NO_FIELD: &[&str] = &[
+    "X-Original-URL: /opt",
+    "X-Original-URI: /opt",
+    "X-Rewrite-URL: /opt",
+    "X-Forwarded-Uri: /opt",
+    "X-Forwarded-Host: c.test",
+    "X-Forwarded-Prefix: /opt",
+    "X-Forwarded-Method: PUT",
+    "X-Forwarded-Proto: https",
+    "X-Forwarded-For: 127.0.0.1",
+    "X-Original-Method: OPTIONS",
+    "X-HTTP-Method-Override: OPTIONS",
+    "X-Method-Override: PUT",
+    "Forwarded: host=c.test;proto=https",
+    "X-Host: c.test",
+    "X-Real-IP: 127.0.0.1",
+    "User-Agent: kube-probe/1.30",
+    "User-Agent: GoogleHC/1.0",
+    "Upgrade: websocket\r\nConnection: Upgrade",
+    "Connection: close, authorization",
+    "Content-Location: /opt",
+    "Referer: http://a.test/opt",
+    "Origin: http://a.test\r\nAccess-Control-Request-Method: GET",
+    "Cookie: session=root",
+    "Accept: application/grpc\r\nContent-Type: application/grpc",
+];
 
 /// Asks `GET target` of `host` without a credential; `want` is a refusal, or the target that reaches the upstream.
 pub(super) async fn judge(stand: &Stand, host: &str, target: &str, want: &str) {
@@ -239,30 +292,7 @@ async fn no_host_leads_around_a_route() {
 async fn no_method_is_served_where_a_credential_is_due() {
     let stand = Stand::start().await;
     let long = "A".repeat(200);
-    for method in [
-        "GET",
-        "HEAD",
-        "OPTIONS",
-        "POST",
-        "PUT",
-        "DELETE",
-        "PATCH",
-        "TRACE",
-        "PROPFIND",
-        "PURGE",
-        "get",
-        "Get",
-        "head",
-        "options",
-        "GETT",
-        "FOO",
-        "X",
-        "0",
-        "-",
-        "M-SEARCH",
-        "!#$%&'*+-.^_`|~",
-        long.as_str(),
-    ] {
+    for method in METHODS.iter().copied().chain([long.as_str()]) {
         for (host, place) in [("a.test", "/admin"), ("a.test", "/exact"), (PATTERNS, "/users/1")] {
             let outcome = stand.ask(&format!("{method} {place} HTTP/1.1\r\nHost: {host}")).await;
             assert_eq!(outcome.answers[0].status, 401, "{method} {place}");
@@ -298,32 +328,7 @@ async fn no_method_is_served_where_a_credential_is_due() {
 #[tokio::test]
 async fn no_field_decides_which_route_serves() {
     let stand = Stand::start().await;
-    for field in [
-        "X-Original-URL: /opt",
-        "X-Original-URI: /opt",
-        "X-Rewrite-URL: /opt",
-        "X-Forwarded-Uri: /opt",
-        "X-Forwarded-Host: c.test",
-        "X-Forwarded-Prefix: /opt",
-        "X-Forwarded-Method: PUT",
-        "X-Forwarded-Proto: https",
-        "X-Forwarded-For: 127.0.0.1",
-        "X-Original-Method: OPTIONS",
-        "X-HTTP-Method-Override: OPTIONS",
-        "X-Method-Override: PUT",
-        "Forwarded: host=c.test;proto=https",
-        "X-Host: c.test",
-        "X-Real-IP: 127.0.0.1",
-        "User-Agent: kube-probe/1.30",
-        "User-Agent: GoogleHC/1.0",
-        "Upgrade: websocket\r\nConnection: Upgrade",
-        "Connection: close, authorization",
-        "Content-Location: /opt",
-        "Referer: http://a.test/opt",
-        "Origin: http://a.test\r\nAccess-Control-Request-Method: GET",
-        "Cookie: session=root",
-        "Accept: application/grpc\r\nContent-Type: application/grpc",
-    ] {
+    for field in NO_FIELD {
         let outcome = stand.ask(&format!("GET /admin HTTP/1.1\r\nHost: a.test\r\n{field}")).await;
         assert_eq!((outcome.answered(), outcome.received()), (vec![MISSING.to_owned()], vec![]), "{field}");
     }

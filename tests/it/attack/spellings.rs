@@ -4,7 +4,7 @@ use super::Stand;
 use super::paths::{AMBIGUOUS, BAD, BARE, HOST, MISSING, judge};
 
 /// Spellings of a place; `{}` is the place, `{1}` its first letter, `{-1}` the rest.
-const SPELLINGS: &[(&str, &str)] = &[
+pub(super) const SPELLINGS: &[(&str, &str)] = &[
     ("/{}", MISSING),
     ("/{}?x", MISSING),
     ("/{}?", MISSING),
@@ -136,7 +136,7 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("http://a.test?/{}", "/?/{}"),
 ];
 
-fn spell(template: &str, place: &str) -> String {
+pub(super) fn spell(template: &str, place: &str) -> String {
     let (first, rest) = place.split_at(1);
     let code = format!("{:02x}", first.as_bytes()[0]);
     template.replace("{1}", &code).replace("{-1}", rest).replace("{}", place)

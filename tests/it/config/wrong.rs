@@ -126,6 +126,7 @@ fn values() {
             "errors: { type_base: urn:keyward:error }",
             "errors: { type_base: /errors/ }",
             "errors: { realm: 'say \"hi\"' }",
+            "errors: { bodies: [{ codes: [no_route], body: a }, { codes: [no_route], body: b }] }",
         ]),
     );
 }
@@ -345,6 +346,9 @@ fn where_routes_lead() {
         "match: { path: /a }\n    answer: { status: 204, body: x }",
         "match: { path: /a }\n    answer: { content_type: \"text/html \" }",
         "match: { path: /a }\n    answer: { body: x }\n    upgrades: [websocket]",
+        "match: { path: /a }\n    answer: { body: x }\n    host: upstream\n    forward_credential: true\n    timeouts: { connect: 1s }",
+        "match: { path: /a }\n    redirect: { to: /b }\n    assertion: false\n    request_fields: { remove: [X-A] }",
+        "match: { path: /a }\n    auth: public\n    upstream: api\n    assertion: true",
     ];
     let told: Vec<String> = cases.into_iter().map(route).collect();
     snapshot("where_routes_lead", &told.join("\n\n\n"));
@@ -364,7 +368,7 @@ fn what_routes_do_besides() {
         "response_fields: { remove: [Content-Length, Trailer] }",
         "cors: {}",
         "cors: { origins: [] }",
-        "cors: { origins: [app.example.com, https://app.example.com/, \"https://*.example.com\", \"null\"] }",
+        "cors: { origins: [app.example.com, https://app.example.com/, \"https://*.com\", \"null\"] }",
         "cors: { origins: [\"*\"], credentials: true }",
         "cors: { origins: [https://a.example], methods: [get], headers: [\"*, a\"], max_age: 5 }",
         "conditions: []",

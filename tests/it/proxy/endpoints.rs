@@ -1,9 +1,11 @@
 //! Several servers of one upstream: which gets what, and what becomes of one that fails.
 
+mod connections;
 mod health;
 mod names;
 mod rolling;
 mod room;
+mod unfit;
 
 use std::time::Duration;
 

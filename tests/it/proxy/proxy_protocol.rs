@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use keyward::auth::random::System;
 use keyward::auth::refusal::Code;
+use keyward::auth::token::{Kind, PlainToken, Prefix};
 use keyward::clock::{Clock, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -85,6 +87,57 @@ async fn the_rules_of_a_key_and_the_trust_in_proxies_hold_for_the_client() {
     assert_eq!(ask(trusted, spoofed).await.status, 200);
     assert_eq!(forwarded_for(&upstream), "192.0.2.9, 192.0.2.8");
     ask(trusted, "X-Forwarded-For: 192.0.2.9, 203.0.113.1\r\n").await.refused(Code::AddressNotAllowed);
+}
+
+/// A key that nobody made; only a look-up can tell.
+fn unknown() -> String {
+    let key = PlainToken::generate(&Prefix::default(), Kind::ApiKey, &System::default()).unwrap();
+    key.expose().to_owned()
+}
+
+#[tokio::test]
+async fn what_fails_counts_for_the_client_and_for_no_other_of_its_balancer() {
+    let upstream = Upstream::echo().await;
+    let gateway = builder(&upstream).yaml("limits: { failures: { per_minute: 2 } }").start().await;
+    let mapped = b"PROXY TCP6 ::ffff:192.0.2.7 ::1 1 2\r\n";
+    let other = b"PROXY TCP4 192.0.2.8 198.51.100.1 1 2\r\n";
+    for (announced, code) in [
+        (LINE, Code::InvalidCredentials),
+        (&binary()[..], Code::InvalidCredentials),
+        (LINE, Code::TooManyFailures),
+        (mapped, Code::TooManyFailures),
+        (other, Code::InvalidCredentials),
+        (LOCAL, Code::InvalidCredentials),
+    ] {
+        let get = format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", unknown());
+        behind(&gateway).await.ask([announced, get.as_bytes()].concat()).await.refused(code);
+    }
+}
+
+#[tokio::test]
+async fn the_log_names_the_client_also_of_what_is_no_request() {
+    let upstream = Upstream::echo().await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let log = folder.path().join("access.log");
+    let yaml = format!("log: {{ access: {}, format: json }}\n{PUBLIC}", log.display());
+    let gateway = builder(&upstream).yaml(&yaml).start().await;
+    for (announced, status) in [(LINE, 200), (LOCAL, 200), (b"PROXY TCP6 ::ffff:192.0.2.8 ::1 1 2\r\n", 200)]
+    {
+        assert_eq!(behind(&gateway).await.ask([announced, GET].concat()).await.status, status);
+    }
+    assert_eq!(behind(&gateway).await.ask([LINE, b"no request\r\n\r\n"].concat()).await.status, 400);
+    assert_eq!(behind(&gateway).await.ask(GET).await.status, 400);
+    let _ = gateway.stop().await;
+    let lines = std::fs::read_to_string(&log).unwrap();
+    let clients: Vec<String> = lines
+        .lines()
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            format!("{} {}", line["client"].as_str().unwrap(), line["status"])
+        })
+        .collect();
+    let want = ["192.0.2.7 200", "127.0.0.1 200", "192.0.2.8 200", "192.0.2.7 400", "127.0.0.1 400"];
+    assert_eq!(clients, want);
 }
 
 #[tokio::test]

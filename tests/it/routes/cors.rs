@@ -69,6 +69,51 @@ fn fields(fields: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
+async fn a_star_stands_for_one_label_and_nothing_else() {
+    let upstream = Upstream::echo().await;
+    let routes = "routes:
+  - name: all
+    match: { path_prefix: / }
+    auth: public
+    upstream: api
+    cors: { origins: [\"https://*.example.com\", \"http://*.localhost:3000\"], credentials: true }
+";
+    let gateway = Gateway::with(&upstream, routes).await;
+    for (origin, admitted) in [
+        ("https://app.example.com", true),
+        ("https://a-1_b.example.com", true),
+        ("http://app.localhost:3000", true),
+        ("https://example.com", false),
+        ("https://.example.com", false),
+        ("https://a.b.example.com", false),
+        ("https://evil.com/.example.com", false),
+        ("https://evil.com#.example.com", false),
+        ("https://evil.com?.example.com", false),
+        ("https://u@evil.example.com", false),
+        ("https://evil-example.com", false),
+        ("https://appexample.com", false),
+        ("https://app.example.com.evil.test", false),
+        ("https://app.example.com:8443", false),
+        ("https://APP.example.com", false),
+        ("http://app.example.com", false),
+        ("http://app.localhost", false),
+        ("https://*.example.com", false),
+        ("null", false),
+    ] {
+        let want = if admitted {
+            fields(&[("allow-credentials", "true"), ("allow-origin", origin)])
+        } else {
+            Vec::new()
+        };
+        let response = gateway.anonymous().request("GET", "/").header("Origin", origin).send().await;
+        assert_eq!((said(&response), response.header("vary")), (want, Some("origin")), "{origin}");
+        let preflight = preflight(&gateway, "/", origin, "PUT").await;
+        assert_eq!(preflight.status, 204);
+        assert_eq!(preflight.header("access-control-allow-origin"), admitted.then_some(origin), "{origin}");
+    }
+}
+
+#[tokio::test]
 async fn a_preflight_is_answered_without_a_credential_and_without_the_upstream() {
     let (gateway, upstream) = gateway().await;
     for (path, method) in

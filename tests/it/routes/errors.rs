@@ -92,6 +92,50 @@ async fn other_codes_and_other_routes_are_told_as_ever() {
     malformed.refused(Code::InvalidRequest);
 }
 
+const COMMON: &str = "identity: { public_url: http://auth.test, insecure_http: true }
+errors:
+  type_base: \"urn:keyward:error:\"
+  bodies:
+    - codes: [no_route, missing_credentials, ambiguous_path]
+      content_type: application/json
+      body: '{\"common\": \"{code}\", \"id\": \"{request_id}\"}'
+";
+
+#[tokio::test]
+async fn refusals_whose_route_has_no_body_for_them_and_those_without_a_route_have_the_common_one() {
+    use keyward::auth::refusal::Code;
+
+    let upstream = Upstream::echo().await;
+    let gateway = Gateway::with(&upstream, &format!("{COMMON}{ROUTES}")).await;
+    let mut client = gateway.anonymous();
+    for (target, status, code) in [
+        ("/plain", 401, "missing_credentials"),
+        ("/nowhere", 404, "no_route"),
+        ("/a/../b", 400, "ambiguous_path"),
+    ] {
+        let response = client.get(target).await;
+        let id = response.header("x-request-id").unwrap();
+        assert_eq!((response.status, response.header("content-type")), (status, Some("application/json")));
+        assert_eq!(response.text(), format!("{{\"common\": \"{code}\", \"id\": \"{id}\"}}"));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        assert_eq!(response.header("www-authenticate").is_some(), status == 401);
+    }
+    let own = client.get("/shop").await;
+    assert_eq!(own.header("content-type"), Some("text/html; charset=utf-8"), "its route's goes first");
+    client
+        .request("GET", "/plain")
+        .header("Authorization", "Bearer x y")
+        .send()
+        .await
+        .refused(Code::InvalidRequest);
+    let mut identity = gateway.anonymous().with_host("auth.test");
+    identity.get("/user/limits").await.refused(Code::MissingCredentials);
+    let mut client = H2::connect(gateway.public()).await;
+    let request = client.request("POST", "/plain").header("content-type", "application/grpc");
+    let whole = client.ask(request).await.whole().await;
+    assert_eq!((whole.header("grpc-status"), whole.text()), (Some("16"), ""));
+}
+
 #[tokio::test]
 async fn a_grpc_client_is_told_by_a_status_and_nothing_else() {
     let upstream = Upstream::echo().await;

@@ -6,5 +6,6 @@ mod errors;
 mod fields;
 mod here;
 mod real_paths;
+mod retries;
 mod rewrite;
 mod times;

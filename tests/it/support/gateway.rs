@@ -48,6 +48,8 @@ pub struct Gateway {
 pub struct Builder {
     /// Name, protocol, URLs.
     upstreams: Vec<(String, &'static str, Vec<String>)>,
+    /// Upstreams with a section `tls` of their own, as they are written.
+    by_tls: String,
     /// Further keys of all of them.
     sharing: String,
     yaml: String,
@@ -78,6 +80,13 @@ impl Builder {
     #[must_use]
     pub fn http2(self, name: &str, urls: &[&str]) -> Self {
         self.endpoints_of("http2", name, urls)
+    }
+
+    /// Adds an upstream of one endpoint with this section `tls`.
+    #[must_use]
+    pub fn upstream_by(mut self, name: &str, url: &str, tls: &str) -> Self {
+        self.by_tls += &format!("  - {{ name: {name}, endpoints: [{{ url: \"{url}\" }}], tls: {tls} }}\n");
+        self
     }
 
     /// Adds keys to every upstream: `balance: round_robin, retries: { attempts: 0 }`.
@@ -191,6 +200,7 @@ impl Builder {
                 "  - {{ name: {name}, protocol: {protocol}, endpoints: [{endpoints}]{tls}{sharing} }}\n"
             );
         }
+        text += &self.by_tls;
         let has = |section: &str| self.yaml.lines().any(|line| line.starts_with(section));
         text += if has("routes:") { "" } else { ONE_ROUTE };
         text += if has("scopes:") { "" } else { SCOPES };
@@ -209,6 +219,7 @@ impl Gateway {
     pub fn builder() -> Builder {
         Builder {
             upstreams: Vec::new(),
+            by_tls: String::new(),
             sharing: String::new(),
             yaml: String::new(),
             tls: None,

@@ -185,6 +185,53 @@ async fn what_is_trusted_is_read_anew_by_a_reload() {
     );
 }
 
+/// Asks until the answer has this status.
+async fn until_status(gateway: &Gateway, target: &str, status: u16) {
+    let mut client = gateway.anonymous();
+    within("another status", async { while client.get(target).await.status != status {} }).await;
+}
+
+#[tokio::test]
+async fn files_that_change_are_noticed_without_a_reload_and_wrong_ones_change_nothing() {
+    let upstream = Upstream::echo().await;
+    let (bed, clients) = (Bed::new(), Authority::new());
+    let url = bed.in_front_of(&upstream, Some(&clients)).await;
+    let folder = bed.folder.path();
+    Authority::new().issue(&["keyward.test"]).write(folder, "own");
+    let (cert, key) = paths(folder, "own");
+    let shown = format!(", cert_file: {}, key_file: {}", cert.display(), key.display());
+    let gateway = gateway(&url, &bed.tls(&shown)).await;
+    assert_eq!(gateway.anonymous().get("/").await.status, 502, "the server wants another certificate");
+    clients.issue(&["keyward.test"]).write(folder, "own");
+    until_status(&gateway, "/", 200).await;
+    std::fs::write(folder.join("ca.pem"), Authority::new().pem()).unwrap();
+    until_status(&gateway, "/", 502).await;
+    std::fs::write(folder.join("ca.pem"), bed.authority.pem()).unwrap();
+    until_status(&gateway, "/", 200).await;
+}
+
+#[tokio::test]
+async fn wrong_files_of_one_upstream_leave_it_as_it_was_and_hold_up_no_other() {
+    let upstream = Upstream::echo().await;
+    let beds = [Bed::new(), Bed::new()];
+    let routes = "routes:
+  - { name: one, match: { path_prefix: / }, auth: public, upstream: api }
+  - { name: two, match: { path_prefix: /two }, auth: public, upstream: other }
+";
+    let mut builder = Gateway::builder();
+    for (bed, name) in beds.iter().zip(["api", "other"]) {
+        let url = bed.in_front_of(&upstream, None).await;
+        builder = builder.upstream_by(name, &url, &bed.tls(""));
+    }
+    let gateway = builder.yaml(routes).start().await;
+    let mut client = gateway.anonymous();
+    assert_eq!((client.get("/").await.status, client.get("/two").await.status), (200, 200));
+    std::fs::write(beds[0].folder.path().join("ca.pem"), "nonsense").unwrap();
+    std::fs::write(beds[1].folder.path().join("ca.pem"), Authority::new().pem()).unwrap();
+    until_status(&gateway, "/two", 502).await;
+    assert_eq!(client.get("/").await.status, 200);
+}
+
 /// Reads the head of a request.
 async fn past_head(stream: &mut (impl AsyncRead + Unpin)) {
     let mut head = Vec::new();

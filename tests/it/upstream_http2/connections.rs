@@ -18,7 +18,7 @@ use crate::support::h2_upstream::{H2Upstream, Stream};
 use crate::support::upstream::Gate;
 
 /// Answers when the gate opens, so many at once on a connection.
-async fn gated(streams: u32, gate: &Gate) -> H2Upstream {
+pub async fn gated(streams: u32, gate: &Gate) -> H2Upstream {
     let gate = gate.clone();
     H2Upstream::allowing(streams, move |stream| {
         let gate = gate.clone();

@@ -4,7 +4,8 @@
 mod answers;
 mod beginnings;
 mod both;
-mod connections;
+pub mod connections;
+mod elsewhere;
 mod flow;
 mod requests;
 mod resets;

@@ -26,7 +26,7 @@ pub(super) fn read(
         Some(Served::Upstream(way)) => Some(way),
         _ => None,
     };
-    let unsaid = Way { upstream: 0, rewrite: None, times: known.times.clone() };
+    let unsaid = Way { upstream: 0, rewrite: None, times: known.times.clone(), retries: None };
     let read = s.absent_sections("conditions", comment, |s| {
         let condition = condition(s, base.unwrap_or(&unsaid), (matched, allow), known);
         if served.is_some() && base.is_none() {
@@ -60,7 +60,8 @@ fn condition(
         Some(written) => Some(Box::new(rewrite::judged(s, written?, matched?, allow)?)),
         None => base.rewrite.clone(),
     };
-    let way = Way { upstream: index, rewrite, times: times.unwrap_or_else(|| base.times.clone()) };
+    let times = times.unwrap_or_else(|| base.times.clone());
+    let way = Way { upstream: index, rewrite, times, retries: base.retries };
     Some(Condition { when: when.into_iter().flatten().collect(), way })
 }
 

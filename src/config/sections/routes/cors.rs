@@ -23,7 +23,7 @@ pub(super) fn read(s: &mut Section<'_>, served: &[Method]) -> Option<Box<Cors>> 
 }
 
 fn section(s: &mut Section<'_>, served: &[Method]) -> Cors {
-    let comment = "Origins such as [https://app.example.com], or [\"*\"] for any.";
+    let comment = "Origins such as [https://app.example.com, \"https://*.example.com\"], or [\"*\"] for any.";
     let origins = s.scalars_needed("origins", &PageOrigin, "https://app.example.com", comment);
     let usual: Vec<Method> = if served.is_empty() { USUAL.to_vec() } else { served.to_vec() };
     let comment = "Methods that they may use; by default those of the route.";

@@ -1,4 +1,4 @@
-//! `errors`: bodies of a route's refusals in the operator's own words.
+//! Bodies of refusals in the operator's own words: of one route's, or of all.
 
 use http::HeaderValue;
 
@@ -15,15 +15,25 @@ use crate::web::own_body::OwnBody;
 /// Bytes of a body in a file of its own.
 const FILE_MAX: u64 = 64 * 1024;
 
-/// Reads the list.
+/// Reads the list of a route.
 pub(super) fn read(s: &mut Section<'_>) -> Vec<OwnBody> {
     let comment =
         "Bodies of refusals in your own words; status and fields stay, and gRPC is never told by one.";
-    let read = s.absent_sections("errors", comment, item);
+    bodies(s, "errors", comment, "on this route")
+}
+
+/// Reads the list under this key; what it holds for, in words.
+pub(in crate::config::sections) fn bodies(
+    s: &mut Section<'_>,
+    key: &'static str,
+    comment: &'static str,
+    whose: &str,
+) -> Vec<OwnBody> {
+    let read = s.absent_sections(key, comment, item);
     let codes: Vec<&Placed<Code>> = read.iter().flat_map(|(codes, _)| codes).collect();
     for (index, code) in codes.iter().enumerate() {
         if let Some(first) = codes.iter().take(index).find(|first| first.value == code.value) {
-            let message = format!("`{}` has two bodies on this route", shown(&code.written));
+            let message = format!("`{}` has two bodies {whose}", shown(&code.written));
             s.tell(Problem::error(code.at, message).and(first.at, "first here").expected("each code once"));
         }
     }

@@ -6,6 +6,7 @@ use crate::config::kind::http::{ChangedField, FieldText};
 use crate::config::problem::Problem;
 use crate::config::read::{Placed, shown};
 use crate::config::section::Section;
+use crate::config::source::Span;
 use crate::config::{FieldChanges, IdentityHeaders};
 
 /// Names that the configuration itself gives a meaning.
@@ -15,18 +16,21 @@ pub(in crate::config::sections) struct Meaning<'k> {
     pub credentials: &'k [HeaderName],
 }
 
-/// Both sections, of a request and of its answer.
-pub(super) fn read(s: &mut Section<'_>, meaning: Meaning<'_>) -> (FieldChanges, FieldChanges) {
+/// Both sections, of a request with its place, if it is there, and of its answer.
+pub(super) fn read(
+    s: &mut Section<'_>,
+    meaning: Meaning<'_>,
+) -> (Option<(Span, FieldChanges)>, FieldChanges) {
     let comment = "Fields of requests that are changed before the upstream sees them.";
     let request = s.absent_section("request_fields", comment, |s| {
-        changes(s, ChangedField::Request, "X-Tenant", "acme", Some(meaning))
+        (s.at(), changes(s, ChangedField::Request, "X-Tenant", "acme", Some(meaning)))
     });
     let comment =
         "Fields of answers that are changed before the client sees them; refusals stay as they are.";
     let response = s.absent_section("response_fields", comment, |s| {
         changes(s, ChangedField::Response, "Strict-Transport-Security", "max-age=31536000", None)
     });
-    (request.unwrap_or_default(), response.unwrap_or_default())
+    (request, response.unwrap_or_default())
 }
 
 fn changes(

@@ -14,7 +14,8 @@ use crate::config::kind::words::Switch;
 use crate::config::problem::Problem;
 use crate::config::read::Placed;
 use crate::config::section::Section;
-use crate::config::{FixedAnswer, Redirect, Served, Times, Way};
+use crate::config::source::Span;
+use crate::config::{FixedAnswer, Redirect, Retries, Served, Times, Way};
 
 /// As read.
 pub(super) enum Written {
@@ -36,6 +37,15 @@ pub(super) fn read(s: &mut Section<'_>) -> Option<Written> {
     );
     let redirect = redirect.map(Written::Redirect);
     upstream.map(Written::Upstream).or(redirect).or(answer.map(Written::Answer))
+}
+
+impl Written {
+    /// What holds on its way where the route says nothing of it, as far as it is known.
+    pub(super) fn retries(&self, known: &Known<'_>) -> Option<Retries> {
+        let Self::Upstream(name) = self else { return None };
+        let upstream = known.upstreams.iter().find(|upstream| upstream.value.name == name.value);
+        upstream.map(|upstream| upstream.value.retries)
+    }
 }
 
 fn redirect(s: &mut Section<'_>) -> Option<Redirect> {
@@ -73,7 +83,7 @@ pub(super) fn judged(
     written: Option<Written>,
     (matched, allow): (Option<&Matched>, &[Ambiguity]),
     known: &Known<'_>,
-    times: Times,
+    (times, retries): (Times, Option<Retries>),
 ) -> Option<Served> {
     let at = s.at();
     let comment = "The path that the upstream is asked for; the query stays.";
@@ -89,7 +99,7 @@ pub(super) fn judged(
     match written? {
         Written::Upstream(name) => {
             let upstream = resolve(s, &name, known.upstreams)?;
-            Some(Served::Upstream(Way { upstream, rewrite: rewrite.map(Box::new), times }))
+            Some(Served::Upstream(Way { upstream, rewrite: rewrite.map(Box::new), times, retries }))
         }
         Written::Redirect(redirect) => {
             let redirect = redirect?;
@@ -103,6 +113,21 @@ pub(super) fn judged(
                 useless("where the answer is always the same");
             }
             Some(Served::Answer(Box::new(answer?)))
+        }
+    }
+}
+
+/// Tells which of these keys are there, each with its place, where no upstream could see what they do.
+pub(super) fn without_upstream(s: &Section<'_>, served: Option<&Served>, keys: &[(&str, Option<Span>)]) {
+    let what = match served {
+        None | Some(Served::Upstream(_)) => return,
+        Some(Served::Redirect(_)) => "a redirect",
+        Some(Served::Answer(_)) => "an answer",
+    };
+    for (key, at) in keys {
+        if let Some(at) = at {
+            let message = format!("`{key}` is of no use on a route with {what}: nothing is forwarded");
+            s.tell(Problem::error(*at, message).expected(format!("an `upstream`, or no `{key}`")));
         }
     }
 }

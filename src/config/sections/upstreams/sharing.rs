@@ -7,14 +7,12 @@ use crate::config::kind::number::Count;
 use crate::config::kind::target::Target;
 use crate::config::kind::time::Span;
 use crate::config::section::Section;
-use crate::config::{Balance, Ejection, HealthCheck, Retries, UpstreamMax};
+use crate::config::{Balance, Ejection, HealthCheck, UpstreamMax};
 
 const IN_A_ROW: Count = Count { least: 1, most: 100 };
 const AT_ONCE: Count = Count { least: 0, most: 10_000_000 };
 const FAILURES: Count = Count { least: 0, most: 10_000 };
 const STATUS: Count = Count { least: 100, most: 599 };
-const ATTEMPTS: Count = Count { least: 0, most: 10 };
-const PERCENT: Count = Count { least: 0, most: 100 };
 
 /// `balance`.
 pub(super) fn balance(s: &mut Section<'_>) -> Balance {
@@ -61,10 +59,17 @@ pub(super) fn max(s: &mut Section<'_>) -> UpstreamMax {
     s.section("max", "How much may be under way to its servers together.", |s| {
         let comment = "Requests at once, tunnels included; 0 = no limit.";
         let in_flight = s.value("in_flight", &AT_ONCE, 0, comment).value;
-        let comment = "Requests that wait for timeouts.connect to be among them; all others are refused.";
+        let comment = "Connections to each server at once, of all workers, tunnels included; 0 = no limit.";
+        let connections = s.value("connections", &AT_ONCE, 0, comment).value;
+        let comment = "Requests that wait for timeouts.connect for in_flight, and for connections to each server; all others are refused.";
         let pending = s.value("pending", &AT_ONCE, 100, comment).value;
         let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        UpstreamMax { in_flight: (in_flight > 0).then_some(number(in_flight)), pending: number(pending) }
+        let limit = |most: u64| (most > 0).then_some(number(most));
+        UpstreamMax {
+            in_flight: limit(in_flight),
+            connections: limit(connections),
+            pending: number(pending),
+        }
     })
 }
 
@@ -84,18 +89,6 @@ pub(super) fn ejection(s: &mut Section<'_>) -> Ejection {
     })
 }
 
-/// `retries`.
-pub(super) fn retries(s: &mut Section<'_>) -> Retries {
-    s.section("retries", "Sending requests again where that is safe.", |s| {
-        let comment =
-            "How often a request is sent to another server, when one broke off and asking twice is harmless.";
-        let attempts = small(s.value("attempts", &ATTEMPTS, 1, comment).value);
-        let comment = "How many requests are, in percent of all; a few a second always.";
-        let budget = small(s.value("budget", &PERCENT, 20, comment).value);
-        Retries { attempts, budget }
-    })
-}
-
-fn small(number: u64) -> u32 {
+pub(super) fn small(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -33,7 +33,7 @@ fn config(ports: &[u16], balance: &Balance) -> config::Upstream {
         balance: balance.clone(),
         ejection: Ejection { failures: Some(3), rest: REST, slow_start: SLOW_START, statuses: vec![503] },
         health: None,
-        max: UpstreamMax { in_flight: None, pending: 0 },
+        max: UpstreamMax { in_flight: None, connections: None, pending: 0 },
         retries: Retries { attempts: 1, budget: 20 },
     }
 }
@@ -44,7 +44,7 @@ impl Bed {
         let deadlines = Deadlines::new(clock.clone());
         let config = config(ports, balance);
         let fleet = Fleet::new(std::slice::from_ref(&config), Vec::new(), &Fleet::default());
-        let upstream = Upstream::build(&config, &fleet.groups()[0], &[], &deadlines);
+        let upstream = Upstream::build((&config, &[]), &fleet.groups()[0], &[], &deadlines);
         Self { clock, deadlines, fleet, upstream }
     }
 

@@ -17,6 +17,7 @@ use super::STREAMS_MAX;
 use super::opening::{Listened, Pulse};
 use super::receiving;
 use crate::clock::Tick;
+use crate::proxy::upstream::connections::Place;
 use crate::server::deadline::Timer;
 
 /// How long a whole connection has to be silent for an exchange that is given up to cast doubt on it.
@@ -65,6 +66,11 @@ impl Link {
         }
         let most = open.current_max_send_streams().min(STREAMS_MAX);
         Some(most.saturating_sub(self.active.get() + self.ending.borrow().len()))
+    }
+
+    /// How many requests are on it.
+    pub(super) const fn active(&self) -> usize {
+        self.active.get()
     }
 
     /// Whether the endpoint allows requests on it at all.
@@ -180,6 +186,8 @@ pub(super) struct Driver {
     pub(super) freed: Rc<Notify>,
     /// The room it had for requests when it was last looked at.
     pub(super) room: Option<usize>,
+    /// Its place among those that are counted, as long as it is there.
+    pub(super) _place: Option<Place>,
 }
 
 impl Future for Driver {

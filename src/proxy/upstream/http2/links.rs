@@ -1,8 +1,8 @@
 //! The connections of one worker to one endpoint, and who gets a place on which.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::LINKS_MAX;
 use super::link::{Driver, Link, Seat};
 use super::opening::{self, Unopened};
 use crate::clock::Tick;
+use crate::proxy::upstream::connections::{Connections, Place, Waiting};
 use crate::proxy::upstream::failure::Failure;
 use crate::proxy::upstream::fleet::Member;
 use crate::server::deadline::Deadlines;
@@ -30,6 +31,12 @@ type Opening = LocalBoxFuture<'static, Result<(), Unopened>>;
 pub struct Links {
     member: Arc<Member>,
     connector: Option<Connector>,
+    /// How many there may be, of all workers, where that is bounded.
+    bound: Option<Arc<Connections>>,
+    /// How many requests wait for one more here.
+    waiting: Cell<usize>,
+    /// The last one that begins no more requests so that others get its place, until it is gone.
+    yielded: RefCell<Weak<Link>>,
     deadlines: Rc<Deadlines>,
     /// Those that begin requests.
     live: Rc<RefCell<Vec<Rc<Link>>>>,
@@ -40,12 +47,19 @@ pub struct Links {
 
 impl Links {
     pub(in crate::proxy::upstream) fn new(
-        member: Arc<Member>,
-        connector: Option<Connector>,
+        (member, connector): (Arc<Member>, Option<Connector>),
+        bound: Option<Arc<Connections>>,
         deadlines: Rc<Deadlines>,
     ) -> Self {
         let (live, opening, freed) = (Rc::default(), RefCell::default(), Rc::default());
-        Self { member, connector, deadlines, live, opening, freed }
+        let (waiting, yielded) = (Cell::new(0), RefCell::default());
+        Self { member, connector, bound, waiting, yielded, deadlines, live, opening, freed }
+    }
+
+    /// Whether a request would have to wait for no other.
+    pub(in crate::proxy::upstream) fn have_room(&self) -> bool {
+        let bounded = self.bound.as_ref().is_some_and(|bound| !bound.has_room());
+        !bounded || self.live.borrow().iter().any(|link| link.room().is_some_and(|room| room > 0))
     }
 
     /// A place for a request, on a connection that is there, on a new one, or on whichever has one first.
@@ -59,7 +73,8 @@ impl Links {
     async fn wait(&self, within: Duration) -> Result<Seat, Failure> {
         let deadline = tokio::time::Instant::now() + within;
         let mut late = pin!(tokio::time::sleep_until(deadline));
-        let mut opening = None;
+        let mut leave = pin!(self.leave());
+        let (mut opening, mut place, mut waits) = (None, None, None);
         loop {
             let mut freed = pin!(self.freed.notified());
             freed.as_mut().enable();
@@ -67,29 +82,59 @@ impl Links {
                 return Ok(seat);
             }
             if tokio::time::Instant::now() >= deadline {
-                return Err(self.too_late());
+                return Err(self.too_late(waits.is_some()));
             }
-            opening = opening.or_else(|| self.opening(within));
-            let opened = match &mut opening {
-                Some(under_way) => tokio::select! {
+            let next = opening.map_or_else(|| self.opening(within, &mut place), Next::Opens);
+            opening = None;
+            match next {
+                Next::Opens(mut under_way) => tokio::select! {
                     biased;
-                    opened = under_way => Some(opened?),
-                    () = freed => None,
-                    () = &mut late => return Err(self.too_late()),
+                    opened = &mut under_way => opened?,
+                    () = freed => opening = Some(under_way),
+                    () = &mut late => return Err(self.too_late(false)),
                 },
-                None => tokio::select! {
-                    () = freed => None,
-                    () = &mut late => return Err(self.too_late()),
+                Next::Bounded => {
+                    if waits.is_none() {
+                        waits = Some(self.joins()?);
+                    }
+                    tokio::select! {
+                        biased;
+                        () = freed => {}
+                        given = &mut leave => {
+                            place = given?;
+                            leave.set(self.leave());
+                        }
+                        () = &mut late => return Err(self.too_late(true)),
+                    }
+                }
+                Next::Full => tokio::select! {
+                    () = freed => {}
+                    () = &mut late => return Err(self.too_late(false)),
                 },
-            };
-            if opened.is_some() {
-                opening = None;
             }
         }
     }
 
+    /// A place for one more connection, in its turn; only where that is bounded.
+    async fn leave(&self) -> Result<Option<Place>, Failure> {
+        match &self.bound {
+            Some(bound) => bound.place().await.map(Some),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits for such a place, here and among all workers.
+    fn joins(&self) -> Result<(Here<'_>, Option<Waiting<'_>>), Failure> {
+        let waiting = self.bound.as_ref().map(|bound| bound.wait()).transpose()?;
+        self.waiting.set(self.waiting.get() + 1);
+        Ok((Here(&self.waiting), waiting))
+    }
+
     /// Why there was no place in time. The time of who waits and that of making a connection may end together.
-    fn too_late(&self) -> Failure {
+    fn too_late(&self, bounded: bool) -> Failure {
+        if bounded {
+            return Failure::Saturated;
+        }
         if self.live.borrow().is_empty() { Failure::ConnectTimeout } else { Failure::Full }
     }
 
@@ -101,24 +146,31 @@ impl Links {
         Some(Seat::take(link, &self.freed))
     }
 
-    /// The connection that is being made, or a new one, if there may be one more.
-    fn opening(&self, within: Duration) -> Option<Shared<Opening>> {
+    /// The connection that is being made, or a new one, if there may be one more; in this `place`, if it has one.
+    fn opening(&self, within: Duration, place: &mut Option<Place>) -> Next {
         let mut slot = self.opening.borrow_mut();
         let under_way = slot.as_ref().and_then(WeakShared::upgrade);
         if let Some(opening) = under_way.filter(|opening| opening.peek().is_none()) {
-            return Some(opening);
+            return Next::Opens(opening);
         }
         let live = self.live.borrow();
         // One that allows nothing for now says what a further one would say too.
         if live.len() >= LINKS_MAX || live.iter().any(|link| !link.allows_any()) {
-            return None;
+            return Next::Full;
         }
-        let opening = self.open(within).shared();
+        let place = match &self.bound {
+            None => None,
+            Some(bound) => match place.take().or_else(|| bound.try_place()) {
+                Some(place) => Some(place),
+                None => return Next::Bounded,
+            },
+        };
+        let opening = self.open(within, place).shared();
         *slot = opening.downgrade();
-        Some(opening)
+        Next::Opens(opening)
     }
 
-    fn open(&self, within: Duration) -> Opening {
+    fn open(&self, within: Duration, mut place: Option<Place>) -> Opening {
         let (member, connector) = (Arc::clone(&self.member), self.connector.clone());
         let deadlines = Rc::clone(&self.deadlines);
         let (live, freed) = (Rc::clone(&self.live), Rc::clone(&self.freed));
@@ -129,7 +181,9 @@ impl Links {
                 let link = Rc::new(Link::new(requests, pulse, deadlines.timer()));
                 // One that goes away as soon as it has come is no use, but the next may be.
                 if let Some(room) = link.room() {
-                    let driver = Driver { connection, link: Rc::clone(&link), freed, room: Some(room) };
+                    let place = place.take();
+                    let link_of = Rc::clone(&link);
+                    let driver = Driver { connection, link: link_of, freed, room: Some(room), _place: place };
                     tokio::task::spawn_local(driver);
                     live.borrow_mut().push(link);
                     return Ok(());
@@ -145,8 +199,11 @@ impl Links {
         self.live.borrow_mut().drain(..).for_each(|link| link.retire());
     }
 
-    /// Closes connections that nobody needed for `after`.
+    /// Closes connections that nobody needed for `after`. Where other workers wait for one, one begins no more requests.
     pub(in crate::proxy::upstream) fn sweep(&self, now: Tick, after: Duration) {
+        if self.bound.as_ref().is_some_and(|bound| bound.waiting() > self.waiting.get()) {
+            self.yield_one();
+        }
         self.live.borrow_mut().retain(|link| {
             let kept = link.room().is_some() && !link.is_idle(now, after);
             if !kept {
@@ -154,6 +211,42 @@ impl Links {
             }
             kept
         });
+    }
+}
+
+impl Links {
+    /// The one with the fewest requests is the first to be over. One at a time: more would leave too few for those here.
+    fn yield_one(&self) {
+        if self.yielded.borrow().strong_count() > 0 {
+            return;
+        }
+        let mut live = self.live.borrow_mut();
+        let fewest = live.iter().enumerate().min_by_key(|(_, link)| link.active());
+        let index = fewest.map(|(index, _)| index);
+        if let Some(index) = index {
+            let link = live.swap_remove(index);
+            *self.yielded.borrow_mut() = Rc::downgrade(&link);
+            link.retire();
+        }
+    }
+}
+
+/// What a request that needs a connection waits for.
+enum Next {
+    /// That one is made.
+    Opens(Shared<Opening>),
+    /// Leave to make one: of all workers there are as many as may be.
+    Bounded,
+    /// Room on those that there are.
+    Full,
+}
+
+/// A request that waits here, until it is given up.
+struct Here<'a>(&'a Cell<usize>);
+
+impl Drop for Here<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::message::framing::Asked;
 use crate::proxy::upstream::balance::Choice;
 use crate::proxy::upstream::failure::{BodyFailure, Failure};
 use crate::proxy::upstream::protocols::Exchange as Either;
+use crate::proxy::upstream::retries::Budget;
 use crate::proxy::upstream::{Answer, Held, Outgoing, Undelivered, Upstream, WriteHead};
 
 /// How often a request that the endpoint did not take is sent again.
@@ -25,6 +26,7 @@ const AGAIN_MAX: u8 = 2;
 pub async fn send<B, W>(
     upstream: &Upstream,
     mut outgoing: Outgoing<'_, B, W>,
+    budget: &Budget,
 ) -> Result<Answer<B>, Undelivered>
 where
     B: Body<Data = Bytes, Error = BodyFailure> + Unpin + 'static,
@@ -41,7 +43,7 @@ where
                 let failure = endpoint.put_aside(failure);
                 upstream.failed(&endpoint, &failure);
                 if !choice.pass_over(upstream) {
-                    return Err(Undelivered { failure, endpoint: Some(endpoint) });
+                    return Err(upstream.unreached(failure, endpoint));
                 }
                 continue;
             }
@@ -78,7 +80,7 @@ where
         let Some(body) = body else { return Err(Undelivered { failure, endpoint: Some(endpoint) }) };
         if here && again < AGAIN_MAX {
             again += 1;
-        } else if !upstream.goes_elsewhere(&mut choice, &mut retried) {
+        } else if !upstream.goes_elsewhere(&mut choice, &mut retried, budget) {
             return Err(Undelivered { failure, endpoint: Some(endpoint) });
         }
         outgoing.body = body;

@@ -10,11 +10,11 @@ use crate::support::h2_upstream::H2Upstream;
 use crate::support::http::Client;
 use crate::support::upstream::{Answer, Upstream};
 
-const HEALTH: &str = "health: { path: /health?full=1, interval: 10ms, unhealthy_after: 2, healthy_after: 2 }, \
+pub(super) const HEALTH: &str = "health: { path: /health?full=1, interval: 10ms, unhealthy_after: 2, healthy_after: 2 }, \
                       ejection: { slow_start: 0s }, balance: round_robin";
 
 /// A server that says of itself what the switch says.
-async fn server(well: bool) -> (Upstream, Arc<AtomicBool>) {
+pub(super) async fn server(well: bool) -> (Upstream, Arc<AtomicBool>) {
     let switch = Arc::new(AtomicBool::new(well));
     let says = switch.clone();
     let upstream = Upstream::answering(move |request| match request.target.as_str() {
@@ -26,7 +26,7 @@ async fn server(well: bool) -> (Upstream, Arc<AtomicBool>) {
     (upstream, switch)
 }
 
-fn up(upstream: &Upstream) -> String {
+pub(super) fn up(upstream: &Upstream) -> String {
     format!(r#"keyward_upstream_endpoint_up{{endpoint="{}",upstream="api"}}"#, upstream.address())
 }
 
@@ -35,7 +35,7 @@ fn served(upstream: &Upstream) -> usize {
     upstream.requests().iter().filter(|request| request.target == "/").count()
 }
 
-fn before(upstreams: &[&Upstream]) -> Builder {
+pub(super) fn before(upstreams: &[&Upstream]) -> Builder {
     let urls: Vec<String> = upstreams.iter().map(|upstream| upstream.url()).collect();
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
     Gateway::builder().endpoints("api", &urls).sharing(HEALTH).yaml(PUBLIC)

@@ -14,13 +14,13 @@ use crate::support::upstream::{Answer, Upstream};
 use crate::support::within;
 
 /// What a name leads to, by the number of the state that the test is in.
-struct Names {
+pub(super) struct Names {
     state: Arc<AtomicUsize>,
     asked: Arc<AtomicUsize>,
     resolver: Resolver,
 }
 
-fn names(states: Vec<Option<Vec<IpAddr>>>) -> Names {
+pub(super) fn names(states: Vec<Option<Vec<IpAddr>>>) -> Names {
     let (state, asked) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (now, count) = (state.clone(), asked.clone());
     let resolver = Resolver::scripted(Duration::from_millis(10), move |name| {
@@ -33,8 +33,12 @@ fn names(states: Vec<Option<Vec<IpAddr>>>) -> Names {
 }
 
 impl Names {
+    pub(super) const fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
     /// Waits until the name was looked up again in this state, and what was found is known.
-    async fn become_state(&self, state: usize) {
+    pub(super) async fn become_state(&self, state: usize) {
         self.state.store(state, Ordering::SeqCst);
         let goal = self.asked.load(Ordering::SeqCst) + 2;
         within("two look-ups", async {
@@ -45,7 +49,7 @@ impl Names {
         .await;
     }
 
-    async fn gateway(&self, port: u16) -> Gateway {
+    pub(super) async fn gateway(&self, port: u16) -> Gateway {
         let url = format!("http://api.test:{port}");
         let builder = Gateway::builder().upstream("api", &url).resolver(&self.resolver);
         let gateway = builder.yaml(PUBLIC).start().await;
@@ -62,7 +66,7 @@ async fn two(answer: impl Fn(&'static str) -> Answer) -> (Upstream, Upstream) {
     (one, Upstream::at(elsewhere, move |_| other.clone()).await)
 }
 
-const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 1));
+pub(super) const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 1));
 const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
 
 #[tokio::test]
