@@ -5,6 +5,7 @@ mod checking;
 mod cleaning;
 pub mod demo;
 mod logins;
+mod reloading;
 mod running;
 pub mod signals;
 mod signing;
