@@ -1,10 +1,13 @@
 //! Sessions over the wire: single use, reuse, and what ends everything at once.
+//!
+//! `KEYWARD_REFRESH_ROUNDS=1000 cargo test --test it identity::refresh::of_fifty` is the long run.
 
 use std::sync::Arc;
 
 use keyward::auth::refusal::Code;
 
 use super::{ANN, Scene, Tokens, tokens};
+use crate::support::chaos;
 use crate::support::keys::origin;
 
 #[tokio::test]
@@ -29,7 +32,7 @@ async fn a_token_used_twice_ends_the_session_with_all_its_tokens() {
 #[tokio::test]
 async fn of_fifty_at_once_exactly_one_gets_a_pair() {
     let scene = Arc::new(Scene::new().await);
-    for _ in 0..5 {
+    for _ in 0..chaos::refresh_rounds(5) {
         let first = scene.login(ANN).await;
         let together = Arc::new(tokio::sync::Barrier::new(50));
         let asking: Vec<_> = (0..50)
