@@ -1,7 +1,7 @@
 //! Very many rows that are dead: each step of their clean-up takes as many as it may, however many there are, and whoever
 //! writes comes in between.
 //!
-//! `KEYWARD_DEAD_ROWS=1000000 cargo test --test it store::dead -- --nocapture` is the long run, some minutes.
+//! `KEYWARD_DEAD_ROWS=1000000 cargo test --test it store::dead -- --nocapture` is the long run, minutes of it.
 
 use std::time::Duration;
 
