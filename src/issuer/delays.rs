@@ -7,6 +7,7 @@
 //! Of many attempts at once no more get through than of as many in a row: before one that may be one failure too many the
 //! others have to end.
 
+mod attempt;
 mod gates;
 
 use std::collections::HashMap;
@@ -17,9 +18,9 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+pub(super) use self::attempt::Attempt;
 use self::gates::Gates;
 use super::IssueError;
-use super::passwords::Whose;
 use crate::auth::subscriber;
 use crate::clock::{Clock, Tick};
 
@@ -121,18 +122,6 @@ pub(super) enum Place {
     Unknown,
 }
 
-/// An attempt under way, which has failed unless it is said not to have.
-#[must_use]
-pub(super) struct Attempt {
-    delays: Delays,
-    began: Tick,
-    /// The cells that it may come to count in.
-    may_count: Vec<(u64, Rule, OwnedSemaphorePermit)>,
-    /// What to remember when it succeeds.
-    address: u64,
-    place: Place,
-}
-
 impl Delays {
     /// What `account` lately logged in from, as far as this process remembers.
     pub(super) fn place(&self, account: &str, from: From<'_>, now: Tick) -> Place {
@@ -219,51 +208,6 @@ impl Delays {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing in it panics halfway.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Attempt {
-    /// Whose it is, for those who let people wait.
-    pub(super) const fn whose(&self) -> Whose {
-        match self.place {
-            Place::Browser | Place::Address => Whose::Known,
-            Place::Unknown => Whose::Stranger,
-        }
-    }
-
-    /// It was the owner: counts nowhere, and the address is remembered.
-    pub(super) fn succeeded(mut self, now: Tick) {
-        let mut state = self.delays.lock();
-        state.forgive(&self);
-        state.remember(self.address, now);
-        drop(state);
-        self.may_count.clear();
-    }
-
-    /// Nothing was learnt, because nothing was checked: counts nowhere.
-    pub(super) fn cancelled(mut self) {
-        self.may_count.clear();
-    }
-
-    /// It was not the owner.
-    pub(super) fn failed(mut self, now: Tick) {
-        self.count(now);
-    }
-
-    fn count(&mut self, now: Tick) {
-        let may_count = std::mem::take(&mut self.may_count);
-        let mut state = self.delays.lock();
-        for (cell, rule, turn) in may_count {
-            state.count(cell, rule, now);
-            state.gates.failed(cell, turn);
-        }
-    }
-}
-
-impl Drop for Attempt {
-    /// Nobody heard how it ended.
-    fn drop(&mut self) {
-        self.count(self.began);
     }
 }
 

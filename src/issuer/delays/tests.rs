@@ -21,6 +21,17 @@ impl Delays {
     fn crowd(&self) -> usize {
         self.lock().gates.crowds()
     }
+
+    /// Waits until they are so many.
+    async fn until_crowd(&self, many: usize) {
+        let counting = async {
+            while self.crowd() != many {
+                tokio::task::yield_now().await;
+            }
+        };
+        let counted = tokio::time::timeout(Duration::from_secs(20), counting).await;
+        assert!(counted.is_ok(), "{} instead of {many}", self.crowd());
+    }
 }
 
 fn clock(now: Tick) -> Clock {
@@ -214,15 +225,14 @@ async fn of_many_at_once_no_more_get_through_than_in_a_row() {
             })
         })
         .collect();
-    while delays.crowd() < 2 * 6 + 50 {
-        tokio::task::yield_now().await;
-    }
+    delays.until_crowd(2 * 6 + 50).await;
     for attempt in through {
         assert!(line.iter().all(|waits| !waits.is_finished()));
         attempt.failed(clock.tick());
     }
     for told in line {
-        let told = told.await.unwrap().unwrap_err();
+        let told = tokio::time::timeout(Duration::from_secs(20), told).await.expect("it is told");
+        let told = told.unwrap().unwrap_err();
         assert_eq!(told.to_string(), "too many logins failed; try again in 1s");
     }
     assert_eq!(delays.crowd(), 0);
@@ -269,10 +279,9 @@ async fn a_line_has_an_end_and_each_account_has_its_own() {
     };
     let attempts: Vec<_> = (0..CROWD).map(|number| ask("a", number)).collect();
     // Each that is through stands at the gate of its address too.
-    while delays.crowd() < CROWD + 6 {
-        tokio::task::yield_now().await;
-    }
-    let refused = ask("a", 99).await.unwrap().err().unwrap();
+    delays.until_crowd(CROWD + 6).await;
+    let refused = tokio::time::timeout(Duration::from_secs(20), ask("a", 99)).await.expect("it is told");
+    let refused = refused.unwrap().err().unwrap();
     assert!(matches!(refused, IssueError::Busy), "{refused}");
     assert!(ask("b", 99).await.unwrap().is_ok());
     attempts.iter().for_each(tokio::task::JoinHandle::abort);

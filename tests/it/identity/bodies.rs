@@ -100,6 +100,49 @@ async fn what_is_no_object_of_json_says_where() {
     }
 }
 
+/// The same at every endpoint that takes a body, and none of it does anything.
+#[tokio::test]
+async fn no_endpoint_takes_what_cannot_be_read() {
+    let scene = Scene::new().await;
+    let token = scene.login(ANN).await.access;
+    let id = scene.key(&scene.ann, &[]).await.id;
+    let (key, rotate) = (format!("/user/api-keys/{id}"), format!("/user/api-keys/{id}/rotate"));
+    let deep = format!("{{\"name\": {}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    for (method, path) in [
+        ("POST", "/user/login"),
+        ("POST", "/user/token/validate"),
+        ("POST", "/user/token/refresh"),
+        ("POST", "/user/logout"),
+        ("POST", "/user/api-keys"),
+        ("PATCH", &*key),
+        ("POST", &*rotate),
+    ] {
+        for (kind, body, code) in [
+            (JSON, deep.clone().into_bytes(), Code::InvalidBody),
+            (JSON, b"{\"name\": \"\xff\"}".to_vec(), Code::InvalidBody),
+            (JSON, b"[]".to_vec(), Code::InvalidBody),
+            (JSON, b"{\"nope\": 1}".to_vec(), Code::UnacceptableBody),
+            ("text/plain", b"{}".to_vec(), Code::UnsupportedMediaType),
+            (JSON, vec![b' '; 64 * 1024 + 1], Code::BodyTooLarge),
+        ] {
+            let mut client = scene.api().with_key(&token);
+            let shown = String::from_utf8_lossy(&body[..body.len().min(20)]).into_owned();
+            let answer = client.request(method, path).header("Content-Type", kind).body(body).send().await;
+            assert_eq!(answer.status, code.status(), "{method} {path} {kind} {shown}: {}", answer.text());
+            let (_, faults) = answer.refused_for(code);
+            let named = faults.iter().any(|(pointer, _)| pointer == "/nope");
+            assert_eq!(named, code == Code::UnacceptableBody, "{method} {path}: {faults:?}");
+        }
+        let mut raw = scene.gateway.raw().await;
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\n");
+        raw.send(format!("{head}Content-Type: {JSON}\r\nContent-Length: 10000000\r\n\r\n")).await;
+        raw.response().await.refused(Code::BodyTooLarge);
+    }
+    let keys = scene.ask("GET", "/user/api-keys", &token, None).await.json();
+    assert_eq!(keys["items"].as_array().unwrap().len(), 1, "{keys}");
+    assert_eq!(keys["items"][0]["replaced_by"], serde_json::Value::Null);
+}
+
 #[tokio::test]
 async fn every_member_that_is_missing_wrong_or_unknown_is_named_at_once() {
     let scene = Scene::new().await;

@@ -179,7 +179,7 @@ async fn whom_there_is_no_room_for_is_told_so() {
     let scene = Scene::behind().await;
     let answers = at_once(&scene, vec![("198.51.100.7", ANN); 100]).await;
     let (right, put_off): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
-    assert!(right.len() >= 64, "{}", right.len());
+    assert!(right.len() >= 64 && !put_off.is_empty(), "{} of {}", right.len(), answers.len());
     for answer in put_off {
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
         assert_eq!(

@@ -21,6 +21,7 @@ fn endpoints(id: &str) -> Vec<(&'static str, String, Option<Value>)> {
         ("PATCH", key.clone(), Some(name)),
         ("POST", format!("{key}/rotate"), Some(json!({}))),
         ("DELETE", key, None),
+        ("GET", "/user/limits".to_owned(), None),
         ("POST", "/user/logout".to_owned(), None),
     ]
 }
@@ -92,7 +93,7 @@ async fn a_key_acts_for_its_account_only_with_the_scope_for_it() {
     }
     assert_eq!(scene.all_of(&scene.ann).await, before);
     let steward = scene.key(&scene.ann, &["keyward:account"]).await.secret;
-    let statuses = [200, 201, 200, 200, 201, 204];
+    let statuses = [200, 201, 200, 200, 201, 204, 200];
     for ((method, path, body), status) in endpoints(&id).into_iter().zip(statuses) {
         let response = scene.ask(method, &path, &steward, body).await;
         assert_eq!(response.status, status, "{method} {path}: {response:?}");
@@ -378,6 +379,20 @@ async fn a_token_of_one_kind_is_none_of_another() {
     }
     for wrong in [&pair.refresh, &link] {
         assert_eq!(scene.route(wrong).await, 401);
+    }
+    // What a browser has is nobody's token, and a token opens no page.
+    let mut browser = scene.logged_in(ANN).await;
+    let cookie = browser.session.clone();
+    let (name, value) = cookie.split_once('=').unwrap();
+    let form = browser.token().await;
+    for wrong in [value, value.split_once('.').unwrap().0, value.split_once('.').unwrap().1, &*form] {
+        assert_eq!(scene.route(wrong).await, 401, "{wrong}");
+        scene.ask("GET", "/user/api-keys", wrong, None).await.refused(Code::InvalidCredentials);
+        scene.try_refresh(wrong).await.refused(Code::InvalidGrant);
+    }
+    for wrong in [&pair.access, &pair.refresh, &key, &link] {
+        browser.session = format!("{name}={wrong}");
+        browser.get("keys").await.is_logged_out();
     }
     for wrong in [&pair.access, &pair.refresh, &key] {
         let page = scene.api().get(&format!("/console/reset?token={wrong}")).await;

@@ -1,10 +1,15 @@
 //! Sessions over the wire: single use, reuse, and what ends everything at once.
+//!
+//! `KEYWARD_REFRESH_ROUNDS=1000 cargo test --test it identity::refresh::of_fifty` is the long run.
 
 use std::sync::Arc;
 
+use keyward::auth::random::System;
 use keyward::auth::refusal::Code;
+use keyward::auth::token::{Kind, PlainToken, Prefix};
 
-use super::{ANN, Scene, Tokens, tokens};
+use super::{ANN, BEN, Scene, Tokens, same_but_for_ids, tokens};
+use crate::support::chaos;
 use crate::support::keys::origin;
 
 #[tokio::test]
@@ -29,7 +34,7 @@ async fn a_token_used_twice_ends_the_session_with_all_its_tokens() {
 #[tokio::test]
 async fn of_fifty_at_once_exactly_one_gets_a_pair() {
     let scene = Arc::new(Scene::new().await);
-    for _ in 0..5 {
+    for _ in 0..chaos::refresh_rounds(5) {
         let first = scene.login(ANN).await;
         let together = Arc::new(tokio::sync::Barrier::new(50));
         let asking: Vec<_> = (0..50)
@@ -77,6 +82,46 @@ async fn within_the_window_the_same_token_gets_the_same_successor() {
     scene.try_refresh(&first.refresh).await.refused(Code::InvalidGrant);
     scene.try_refresh(&third.refresh).await.refused(Code::InvalidGrant);
     assert_eq!(scene.route(&again.access).await, 401);
+}
+
+/// Whatever is wrong with it, nobody learns which.
+#[tokio::test]
+async fn every_token_that_is_exchanged_for_nothing_is_told_the_same() {
+    let scene = Scene::new().await;
+    let made = |prefix: &str| {
+        let prefix = Prefix::parse(prefix).unwrap();
+        PlainToken::generate(&prefix, Kind::RefreshToken, &System::default()).unwrap().expose().to_owned()
+    };
+    let expired = scene.login(ANN).await.refresh;
+    scene.pass(30 * 86_400);
+    let used = scene.login(ANN).await.refresh;
+    let successor = tokens(&scene.try_refresh(&used).await).refresh;
+    let ended = scene.login(ANN).await;
+    assert_eq!(scene.ask("POST", "/user/logout", &ended.access, None).await.status, 204);
+    let disabled = scene.login(BEN).await.refresh;
+    scene.disable(&scene.ben).await;
+    let mut told = Vec::new();
+    for (what, token) in [
+        ("nothing", String::new()),
+        ("junk", "junk".to_owned()),
+        ("bytes that no token has", "kw_rt_\u{0}\u{202e}<script>".to_owned()),
+        ("too long", "x".repeat(50_000)),
+        ("cut", successor[..successor.len() - 1].to_owned()),
+        ("mistyped", format!("{}{}", &successor[..successor.len() - 1], '-')),
+        ("never made", made("kw")),
+        ("of another installation", made("other")),
+        ("expired", expired),
+        ("of a session that ended", ended.refresh),
+        ("of an account that is disabled", disabled),
+        ("used", used),
+        ("of the session that this ended", successor),
+    ] {
+        let answer = scene.try_refresh(&token).await;
+        answer.refused(Code::InvalidGrant);
+        let fields = answer.headers.iter().filter(|(name, _)| name != "x-request-id" && name != "date");
+        told.push((what, same_but_for_ids(&answer), format!("{:?}", fields.collect::<Vec<_>>())));
+    }
+    assert!(told.iter().all(|(_, body, fields)| (body, fields) == (&told[0].1, &told[0].2)), "{told:#?}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod feed;
 mod kill;
 mod last_use;
 mod outage;
+mod refreshes;
 mod start;
 mod strangers;
 

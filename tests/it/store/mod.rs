@@ -2,6 +2,7 @@
 
 mod conformance;
 mod damage;
+mod dead;
 mod disk;
 mod kill;
 mod locks;

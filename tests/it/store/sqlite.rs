@@ -62,6 +62,29 @@ async fn an_address_that_was_kept_letter_for_letter_is_found_as_it_was() {
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
 }
 
+/// However it was written then, and is now: it stays one account's.
+#[tokio::test]
+async fn an_address_that_was_kept_in_another_alphabet_is_found_as_any() {
+    const NOW: &str = "j\u{fc}rgen@m\u{fc}ller.example";
+    let place = Place::new();
+    let store = place.open().await;
+    sample::create_account(&store, 1).await;
+    for kept in [
+        "UPDATE accounts SET email_folded = 'j\u{fc}rgen@m\u{fc}ller.example'",
+        "UPDATE accounts SET email_folded = 'j\u{fc}rgen@xn--mller-kva.example'",
+        "UPDATE accounts SET email_folded = 'ju\u{308}rgen@mu\u{308}ller.example'",
+    ] {
+        crate::support::sql::sql(&place.path(), kept).await;
+        for written in [NOW, "J\u{dc}RGEN@XN--MLLER-KVA.example", "ju\u{308}rgen@mu\u{308}ller.example"] {
+            assert_eq!(store.account(written).await.unwrap().id, "account-001", "{kept} {written}");
+            assert!(store.login(written).await.unwrap().is_some(), "{kept} {written}");
+            let same = NewAccount { email: written.to_owned(), ..sample::account(2) };
+            let refused = store.create_account(&same, &sample::origin()).await;
+            assert!(matches!(refused, Err(StoreError::Conflict(_))), "{kept} {written}: {refused:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_signing_key_that_cannot_be_read_spoils_none_of_the_others_and_is_replaced() {
     let place = Place::new();

@@ -11,6 +11,12 @@ pub fn rounds(by_default: u32) -> u32 {
         .map_or(by_default, |rounds| rounds.parse().expect("a number of rounds"))
 }
 
+/// How many rounds of fifty refreshes at once to run: `KEYWARD_REFRESH_ROUNDS`, or so many.
+pub fn refresh_rounds(by_default: u32) -> u32 {
+    std::env::var("KEYWARD_REFRESH_ROUNDS")
+        .map_or(by_default, |rounds| rounds.parse().expect("a number of rounds"))
+}
+
 /// Any whole number within the range.
 pub fn number(within: Range<u64>) -> u64 {
     let mut bytes = [0; 8];

@@ -1,4 +1,7 @@
 //! Refresh tokens: every step of their state machine, and that one of many wins.
+//!
+//! `KEYWARD_REFRESH_ROUNDS=1000 cargo test --test it store::sqlite::does_what_every_store_does` is the long run of fifty
+//! uses at once, and `identity::refresh::of_fifty` the same over the wire.
 
 use std::time::Duration;
 
@@ -9,6 +12,7 @@ use tokio::sync::Barrier;
 
 use super::super::sample::{at, create_account, digest, origin, start_session};
 use super::{Case, House};
+use crate::support::chaos;
 
 pub const CASES: &[(&str, Case)] = &[
     ("a refresh token is exchanged once for its successor", |h| Box::pin(it_is_exchanged(h))),
@@ -201,15 +205,11 @@ async fn all_at_once(
     join_all(attempts).await.into_iter().map(Result::unwrap).collect()
 }
 
-fn rounds() -> usize {
-    std::env::var("KEYWARD_REFRESH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(10)
-}
-
 async fn one_of_many(house: &dyn House) {
     const MANY: usize = 50;
     let handles = [house.open().await, house.open().await];
     let account = create_account(&*handles[0], 1).await;
-    for round in 0..rounds() {
+    for round in 0..chaos::refresh_rounds(10) {
         let id = format!("s{round}");
         start_session(&*handles[0], &id, &account).await;
         let successor = |number: usize| format!("{id}-{number}");
