@@ -6,8 +6,9 @@
 
 Both stand in turns in front of the same backend, alone on the first core; the load (wrk, 64 connections, a thousand keys in
 turn) and the backend (nginx) have the second one. The figure is the processor time of all the proxy's threads per answer,
-the ratio is taken within a round. Needs Linux, Python 3, nginx and wrk. Prints a table in Markdown; exits 1 when an answer
-was wrong or the ratio's median is over --most.
+the ratio is taken within a round. `--http2` asks over TLS instead: h2load, 8 connections with 32 streams each, one key.
+`--everything` switches on what a deployment has: limits, and an access log in a file. Needs Linux, Python 3, nginx and wrk, or
+h2load and openssl. Prints a table in Markdown; exits 1 when an answer was wrong or the ratio's median is over --most.
 """
 
 import argparse
@@ -34,19 +35,22 @@ http {{
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   {http}
-  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ {location} }} }}
+  server {{ listen 127.0.0.1:{port} {listen} backlog=4096; location / {{ {location} }} }}
 }}
 """
 
 KEYWARD = """
-listeners: [{{ name: public, address: "127.0.0.1:{port}" }}]
+listeners: [{{ name: public, address: "127.0.0.1:{port}"{tls} }}]
 admin: {{ address: "127.0.0.1:{admin}" }}
 store: {{ sqlite: {{ path: data/keyward.db }} }}
 scopes: {{ "read": {{ description: Read, default: true }} }}
 upstreams: [{{ name: api, endpoints: [{{ url: "http://127.0.0.1:{backend}" }}] }}]
 routes: [{{ name: all, match: {{ path_prefix: / }}, auth: {{ required: {{ scopes: [read] }} }}, upstream: api }}]
 log: {{ level: warn, access: {log} }}
+limits: {limits}
 """
+# So many that none is refused: what is measured is that they are counted and told.
+LIMITS = "{ account: { per_minute: 100000000, per_day: 100000000000 } }"
 
 WRK = """
 local keys = {}
@@ -82,10 +86,10 @@ def wait_for(port, process):
     sys.exit(f"nothing listens on port {port}")
 
 
-def nginx(folder, port, http, location, cores):
+def nginx(folder, port, http, location, cores, listen=""):
     folder.mkdir()
     config = folder / "nginx.conf"
-    config.write_text(NGINX.format(folder=folder, port=port, http=http, location=location))
+    config.write_text(NGINX.format(folder=folder, port=port, http=http, location=location, listen=listen))
     process = start(["nginx", "-p", str(folder), "-c", str(config), "-e", f"{folder}/error.log"], cores, folder)
     wait_for(port, process)
     return process
@@ -102,19 +106,44 @@ def processor_seconds(pid):
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
-def measure(process, port, script, seconds):
+def measure(process, ask, seconds):
     """Microseconds for each answer, and how many answers were not 2xx or did not come."""
     before = processor_seconds(process.pid)
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script, f"http://127.0.0.1:{port}/"]
-    said = subprocess.run(
+    answers, wrong = ask(seconds)
+    return (processor_seconds(process.pid) - before) / max(answers, 1) * 1e6, wrong
+
+
+def loaded(command):
+    """What a load generator says at its end."""
+    return subprocess.run(
         command, check=True, capture_output=True, text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, LOAD_CORE),
     ).stdout
-    spent = processor_seconds(process.pid) - before
-    answers = int(re.search(r"(\d+) requests in", said).group(1))
-    wrong = sum(int(count) for count in re.findall(r"Non-2xx or 3xx responses: (\d+)", said))
-    wrong += sum(int(count) for line in re.findall(r"Socket errors: (.*)", said) for count in re.findall(r"\d+", line))
-    return spent / max(answers, 1) * 1e6, wrong
+
+
+def wrk(port, script):
+    """Asks over HTTP/1.1."""
+
+    def ask(seconds):
+        said = loaded(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script, f"http://127.0.0.1:{port}/"])
+        wrong = sum(int(count) for count in re.findall(r"Non-2xx or 3xx responses: (\d+)", said))
+        wrong += sum(int(count) for line in re.findall(r"Socket errors: (.*)", said) for count in re.findall(r"\d+", line))
+        return int(re.search(r"(\d+) requests in", said).group(1)), wrong
+
+    return ask
+
+
+def h2load(port, key):
+    """Asks over HTTP/2 and TLS."""
+
+    def ask(seconds):
+        fields = ["-H", f"authorization: Bearer {key}", "-H", "accept: application/json"]
+        said = loaded(["h2load", "-c8", "-m32", f"-D{seconds}", *fields, f"https://127.0.0.1:{port}/"])
+        good = int(re.search(r"status codes: (\d+) 2xx", said).group(1))
+        lost = sum(int(count) for count in re.findall(r"(\d+) (?:failed|errored|timeout)", said))
+        return good, lost + sum(int(count) for count in re.findall(r"(\d+) [345]xx", said))
+
+    return ask
 
 
 def main():
@@ -124,8 +153,11 @@ def main():
     options.add_argument("--rounds", type=int, default=9)
     options.add_argument("--seconds", type=int, default=1)
     options.add_argument("--access-log", action="store_true", help="write one, to a file")
+    options.add_argument("--everything", action="store_true", help="an access log, and limits")
+    options.add_argument("--http2", action="store_true", help="over TLS")
     options.add_argument("--most", type=float, default=1.10)
     options = options.parse_args()
+    options.access_log |= options.everything
     if (os.cpu_count() or 1) < 2:
         sys.exit("two cores are needed: one for the proxy, one for the load")
     running = []
@@ -146,9 +178,12 @@ def compare(options, folder, running):
     running.append(nginx(folder / "backend", backend, "", f'return 200 "{BODY}";', LOAD_CORE))
     pool = f"upstream api {{ server 127.0.0.1:{backend}; keepalive 512; keepalive_requests 1000000000; }}"
     forward = 'proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; proxy_pass http://api;'
-    running.append(nginx(folder / "plain", plain, pool, forward, PROXY_CORE))
-    log = "access.log" if options.access_log else "off"
-    (folder / "keyward.yaml").write_text(KEYWARD.format(port=ours, admin=admin, backend=backend, log=log))
+    pair, tls = certified(folder) if options.http2 else ("", "")
+    listen = "ssl http2" if options.http2 else ""
+    running.append(nginx(folder / "plain", plain, pool + pair, forward, PROXY_CORE, listen))
+    log, limits = "access.log" if options.access_log else "off", LIMITS if options.everything else "{}"
+    config = KEYWARD.format(port=ours, admin=admin, backend=backend, log=log, limits=limits, tls=tls)
+    (folder / "keyward.yaml").write_text(config)
     keys = subprocess.run(
         [options.seed.resolve(), "keyward.yaml", str(KEYS)], cwd=folder, check=True, capture_output=True, text=True
     ).stdout
@@ -157,21 +192,34 @@ def compare(options, folder, running):
     wait_for(ours, running[-1])
     script = folder / "keys.lua"
     script.write_text(WRK % (folder / "keys"))
-    proxies = {"nginx, asking nobody": (running[1], plain), "Keyward, 1,000 API keys": (running[2], ours)}
-    for process, port in proxies.values():
-        measure(process, port, script, 1)  # connections and caches
+    asks = (lambda port: h2load(port, keys.split()[0])) if options.http2 else (lambda port: wrk(port, script))
+    name = "Keyward, an API key" if options.http2 else "Keyward, 1,000 API keys"
+    proxies = {"nginx, asking nobody": (running[1], asks(plain)), name: (running[2], asks(ours))}
+    for process, ask in proxies.values():
+        measure(process, ask, 1)  # connections and caches
     costs, wrong = {name: [] for name in proxies}, dict.fromkeys(proxies, 0)
     for number in range(options.rounds):
         for name in list(proxies)[:: 1 if number % 2 else -1]:
-            cost, missed = measure(*proxies[name], script, options.seconds)
+            cost, missed = measure(*proxies[name], options.seconds)
             costs[name].append(cost)
             wrong[name] += missed
     return costs, wrong
 
 
+def certified(folder):
+    """A certificate, as nginx is told of it and as a listener of Keyward's is."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    made = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    subprocess.run([*made.split(), "-out", cert, "-keyout", key], check=True, capture_output=True)
+    files = f"cert_file: {cert}, key_file: {key}"
+    return f" ssl_certificate {cert}; ssl_certificate_key {key};", f", tls: {{ certificates: [{{ {files} }}] }}"
+
+
 def report(options, costs, wrong):
     base, _ = costs.values()
-    print(f"GET of 1 KiB, {options.rounds} rounds of {options.seconds} s in turns, access log {'to a file' if options.access_log else 'off'}\n")
+    over, log = "HTTP/2 and TLS" if options.http2 else "HTTP/1.1", "to a file" if options.access_log else "off"
+    limits = "counted" if options.everything else "none"
+    print(f"GET of 1 KiB over {over}, {options.rounds} rounds of {options.seconds} s in turns, access log {log}, limits {limits}\n")
     print("| proxy | processor time for an answer | ratio, median (least–most) | wrong answers |")
     print("| --- | --: | --: | --: |")
     for name, spent in costs.items():
