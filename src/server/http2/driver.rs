@@ -91,10 +91,19 @@ where
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.session.begin_turn();
-        let end = self.turn(cx);
-        // Whether some of it has to wait is the socket's to say: it wakes the task.
-        let _ = self.outbox.poll_empty(cx);
-        end
+        loop {
+            let end = self.turn(cx);
+            let (said, waited) = (!self.outbox.is_empty(), self.outbox.waits());
+            // What cannot be written now is when the socket wakes the task.
+            let written = self.outbox.poll_empty(cx).is_ready();
+            if waited.is_some() && self.outbox.waits() != waited {
+                self.session.took();
+            }
+            // An end may have waited for the last of it.
+            if end.is_ready() || !(said && written && self.session.is_to_end()) {
+                return end;
+            }
+        }
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<End> {
@@ -169,7 +178,7 @@ where
         if self.session.is_abused() {
             return Poll::Ready(Some(Reason::ENHANCE_YOUR_CALM));
         }
-        if overdue || self.session.is_to_end() {
+        if overdue || self.session.is_to_end() && self.outbox.is_empty() {
             return Poll::Ready(Some(Reason::NO_ERROR));
         }
         let news = self.told == Told::Nothing && self.session.conn().draining();
@@ -181,11 +190,17 @@ where
 mod tests {
     use std::cell::RefCell;
     use std::task::Waker;
+    use std::time::Duration;
 
-    use tokio::net::{TcpListener, TcpStream};
+    use http::Response;
+    use socket2::SockRef;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
     use super::*;
-    use crate::server::http2::tests::session;
+    use crate::server::http2::Stream;
+    use crate::server::http2::credit::Fit;
+    use crate::server::http2::tests::{session, session_to_end};
 
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
@@ -224,5 +239,62 @@ mod tests {
         }
         drop(driver);
         assert_eq!((turns, begun), (vec![REQUESTS, REQUESTS, 4, 0], 20));
+    }
+
+    /// Its stream is over, and yet its client has not got all of it.
+    #[tokio::test]
+    async fn an_end_waits_for_what_a_slow_client_has_not_taken() {
+        const LENGTH: usize = 60_000;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let narrow = TcpSocket::new_v4().unwrap();
+        narrow.set_recv_buffer_size(4096).unwrap();
+        let mut client = narrow.connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        SockRef::from(&stream).set_send_buffer_size(4096).unwrap();
+        let (session, drain, deadlines, clock) = session_to_end();
+        let socket = Rc::new(RefCell::new(stream.into()));
+        let outbox = Outbox::new(&socket, &Rc::default());
+        let io = Turns::new(&socket, requests(1), &session, &outbox);
+        let http = handshake(io, &outbox, &session, &Builder::new()).await.expect("it begins");
+        let run = |_, mut reply: SendResponse<Piece>| {
+            let stream = Stream::open(&session, reply.stream_id(), None);
+            async move {
+                let mut out = reply.send_response(Response::new(()), false).unwrap();
+                let body = Piece::new(vec![7; LENGTH].into(), &stream, Fit::Whole);
+                out.send_data(body, true).unwrap();
+                poll_fn(|cx| stream.poll_written(cx)).await;
+                stream.closed();
+            }
+        };
+        let mut driver = Driver::new(http, Rc::clone(&outbox), &session, run);
+        let mut cx = Context::from_waker(Waker::noop());
+        while !driver.streams.is_empty() || outbox.waits().is_none() {
+            assert!(driver.poll(&mut cx).is_pending());
+            tokio::task::yield_now().await;
+        }
+        drain.start(&deadlines);
+        drain.end_idle(&deadlines);
+        for _ in 0..3 {
+            assert!(driver.poll(&mut cx).is_pending(), "what waits is not to be cut");
+            // Longer than what is told last may wait.
+            clock.advance(Duration::from_secs(2));
+            deadlines.tick();
+        }
+        // A task of its own: what wakes it is not to wake the driver.
+        let reading = tokio::spawn(async move {
+            let mut came = Vec::new();
+            client.read_to_end(&mut came).await.map(|_| came)
+        });
+        let end = tokio::select! {
+            biased;
+            () = tokio::time::sleep(Duration::from_secs(10)) => panic!("nothing wakes it when all is taken"),
+            end = driver.run() => end,
+        };
+        drop((outbox, socket));
+        let came = reading.await.unwrap().unwrap();
+        assert!(matches!(end, End::Done), "{end:?}");
+        assert_eq!(came.iter().filter(|byte| **byte == 7).count() / LENGTH, 1);
+        // The last that is said is GOAWAY.
+        assert_eq!(came[came.len() - 14], 7);
     }
 }

@@ -172,16 +172,23 @@ mod tests {
 
     use super::*;
     use crate::clock::{Clock, Timestamp};
-    use crate::server::conn::Limits;
+    use crate::server::conn::{Drain, Limits};
     use crate::server::deadline::Deadlines;
     use crate::web::forwarded::Scheme;
 
     /// A connection that has just begun, whose clock stands.
     pub(super) fn session() -> Rc<Session> {
+        session_to_end().0
+    }
+
+    /// Such a one, with what its worker's end is told by.
+    pub(super) fn session_to_end() -> (Rc<Session>, Rc<Drain>, Rc<Deadlines>, Clock) {
         let minute = Duration::from_mins(1);
         let limits = Limits { first_byte: minute, request_head: minute, idle: minute, response_idle: minute };
-        let deadlines = Deadlines::new(Clock::manual(Timestamp(0)));
-        let peer = ([127, 0, 0, 1], 1).into();
-        Session::open(Conn::new(peer, peer, Scheme::Http, limits, &deadlines, Rc::default()), b"")
+        let clock = Clock::manual(Timestamp(0));
+        let deadlines = Deadlines::new(clock.clone());
+        let (peer, drain) = (([127, 0, 0, 1], 1).into(), Rc::<Drain>::default());
+        let conn = Conn::new(peer, peer, Scheme::Http, limits, &deadlines, Rc::clone(&drain));
+        (Session::open(conn, b""), drain, deadlines, clock)
     }
 }

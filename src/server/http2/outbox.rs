@@ -55,6 +55,8 @@ struct State {
     written: usize,
     /// Whether the socket has anything that it was not made to send.
     unflushed: bool,
+    /// Whether some of it had to wait when a turn ended.
+    stuck: bool,
     /// For whoever writes or flushes next.
     error: Option<io::Error>,
 }
@@ -88,6 +90,18 @@ impl Outbox {
         Poll::Ready(Ok(state.waiting() - before))
     }
 
+    /// Whether the socket has all that was put here, and sends it.
+    pub(super) fn is_empty(&self) -> bool {
+        let state = self.state.borrow();
+        state.waiting() == 0 && !state.unflushed
+    }
+
+    /// Whether what was left of a turn waits for the socket; how much of it, to tell whether it moves.
+    pub(super) fn waits(&self) -> Option<(usize, u64)> {
+        let state = self.state.borrow();
+        state.stuck.then(|| (state.waiting(), self.socket.borrow().sent_below()))
+    }
+
     /// What went wrong since the last time.
     pub(super) fn look(&self) -> io::Result<()> {
         self.state.borrow_mut().look()
@@ -102,7 +116,9 @@ impl Outbox {
     /// kept for h2, which is woken for it.
     pub(super) fn poll_empty(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.borrow_mut();
-        match state.poll_out(&self.socket, cx) {
+        let outcome = state.poll_out(&self.socket, cx);
+        state.stuck = outcome.is_pending();
+        match outcome {
             Poll::Pending => {
                 state.shrink(&self.spare);
                 return Poll::Pending;

@@ -83,6 +83,14 @@ impl Session {
         }
     }
 
+    /// The client has taken some of what waited for it. Without any stream that may be the end of its last answer, for which
+    /// it has as long as for the next request.
+    pub(super) fn took(&self) {
+        if self.open.get() == 0 && !self.frames.borrow().is_in_head() {
+            self.settle();
+        }
+    }
+
     pub(super) fn stream_opened(&self) {
         self.open.set(self.open.get() + 1);
         self.credit.earns_by_request();
@@ -138,7 +146,7 @@ impl Session {
         self.taken_back.get() > TAKEN_BACK || self.credit.is_gone()
     }
 
-    /// Whether the worker ends and nothing is lost when the connection does.
+    /// Whether the worker ends and nothing is lost when the connection does, once all that was said is written.
     pub(super) fn is_to_end(&self) -> bool {
         self.open.get() == 0 && self.conn.ends_idle()
     }

@@ -22,7 +22,7 @@ use crate::support::upstream::{Answer, Upstream};
 const ROUTES: &str = "routes:
   - { name: told, match: { path_prefix: / }, auth: optional, upstream: api, assertion: true }
   - { name: other, match: { path_prefix: /other }, auth: optional, upstream: other, assertion: true }
-  - { name: open, match: { path_prefix: /open }, auth: public, upstream: api, assertion: true }
+  - { name: open, match: { path_prefix: /open }, auth: public, upstream: api }
   - { name: untold, match: { path_prefix: /untold }, upstream: api }
 ";
 
