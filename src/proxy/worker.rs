@@ -1,13 +1,14 @@
 //! One worker of the data plane: a thread's own caches, pools, buffers and counters, and what it shares with the others.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::plan::Plan;
 use super::state::State;
 use super::unheeded::{Unheeded, Warned};
+use super::upstream::Endpoint;
 use super::watch::Watches;
 use crate::auth::jwt::Ring;
 use crate::authenticator::Front;
@@ -107,6 +108,8 @@ pub struct Worker {
     pub metrics: Arc<Metrics>,
     /// Where what Keyward answers itself is handed over.
     pub desk: Desk,
+    /// Endpoints that no request that begins now goes to.
+    leaving: RefCell<Vec<Weak<Endpoint>>>,
     state: RefCell<Rc<State>>,
 }
 
@@ -144,6 +147,7 @@ impl Worker {
             scratch: RefCell::new(vec![0; SCRATCH].into()),
             metrics,
             desk,
+            leaving: RefCell::default(),
             state,
         })
     }
@@ -158,7 +162,18 @@ impl Worker {
     pub fn adopt(&self, plan: Arc<Plan>) {
         let old = self.state();
         let new = State::build(plan, &old.upstreams, &self.metrics, &self.deadlines);
+        let left = old.upstreams.iter().flat_map(|upstream| upstream.left_by(&new.upstreams));
+        self.leaving.borrow_mut().extend(left.map(|endpoint| Rc::downgrade(&endpoint)));
         *self.state.borrow_mut() = new;
+        self.let_go();
+    }
+
+    /// Ends connections that no request will be given any more: what began before a reload keeps its endpoints for as long
+    /// as it lasts, and gives back to them.
+    fn let_go(&self) {
+        let let_go =
+            |endpoint: &Weak<Endpoint>| endpoint.upgrade().map(|endpoint| endpoint.let_go()).is_some();
+        self.leaving.borrow_mut().retain(let_go);
     }
 
     /// What a worker does every [`PERIOD`](crate::server::deadline::PERIOD).
@@ -168,6 +183,7 @@ impl Worker {
         self.watches.tick(self);
         self.unheeded.tick(&self.shared.warned, &self.metrics, self.clock.tick());
         self.log.flush();
+        self.let_go();
         let state = self.state();
         state.metrics.flush();
         state.assertions.sweep(self.clock.now());

@@ -126,6 +126,12 @@ impl Endpoint {
         failure
     }
 
+    /// Ends its connections, those that are in use when that is over.
+    pub fn let_go(&self) {
+        self.links.retire();
+        self.idle.clear();
+    }
+
     /// Closes unused connections that the other side closed, or that nobody needed for `after`.
     pub fn sweep(&self, after: Duration) {
         let now = self.deadlines.coarse_now();
@@ -134,8 +140,7 @@ impl Endpoint {
         }
         let losses = self.member.losses();
         if self.losses.replace(losses) != losses {
-            self.links.retire();
-            self.idle.clear();
+            self.let_go();
         }
         self.links.sweep(now, after);
         self.idle.sweep(now, after);

@@ -23,6 +23,14 @@ pub(super) enum Found {
     Leave(Option<Place>),
 }
 
+impl Found {
+    /// In place of a connection that its server has closed, leave to make another.
+    fn if_quiet(self, look: Look) -> Self {
+        let Self::Wire(mut wire) = self else { return self };
+        if wire.is_quiet(look) { Self::Wire(wire) } else { Self::Leave(wire.place.take()) }
+    }
+}
+
 /// The connections that nobody uses.
 #[derive(Debug)]
 pub(super) struct Idle {
@@ -95,11 +103,12 @@ impl Idle {
         };
         let found = tokio::time::timeout(within, waiting).await.unwrap_or(Err(Failure::Saturated));
         given.close();
-        match given.try_recv() {
+        let found = match given.try_recv() {
             // Given at the last moment.
             Ok(wire) => Ok(Found::Wire(wire)),
             Err(_) => found,
-        }
+        };
+        found.map(|found| found.if_quiet(look))
     }
 
     /// The connection that was used last, if one is still good.

@@ -113,7 +113,8 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Makes what `config` names, to which some requests come with `own` retries, taking over the endpoints, with their connections, that `old` has already.
+    /// Makes what `config` names, to which some requests come with `own` retries, taking over the endpoints, with their
+    /// connections, that `old` has already.
     #[must_use]
     pub fn build(
         (config, own): (&config::Upstream, &[Retries]),
@@ -146,6 +147,15 @@ impl Upstream {
             budget: Budget::new(config.retries),
             budgets: own.iter().copied().map(Budget::new).collect(),
         })
+    }
+
+    /// Its endpoints that none of `others` has.
+    pub fn left_by<'a>(&'a self, others: &'a [Rc<Self>]) -> impl Iterator<Item = Rc<Endpoint>> + 'a {
+        let stays = |endpoint: &&Rc<Endpoint>| {
+            let mut theirs = others.iter().flat_map(|upstream| &upstream.endpoints);
+            theirs.any(|other| Rc::ptr_eq(other, endpoint))
+        };
+        self.endpoints.iter().filter(move |endpoint| !stays(endpoint)).map(Rc::clone)
     }
 
     /// Sends a request, once there is room for it, and waits for its answer's fields.

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::pin::pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,10 @@ use crate::proxy::upstream::fleet::Member;
 use crate::server::deadline::Deadlines;
 use crate::server::tls::Connector;
 
+/// How long one is put aside at most, for requests on it to end.
+const ASIDE: Duration = Duration::from_secs(1);
+/// How long none is put aside after one did not fall idle.
+const KEPT: Duration = Duration::from_secs(10);
 /// How often a connection is made that is of no use.
 const OPENINGS_MAX: u8 = 3;
 
@@ -35,8 +39,10 @@ pub struct Links {
     bound: Option<Arc<Connections>>,
     /// How many requests wait for one more here.
     waiting: Cell<usize>,
-    /// The last one that begins no more requests so that others get its place, until it is gone.
-    yielded: RefCell<Weak<Link>>,
+    /// One that begins no requests for a while, and is ended if it falls idle meanwhile, so that others get its place.
+    aside: RefCell<Option<(Rc<Link>, Tick)>>,
+    /// Until when none is put aside again.
+    kept_until: Cell<Tick>,
     deadlines: Rc<Deadlines>,
     /// Those that begin requests.
     live: Rc<RefCell<Vec<Rc<Link>>>>,
@@ -52,8 +58,8 @@ impl Links {
         deadlines: Rc<Deadlines>,
     ) -> Self {
         let (live, opening, freed) = (Rc::default(), RefCell::default(), Rc::default());
-        let (waiting, yielded) = (Cell::new(0), RefCell::default());
-        Self { member, connector, bound, waiting, yielded, deadlines, live, opening, freed }
+        let (waiting, aside, kept_until) = (Cell::new(0), RefCell::default(), Cell::new(Tick(0)));
+        Self { member, connector, bound, waiting, aside, kept_until, deadlines, live, opening, freed }
     }
 
     /// Whether a request would have to wait for no other.
@@ -196,13 +202,17 @@ impl Links {
 
     /// Begins no more requests on those that there are. Their tasks end them when their last request has ended.
     pub(in crate::proxy::upstream) fn retire(&self) {
-        self.live.borrow_mut().drain(..).for_each(|link| link.retire());
+        let aside = self.aside.take().map(|(link, _)| link);
+        self.live.borrow_mut().drain(..).chain(aside).for_each(|link| link.retire());
     }
 
-    /// Closes connections that nobody needed for `after`. Where other workers wait for one, one begins no more requests.
+    /// Closes connections that nobody needed for `after`. Where other workers wait for one, one may be theirs.
     pub(in crate::proxy::upstream) fn sweep(&self, now: Tick, after: Duration) {
-        if self.bound.as_ref().is_some_and(|bound| bound.waiting() > self.waiting.get()) {
-            self.yield_one();
+        let wanted = self.bound.as_ref().is_some_and(|bound| bound.waiting() > self.waiting.get());
+        match self.aside.take() {
+            Some((link, since)) => self.decide(link, since, wanted, now),
+            None if wanted && now >= self.kept_until.get() => self.put_aside(now),
+            None => {}
         }
         self.live.borrow_mut().retain(|link| {
             let kept = link.room().is_some() && !link.is_idle(now, after);
@@ -212,22 +222,29 @@ impl Links {
             kept
         });
     }
-}
 
-impl Links {
     /// The one with the fewest requests is the first to be over. One at a time: more would leave too few for those here.
-    fn yield_one(&self) {
-        if self.yielded.borrow().strong_count() > 0 {
-            return;
-        }
+    fn put_aside(&self, now: Tick) {
         let mut live = self.live.borrow_mut();
         let fewest = live.iter().enumerate().min_by_key(|(_, link)| link.active());
-        let index = fewest.map(|(index, _)| index);
-        if let Some(index) = index {
-            let link = live.swap_remove(index);
-            *self.yielded.borrow_mut() = Rc::downgrade(&link);
-            link.retire();
+        let Some(index) = fewest.map(|(index, _)| index) else { return };
+        let link = live.swap_remove(index);
+        drop(live);
+        self.decide(link, now, true, now);
+    }
+
+    /// What becomes of one that was put aside. A request that lasts must not take it from those that come here.
+    fn decide(&self, link: Rc<Link>, since: Tick, wanted: bool, now: Tick) {
+        if wanted && link.active() == 0 {
+            return link.retire();
         }
+        if wanted && now.since(since) < ASIDE {
+            *self.aside.borrow_mut() = Some((link, since));
+            return;
+        }
+        self.kept_until.set(now.after(KEPT));
+        self.live.borrow_mut().push(link);
+        self.freed.notify_waiters();
     }
 }
 

@@ -1,5 +1,7 @@
 //! How many connections there may be to each server, of all workers together.
 
+use std::time::Duration;
+
 use keyward::auth::refusal::Code;
 
 use super::PUBLIC;
@@ -228,4 +230,54 @@ async fn over_http2_no_worker_is_left_without_a_connection() {
         assert_eq!(gateway.anonymous().get("/").await.status, 200);
     }
     assert!(upstream.connections() > 1, "one worker alone had all clients");
+}
+
+/// What began before the reload keeps the endpoint that it goes to, and that endpoint its connections.
+#[tokio::test]
+async fn what_a_reload_leaves_behind_keeps_no_connection_that_nobody_uses() {
+    let upstream = Upstream::answering(|request| match request.target.as_str() {
+        "/ws" => opening().then_mirror().then_close(),
+        _ => Answer::ok("x"),
+    })
+    .await;
+    let mut gateway = bounded(&upstream, "connections: 2").await;
+    let _tunnel = open(gateway.raw().await, &handshake("/ws")).await;
+    assert_eq!(gateway.anonymous().get("/").await.text(), "x");
+    assert_eq!(upstream.connections().len(), 2);
+    gateway.reload(|builder| before(builder, "connections: 3")).await;
+    upstream.until("the tunnel alone", |seen| (seen.open() == 1).then_some(())).await;
+}
+
+#[tokio::test]
+async fn over_http2_a_request_that_lasts_leaves_those_of_its_worker_their_connection() {
+    let upstream = H2Upstream::serving(|stream| async move {
+        match stream.path().as_str() {
+            "/long" => stream.never().await,
+            _ => stream.echo().await,
+        }
+    })
+    .await;
+    let builder = Gateway::builder().http2("api", &[&upstream.url()]).workers(2);
+    let gateway = before(builder, "connections: 1").start().await;
+    let mut long = gateway.raw().await;
+    long.send("GET /long HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    upstream.until_requests(1).await;
+    // Those of the other worker wait, and the connection is to be theirs as soon as nobody uses it.
+    let mut all = Vec::new();
+    for _ in 0..16 {
+        all.push(asking(&gateway).await);
+    }
+    let mut here = {
+        let answers = all.iter_mut().map(|raw| Box::pin(raw.response()));
+        let (response, index, _) = futures_util::future::select_all(answers).await;
+        assert_eq!(response.status, 200);
+        all.remove(index)
+    };
+    for _ in 0..3 {
+        // A tick later it may be put aside.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        here.send(GET).await;
+        assert_eq!(here.response().await.status, 200);
+    }
+    assert_eq!(upstream.connections(), 1);
 }
