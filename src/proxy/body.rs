@@ -35,15 +35,26 @@ enum Source {
 /// An answer that is still coming.
 #[derive(Debug)]
 pub struct Stream {
-    pub exchange: Exchange<RequestBody>,
-    pub endpoint: Held,
+    exchange: Exchange<RequestBody>,
+    endpoint: Held,
+    /// Whether the endpoint was waited for when it was last asked for more.
+    waits: bool,
 }
 
 impl Stream {
+    /// What comes of `exchange`, an answer of `endpoint`.
+    #[must_use]
+    pub const fn new(exchange: Exchange<RequestBody>, endpoint: Held) -> Self {
+        Self { exchange, endpoint, waits: false }
+    }
+
     /// The next piece, once there is room for it.
     fn poll_data(&mut self, cx: &mut Context<'_>, carrier: &Carrier) -> Poll<Option<Result<Bytes, Failure>>> {
+        self.waits = false;
         let room = ready!(carrier.poll_room(cx));
-        self.exchange.poll_data(cx, room)
+        let data = self.exchange.poll_data(cx, room);
+        self.waits = data.is_pending();
+        data
     }
 }
 
@@ -65,6 +76,20 @@ impl Body {
     #[must_use]
     pub const fn none() -> Self {
         Self { source: Source::Ended, ticket: None }
+    }
+}
+
+impl Drop for Body {
+    /// An answer that stood still for too long is dropped by who sends it.
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket.as_mut().filter(|ticket| ticket.carrier.stood_still()) else { return };
+        match &self.source {
+            Source::Broken(_) => {}
+            Source::Stream(stream) if stream.waits && !ticket.carrier.is_held_back() => {
+                ticket.broken(&Failure::Stalled, &stream.endpoint);
+            }
+            Source::Stream(_) | Source::Whole(_) | Source::Ended => ticket.not_taken(),
+        }
     }
 }
 
@@ -159,6 +184,7 @@ impl Source {
     /// Gives the connection back, if it can carry another request.
     fn finish(&mut self) {
         if let Self::Stream(stream) = std::mem::replace(self, Self::Ended) {
+            stream.endpoint.succeeded();
             stream.exchange.finish(&stream.endpoint);
         }
     }

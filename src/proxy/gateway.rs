@@ -325,15 +325,16 @@ fn pass_on(answer: Answer<RequestBody>, parts: &Parts, mut ticket: Box<Ticket>) 
     expiry::tell(&mut headers, &ticket);
     let body = match exchange.take_whole() {
         Some(bytes) => {
+            endpoint.succeeded();
             exchange.finish(&endpoint);
             announce_end(&mut headers, ticket.must_close(parts));
             Body::whole(bytes, ticket)
         }
         None if parts.version == Version::HTTP_10 && exchange.remaining().is_none() => {
             ticket.ends_with_connection();
-            Body::stream(Stream { exchange, endpoint }, ticket)
+            Body::stream(Stream::new(exchange, endpoint), ticket)
         }
-        None => Body::stream(Stream { exchange, endpoint }, ticket),
+        None => Body::stream(Stream::new(exchange, endpoint), ticket),
     };
     let mut response = Response::new(body);
     *response.status_mut() = head.status;

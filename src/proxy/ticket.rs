@@ -323,7 +323,17 @@ impl Ticket {
     /// The answer's body broke off: too late for another status, but not for the log.
     pub fn broken(&mut self, failure: &Failure, from: &Endpoint) {
         self.code = Some(failure.refusal().code());
+        if let Some(upstream) = self.way().and_then(|way| self.state.upstreams.get(way.upstream)) {
+            upstream.failed(from, failure);
+        }
         self.complain(failure, &from.authority, &from.complaints, "an answer broke off");
+    }
+
+    /// The client stopped taking its answer.
+    pub fn not_taken(&mut self) {
+        let failure = Failure::SlowReader;
+        self.code = Some(failure.refusal().code());
+        tracing::debug!(request_id = self.request_id.as_str(), error = %failure, "an answer broke off");
     }
 
     /// The upstream was asked in vain.

@@ -96,6 +96,24 @@ impl Carrier {
         }
     }
 
+    /// Whether it is being ended because its answer stood still for too long.
+    #[must_use]
+    pub fn stood_still(&self) -> bool {
+        match self {
+            Self::Connection(conn) => conn.stood_still(),
+            Self::Stream(stream) => stream.stood_still(),
+        }
+    }
+
+    /// Whether the client takes nothing of what is there for it. A stream that has no room asks for no more of its answer.
+    #[must_use]
+    pub fn is_held_back(&self) -> bool {
+        match self {
+            Self::Connection(conn) => conn.is_held_back(),
+            Self::Stream(_) => false,
+        }
+    }
+
     /// How much of the answer can be passed on now; what is more would have to be kept.
     pub fn poll_room(&self, cx: &Context<'_>) -> Poll<usize> {
         match self {

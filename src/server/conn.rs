@@ -66,6 +66,8 @@ pub struct Conn {
     ahead_of_client: Ahead,
     /// Whether anything was written since a head began.
     spoke: Cell<bool>,
+    /// Whether its answer stood still for too long.
+    late: Cell<bool>,
     /// Whether it is to end now, in the middle of an answer.
     cut: Cell<bool>,
     takeover: Slot,
@@ -138,6 +140,7 @@ impl Conn {
             held_back: Cell::new(false),
             ahead_of_client: Ahead::default(),
             spoke: Cell::new(false),
+            late: Cell::new(false),
             cut: Cell::new(false),
             takeover: Slot::default(),
             ahead: Cell::new(false),
@@ -310,6 +313,20 @@ impl Conn {
     /// Ready once the current phase has lasted too long.
     pub(super) fn poll_overdue(&self, cx: &Context<'_>) -> Poll<()> {
         self.timer.poll_fired(cx)
+    }
+
+    /// The current phase has lasted too long.
+    pub(super) fn is_late(&self) {
+        self.late.set(self.phase.get() == Phase::Answer);
+    }
+
+    pub(super) const fn stood_still(&self) -> bool {
+        self.late.get()
+    }
+
+    /// Whether bytes wait because the client takes none.
+    pub(super) const fn is_held_back(&self) -> bool {
+        self.held_back.get()
     }
 
     pub(super) const fn timer(&self) -> &Timer {

@@ -70,6 +70,7 @@ pub(super) async fn serve<H, F, B>(
             return Poll::Ready(End::Cut);
         }
         if conn.poll_overdue(cx).is_ready() {
+            conn.is_late();
             return Poll::Ready(if conn.is_in_head() { End::SlowHead } else { End::Closed });
         }
         if conn.is_to_end() || conn.waits_for_its_answer() && is_gone(&mut socket.borrow_mut(), conn, cx) {

@@ -30,13 +30,16 @@ pub(super) fn limits(s: &mut Section<'_>, routes: &[Route]) -> Limits {
     let comment = "enforce, or shadow: count and tell what would be refused, and refuse nothing.";
     let mode = s.value("mode", &MODES, LimitMode::Enforce, comment).value;
     let account = s.section("account", "Of each account without a plan.", |s| {
-        let rates = overrides(s).over(&Rates::default());
+        let said = overrides(s);
+        let rates = said.over(&Rates::default());
+        tell_if_unpaced(s, s.at(), &said, &rates);
         tell_if_never_on(s, routes, &rates);
         rates
     });
     let comment = "Plans by name, which accounts are given; what one does not say is as under `account`.";
     let plans = s.map("plans", &Name, "pro", comment, |s| {
         let said = overrides(s);
+        tell_if_unpaced(s, s.at(), &said, &said.over(&account));
         tell_if_never_on(s, routes, &said.said_over(&account));
         said
     });
@@ -53,6 +56,14 @@ pub(super) fn limits(s: &mut Section<'_>, routes: &[Route]) -> Limits {
 fn failures(s: &mut Section<'_>) -> u64 {
     let comment = "Unknown credentials a minute; over that only known ones pass. 0 = no limit.";
     s.value("per_minute", &FAILURES_MOST, FAILURES, comment).value
+}
+
+/// Warns of a pace that nothing is paced by.
+pub(super) fn tell_if_unpaced(s: &Section<'_>, at: Span, said: &Overrides, rates: &Rates) {
+    if said.smooth.is_some() && rates.per_minute.is_none() {
+        let message = "`smooth` limits nothing here: there is no `per_minute` that it could spread out";
+        s.tell(Problem::warning(at, message).help("add `per_minute`, or leave `smooth` out"));
+    }
 }
 
 /// Warns of limits of accounts that no request of one of these routes ever passes.
@@ -83,7 +94,7 @@ pub(super) fn overrides(s: &mut Section<'_>) -> Overrides {
     let per_minute = s.value("per_minute", &MANY, 0, "Requests a minute; 0 = no limit.");
     let per_day = s.value("per_day", &DAILY, 0, "Requests a day (UTC); 0 = no limit.");
     let comment = "Instead of a window of a minute an even pace, with so many at once.";
-    let smooth = s.optional_section("smooth", comment, |s| {
+    let smooth = s.absent_section("smooth", comment, |s| {
         s.value("burst", &BURST, 10, "How many may come at once.").value
     });
     let in_flight = s.value("in_flight", &AT_ONCE, 0, "Requests at once; 0 = no limit.");

@@ -199,6 +199,7 @@ fn limited(s: &mut Section<'_>, auth: &Auth) -> (Arc<Rates>, u32) {
     let comment = "How much each account may on this route, besides what it may at all.";
     let (own, cost) = s.section("limits", comment, |s| {
         let own = rates::overrides(s);
+        rates::tell_if_unpaced(s, s.at(), &own, &own.over(&Rates::default()));
         let comment = "How many requests one of this route's counts as.";
         (own, s.value("cost", &Count { least: 1, most: 1_000_000 }, 1, comment))
     });

@@ -167,17 +167,31 @@ pub struct Held {
     place: Option<OwnedSemaphorePermit>,
     /// That of its connection, once it left HTTP.
     connection: Option<Place>,
+    /// Whether it has answered with a status that counts as no failure.
+    well: Cell<bool>,
 }
 
 impl Held {
     pub(super) fn new(endpoint: &Rc<Endpoint>) -> Self {
         endpoint.member.enter();
-        Self { endpoint: Rc::clone(endpoint), place: None, connection: None }
+        Self { endpoint: Rc::clone(endpoint), place: None, connection: None, well: Cell::new(false) }
     }
 
     /// Keeps this place until the request is over.
     pub(super) fn occupies(&mut self, place: OwnedSemaphorePermit) {
         self.place = Some(place);
+    }
+
+    /// Its status is no failure. Whether its answer is none is seen at the answer's end.
+    pub(super) fn answers_well(&self) {
+        self.well.set(true);
+    }
+
+    /// Its answer has come whole.
+    pub fn succeeded(&self) {
+        if self.well.get() {
+            self.member.succeeded();
+        }
     }
 
     /// Keeps the place of its connection as long.

@@ -80,6 +80,12 @@ pub enum Failure {
     /// The whole request took too long.
     #[error("not done within timeouts.total")]
     TotalTimeout,
+    /// The endpoint stopped in the middle of its answer.
+    #[error("the answer's body stood still for timeouts.response_body_idle")]
+    Stalled,
+    /// The client stopped taking its answer.
+    #[error("the client took nothing of its answer for timeouts.response_body_idle")]
+    SlowReader,
     /// The client sent its body too slowly.
     #[error("the client's body stood still for timeouts.request_body_idle")]
     SlowClient,
@@ -101,7 +107,7 @@ impl Failure {
     /// Whether the client, not the endpoint, is at fault.
     #[must_use]
     pub const fn is_clients(&self) -> bool {
-        matches!(self, Self::SlowClient | Self::Body(_) | Self::Fallen(_))
+        matches!(self, Self::SlowClient | Self::SlowReader | Self::Body(_) | Self::Fallen(_))
     }
 
     /// What the endpoint did wrong, if it is a sign that it fails.
@@ -109,7 +115,7 @@ impl Failure {
     pub const fn fault(&self) -> Option<Fault> {
         match self {
             Self::Connect(_) | Self::ConnectTimeout => Some(Fault::Connect),
-            Self::Timeout => Some(Fault::Timeout),
+            Self::Timeout | Self::Stalled => Some(Fault::Timeout),
             // It is alive and has enough to do, or says itself that another is to be asked; and how long a request may
             // take as a whole is between the client and us.
             Self::Full
@@ -119,6 +125,7 @@ impl Failure {
             | Self::Unprocessed(_)
             | Self::TotalTimeout
             | Self::SlowClient
+            | Self::SlowReader
             | Self::Body(_)
             | Self::Fallen(_) => None,
             Self::Handshake(_)
@@ -147,14 +154,14 @@ impl Failure {
         match self {
             Self::Connect(_) | Self::ConnectTimeout | Self::Unprocessed(_) => Refusal::UpstreamUnreachable,
             Self::Unfit(_) | Self::Full | Self::Crowded | Self::Saturated => Refusal::UpstreamUnavailable,
-            Self::Timeout | Self::TotalTimeout => Refusal::UpstreamTimeout,
+            Self::Timeout | Self::Stalled | Self::TotalTimeout => Refusal::UpstreamTimeout,
             Self::Closed { .. }
             | Self::Handshake(_)
             | Self::Malformed(_)
             | Self::Violation(_)
             | Self::Reset(_)
             | Self::Truncated(_) => Refusal::UpstreamProtocolError,
-            Self::SlowClient => Refusal::RequestTimeout,
+            Self::SlowClient | Self::SlowReader => Refusal::RequestTimeout,
             Self::Fallen(refusal) => refusal.clone(),
             Self::Body(BodyFailure::TooLarge { limit }) => Refusal::BodyTooLarge { limit: *limit },
             Self::Body(BodyFailure::Broken(_) | BodyFailure::DoubtfulEnd) => {
@@ -171,6 +178,8 @@ impl From<Failure> for Reason {
             Failure::Body(BodyFailure::TooLarge { .. }) => Self::ENHANCE_YOUR_CALM,
             Failure::Timeout
             | Failure::TotalTimeout
+            | Failure::Stalled
+            | Failure::SlowReader
             | Failure::SlowClient
             | Failure::Body(_)
             | Failure::Fallen(_) => Self::CANCEL,

@@ -255,15 +255,17 @@ impl Upstream {
     }
 
     /// The endpoint answered with this status.
-    fn answered(&self, endpoint: &Endpoint, status: u16) {
+    fn answered(&self, endpoint: &Held, status: u16) {
         match self.group.counts_as_failure(status) {
             true => self.group.failed(&endpoint.member, Fault::Status, self.deadlines.coarse_now()),
-            false => endpoint.member.succeeded(),
+            // What follows is a tunnel, whose end is anybody's.
+            false if status == 101 => endpoint.member.succeeded(),
+            false => endpoint.answers_well(),
         }
     }
 
-    /// The endpoint did not answer. Whether that is its fault is the failure's to say.
-    fn failed(&self, endpoint: &Endpoint, failure: &Failure) {
+    /// The endpoint did not answer, or not to the end. Whether that is its fault is the failure's to say.
+    pub fn failed(&self, endpoint: &Endpoint, failure: &Failure) {
         if let Some(fault) = failure.fault() {
             self.group.failed(&endpoint.member, fault, self.deadlines.coarse_now());
         }

@@ -37,6 +37,8 @@ pub struct Stream {
     waiting: RefCell<Option<Waker>>,
     /// How much of the answer can be passed on at once.
     offered: Cell<usize>,
+    /// Whether its answer stood still for too long.
+    late: Cell<bool>,
     /// Whether the body is being read.
     body_wanted: Cell<bool>,
     /// What nobody read of it.
@@ -73,6 +75,7 @@ impl Stream {
             pieces: Cell::new(0),
             waiting: RefCell::new(None),
             offered: Cell::new(0),
+            late: Cell::new(false),
             body_wanted: Cell::new(false),
             body_left: RefCell::new(None),
             over: Cell::new(false),
@@ -223,7 +226,13 @@ impl Stream {
         if self.moved.take() {
             timer.set(self.patience.get());
         }
-        timer.poll_fired(cx)
+        let fired = timer.poll_fired(cx);
+        self.late.set(fired.is_ready());
+        fired
+    }
+
+    pub(in crate::server) const fn stood_still(&self) -> bool {
+        self.late.get()
     }
 
     /// Its answer was delivered.

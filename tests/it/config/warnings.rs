@@ -32,6 +32,7 @@ routes:
 routes:
   - { name: small, match: { path_prefix: / }, upstream: api }
   - { name: dear, match: { path_prefix: /dear }, upstream: api, limits: { per_minute: 100, smooth: { burst: 4 }, cost: 10 } }
+  - { name: paced, match: { path_prefix: /paced }, upstream: api, limits: { smooth: { burst: 4 } } }
 ",
     ];
     let told: Vec<String> = cases.into_iter().map(warning).collect();

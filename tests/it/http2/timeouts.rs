@@ -7,6 +7,8 @@ use keyward::clock::{Clock, Timestamp};
 use tokio::time::Instant;
 
 use super::{PUBLIC, open, open_with};
+use crate::guarantees::{metric, until_metric};
+use crate::proxy::timeouts::decided;
 use crate::support::frames::{
     CANCEL, CONTINUATION, DATA, END_STREAM, Frames, HEADERS, INITIAL_WINDOW, NO_ERROR, Outcome, PING, frame,
     get, head, open as begin, status_of, window,
@@ -169,6 +171,8 @@ async fn an_answer_that_its_client_does_not_take_is_taken_back() {
         client.send([get(3), crate::support::frames::window(3, 100)].concat()).await;
         client.until(|frame| frame.stream == 3 && frame.kind == HEADERS).await.unwrap();
     }
+    until_metric(gateway.admin(), &decided("request_timeout"), 4).await;
+    assert_eq!(metric(gateway.admin(), &decided("upstream_timeout")).await, 0);
 }
 
 #[tokio::test]
@@ -209,6 +213,7 @@ async fn an_answer_that_stops_coming_is_reset() {
     let mut client = Frames::connect(gateway.public()).await;
     assert_eq!(client.ask(1, get(1)).await, Outcome::Reset(CANCEL));
     upstream.until_all_closed().await;
+    until_metric(gateway.admin(), &decided("upstream_timeout"), 1).await;
 }
 
 #[tokio::test]

@@ -71,7 +71,8 @@ async fn each_value_of_the_field_has_its_server() {
     let all: Vec<&Upstream> = upstreams.iter().collect();
     let gateway = before(&all, "balance: { hash: { field: X-Tenant } }").await;
     let mut client = gateway.anonymous();
-    for tenant in 0..12 {
+    // So many that each server has some, wherever it listens.
+    for tenant in 0..30 {
         for _ in 0..3 {
             let tenant = format!("tenant-{tenant}");
             let response = client.request("GET", "/").header("x-tenant", &tenant).send().await;
@@ -86,7 +87,7 @@ async fn each_value_of_the_field_has_its_server() {
         assert!(counts.contains(&3) && counts.iter().sum::<usize>() == 3, "{tenant}: {counts:?}");
         counts.iter().position(|count| *count == 3).unwrap()
     };
-    let owners: Vec<usize> = (0..12).map(|tenant| owner(&format!("tenant-{tenant}"))).collect();
+    let owners: Vec<usize> = (0..30).map(|tenant| owner(&format!("tenant-{tenant}"))).collect();
     assert!((0..3).all(|server| owners.contains(&server)), "{owners:?}");
 }
 
@@ -193,6 +194,29 @@ async fn a_server_that_fails_gets_no_requests_for_a_while_and_the_metrics_tell()
     }
     assert_eq!(bad.requests().len(), 4, "one failure is enough when it is back");
     assert_eq!(metric(gateway.admin(), &ejections).await, 2);
+}
+
+/// Its status was good.
+#[tokio::test]
+async fn a_server_whose_answers_break_off_or_stop_gets_no_requests_for_a_while() {
+    let begun = || Answer::new(200).header("content-length", "9").only_head().then_send("half");
+    for (answer, reason) in [(begun().then_close(), "broken"), (begun().then_hang(), "timeout")] {
+        let (bad, good) = (Upstream::always(answer).await, Upstream::echo().await);
+        let sharing = "balance: round_robin, ejection: { failures: 3, for: 1h }";
+        let builder = Gateway::builder().endpoints("api", &[&bad.url(), &good.url()]).sharing(sharing);
+        let yaml = format!("timeouts: {{ response_body_idle: 100ms }}\n{PUBLIC}");
+        let gateway = builder.yaml(&yaml).start().await;
+        let mut cut = 0;
+        for _ in 0..20 {
+            cut += usize::from(gateway.anonymous().request("GET", "/").try_send().await.is_err());
+        }
+        assert_eq!((cut, bad.requests().len(), good.requests().len()), (3, 3, 17), "{reason}");
+        let place = bad.address();
+        let ejections = format!(
+            r#"keyward_upstream_ejections_total{{endpoint="{place}",reason="{reason}",upstream="api"}}"#
+        );
+        assert_eq!(metric(gateway.admin(), &ejections).await, 1, "{reason}");
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ mod proxy_protocol;
 mod reload;
 mod retries;
 mod streaming;
-mod timeouts;
+pub mod timeouts;
 mod trailers;
 mod tunnels;
 mod upgrades;

@@ -7,6 +7,7 @@ use keyward::clock::{Clock, Timestamp};
 use tokio::time::Instant;
 
 use super::PUBLIC;
+use crate::guarantees::until_metric;
 use crate::support::gateway::Gateway;
 use crate::support::raw::{Broken, Raw};
 use crate::support::upstream::{Answer, Blackhole, Seen, Upstream};
@@ -15,6 +16,10 @@ const SHORT: Duration = Duration::from_millis(300);
 
 async fn with(upstream: &Upstream, timeouts: &str) -> Gateway {
     Gateway::with(upstream, &format!("timeouts: {{ {timeouts} }}\n{PUBLIC}")).await
+}
+
+pub fn decided(outcome: &str) -> String {
+    format!("keyward_decisions_total{{door=\"proxy\",outcome=\"{outcome}\",route=\"all\"}}")
 }
 
 /// The same, whose clock stands.
@@ -151,6 +156,7 @@ async fn an_answer_that_stops_coming_is_broken_off() {
     let outcome = gateway.anonymous().request("GET", "/").try_send().await;
     assert!(matches!(outcome, Err(Broken::Body(..))), "{outcome:?}");
     upstream.until_all_closed().await;
+    until_metric(gateway.admin(), &decided("upstream_timeout"), 1).await;
 }
 
 #[tokio::test]
@@ -164,6 +170,7 @@ async fn a_client_that_stops_reading_is_let_go() {
     upstream.until_all_closed().await;
     let (rest, _) = raw.rest().await;
     assert!(rest.len() < 256 << 20);
+    until_metric(gateway.admin(), &decided("request_timeout"), 1).await;
 }
 
 #[tokio::test]
