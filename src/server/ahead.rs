@@ -17,6 +17,8 @@ pub struct Ahead {
     unwritten: Cell<usize>,
     /// Bytes taken since its client last took none.
     in_a_row: Cell<usize>,
+    /// Whether the client took none since all was written last.
+    stands: Cell<bool>,
     waiting: RefCell<Option<Waker>>,
 }
 
@@ -31,7 +33,7 @@ impl Ahead {
         if self.in_a_row.get() >= READS {
             return Poll::Ready(usize::MAX);
         }
-        if self.unwritten.get() <= LITTLE {
+        if self.is_nearly_written() {
             return Poll::Ready(PIECE - self.unwritten.get());
         }
         *self.waiting.borrow_mut() = Some(cx.waker().clone());
@@ -42,16 +44,27 @@ impl Ahead {
     pub fn wrote(&self, bytes: usize) {
         self.in_a_row.set(self.in_a_row.get().saturating_add(bytes));
         self.unwritten.set(self.unwritten.get().saturating_sub(bytes));
-        if self.unwritten.get() <= LITTLE
+        if self.unwritten.get() == 0 {
+            self.stands.set(false);
+        }
+        if self.is_nearly_written()
             && let Some(waker) = self.waiting.take()
         {
             waker.wake();
         }
     }
 
+    /// Whether more may follow. Not to a client that takes none, even if little is left of a piece: all of the piece stays in
+    /// memory as long.
+    fn is_nearly_written(&self) -> bool {
+        let little = if self.stands.get() { 0 } else { LITTLE };
+        self.unwritten.get() <= little
+    }
+
     /// The client took nothing more.
     pub fn stalled(&self) {
         self.in_a_row.set(0);
+        self.stands.set(self.unwritten.get() > 0);
     }
 }
 
@@ -90,6 +103,22 @@ mod tests {
         ahead.wrote(1);
         assert_eq!(woken.0.load(Ordering::SeqCst), 1);
         assert_eq!(room(&ahead, &woken), Poll::Ready(PIECE - LITTLE + 1));
+    }
+
+    /// However little of it is left, its memory is held.
+    #[test]
+    fn nothing_follows_a_piece_of_which_the_client_took_a_part_and_then_none() {
+        let (ahead, woken) = (Ahead::default(), Arc::default());
+        ahead.handed_over(PIECE);
+        ahead.wrote(PIECE - 1);
+        ahead.stalled();
+        assert_eq!(room(&ahead, &woken), Poll::Pending);
+        ahead.wrote(1);
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+        assert_eq!(room(&ahead, &woken), Poll::Ready(PIECE));
+        ahead.handed_over(PIECE);
+        ahead.wrote(PIECE - 1);
+        assert!(room(&ahead, &woken).is_ready(), "it takes something again");
     }
 
     #[test]
