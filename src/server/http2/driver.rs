@@ -157,6 +157,13 @@ where
             if !new {
                 return Poll::Pending;
             }
+            // Who asks and leaves is seen to be gone before anything is asked for it.
+            let _ = self.outbox.poll_empty(cx);
+            if self.outbox.has_failed()
+                && let Poll::Ready(Some(Err(error))) = self.http.poll_accept(cx)
+            {
+                return Poll::Ready(End::Failed(error));
+            }
         }
     }
 
@@ -201,6 +208,7 @@ mod tests {
     use crate::server::http2::Stream;
     use crate::server::http2::credit::Fit;
     use crate::server::http2::tests::{session, session_to_end};
+    use crate::server::transport::Transport;
 
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
@@ -239,6 +247,32 @@ mod tests {
         }
         drop(driver);
         assert_eq!((turns, begun), (vec![REQUESTS, REQUESTS, 4, 0], 20));
+    }
+
+    /// Its upstreams would be asked for nobody.
+    #[tokio::test]
+    async fn nothing_is_begun_for_a_client_that_asks_and_leaves() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let session = session();
+        let socket = Rc::new(RefCell::new(Transport::from(stream)));
+        let outbox = Outbox::new(&socket, &Rc::default());
+        let io = Turns::new(&socket, requests(5), &session, &outbox);
+        let http = handshake(io, &outbox, &session, &Builder::new()).await.expect("it begins");
+        // As after a reset that was not read yet: nothing can be written any more.
+        SockRef::from(socket.borrow().socket()).shutdown(std::net::Shutdown::Write).unwrap();
+        let begun = std::cell::Cell::new(0);
+        let run = |_, reply: SendResponse<Piece>| {
+            let begun = &begun;
+            async move {
+                begun.set(begun.get() + 1);
+                drop(reply);
+            }
+        };
+        let end = Driver::new(http, outbox, &session, run).run().await;
+        assert!(matches!(end, End::Failed(_)), "{end:?}");
+        assert_eq!(begun.get(), 0);
     }
 
     /// Its stream is over, and yet its client has not got all of it.

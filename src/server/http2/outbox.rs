@@ -102,6 +102,11 @@ impl Outbox {
         state.stuck.then(|| (state.waiting(), self.socket.borrow().sent_below()))
     }
 
+    /// Whether something went wrong that h2 was not told yet.
+    pub(super) fn has_failed(&self) -> bool {
+        self.state.borrow().error.is_some()
+    }
+
     /// What went wrong since the last time.
     pub(super) fn look(&self) -> io::Result<()> {
         self.state.borrow_mut().look()
