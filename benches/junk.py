@@ -7,10 +7,10 @@
 
 Good clients ask two hundred times a second, half of them on new connections, while thousands of keys a second come that
 nobody made but whose checksums are right, so that only a look-up can tell: from one address, and from a hundred thousand
-(behind a trusted proxy). Making and sending those keys loads a small machine, whoever is asked; so how long the good wait is
-held against how long they do while the same flood comes to a second instance beside theirs. Prints each round and the
-medians, and exits 1 when the p99 is more than twice that, a good request failed, one address had more looked up than it may,
-or what is good was pushed out of the cache.
+(behind a trusted proxy). Making and sending those keys loads a small machine, whoever is asked: what that alone costs is shown
+by the same flood at a second instance, and not judged. Prints each round and the medians, and exits 1 when the p99 is more
+than twice what it is without, a good request failed, one address had more looked up than it may, or what is good was pushed
+out of the cache.
 """
 
 import argparse
@@ -158,7 +158,7 @@ def main():
                     if addresses == 1 and looked_up > 300 + 5 * given.seconds + SENDERS * PIECE:
                         failed.append(f"{looked_up} were looked up for one address")
                 medians = [statistics.median(column) for column in zip(*times)]
-                ratio = medians[2] / medians[1]
+                ratio = medians[2] / medians[0]
                 print(f"{name}: p99 {told(medians)}: {ratio:.2f} times, {MOST} allowed\n")
                 if ratio > MOST:
                     failed.append(f"{name}: {ratio:.2f} times")

@@ -23,7 +23,7 @@ pub struct Connections {
 }
 
 /// Somebody who waits, until he is given up.
-pub(super) struct Waiting<'a>(&'a AtomicUsize);
+pub(super) struct Waiting<'a>(pub(super) &'a AtomicUsize);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {

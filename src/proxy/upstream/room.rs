@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::connections::Waiting;
 use super::failure::Failure;
 use crate::config::UpstreamMax;
 
@@ -15,15 +16,6 @@ pub struct Room {
     max: UpstreamMax,
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
-}
-
-/// Leaves the queue, also where who waits is given up.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Room {

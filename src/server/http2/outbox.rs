@@ -18,10 +18,10 @@ use crate::server::watched::Socket;
 
 /// Bytes that are gathered at most: four records of TLS.
 const MOST: usize = 64 * 1024;
-/// Buffers that a worker keeps for its connections.
+/// Buffers that are kept for the connections of one listener on one worker.
 const SPARE: usize = 16;
 
-/// A worker's buffers that no connection has anything in.
+/// The buffers of one listener on one worker that no connection has anything in.
 #[derive(Debug, Default)]
 pub struct Spare(RefCell<Vec<Vec<u8>>>);
 
