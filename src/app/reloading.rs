@@ -11,6 +11,7 @@ use crate::authenticator::Rules;
 use crate::config::{self, Config, Listener};
 use crate::control::{AskReload, ReloadOutcome};
 use crate::proxy::plan::Plan;
+use crate::server::descriptors;
 use crate::server::tls::Connector;
 use crate::telemetry::metrics::Reload;
 
@@ -19,6 +20,7 @@ impl Core {
     pub(super) async fn take_over(&self, config: Config, files: tls::Files) -> Vec<String> {
         let mut warnings = waiting_for_restart(&self.started_with, &config);
         warnings.extend(too_few_descriptors(&config));
+        descriptors::make_room(config.max.connections);
         warnings.extend(lost_keys(&self.config.load(), &config));
         warnings.extend(files.notices(self.clock.now()));
         let connectors = self.adopt_certificates(files);

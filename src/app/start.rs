@@ -87,6 +87,7 @@ impl StartError {
 pub async fn start(config: Config, options: Options) -> Result<Running, StartError> {
     let clock = options.clock.clone();
     descriptors::raise();
+    descriptors::make_room(config.max.connections);
     let count =
         options.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
     let files = tls::Files::load(&config)?;

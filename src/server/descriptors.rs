@@ -1,5 +1,6 @@
 //! How many files and sockets this process may have open, and how many of them clients may take.
 
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Kept for the store, the logs, the control plane, the listeners, and clients that are being turned away.
@@ -20,6 +21,19 @@ pub fn raise() {
         if let Err(error) = raised {
             tracing::warn!(%error, "the limit on open files stays as it is");
         }
+    }
+}
+
+/// Makes the table of descriptors as large as `connections` want it. It grows by doubling, and while it grows, all
+/// processors have to take note of it: whoever accepts a connection just then stands still for ten milliseconds and more,
+/// and so do all that its worker serves.
+pub fn make_room(connections: usize) {
+    let wanted = connections.saturating_add(connections / 2).saturating_add(KEPT);
+    let last = limit().map_or(wanted, |limit| wanted.min(limit)).saturating_sub(1);
+    // One with so high a number, for a moment.
+    let high = i32::try_from(last).map(|last| fcntl_dupfd_cloexec(std::io::stderr(), last));
+    if let Ok(Err(error)) = high {
+        tracing::debug!(%error, "the table of descriptors grows when it has to");
     }
 }
 

@@ -1,11 +1,11 @@
 """Slow clients in thousands beside good ones: none of the good fails or waits long, the slow are ended on time, and
 each costs little. Then descriptors that run out: no spin, no crash, and good clients as soon as there are some again.
 
-Thousands of clients and what they ask for load a small machine, whoever serves them. So how long the good wait is held
-against how long they wait at the same proxy while the same slow clients are at a second one beside it.
+How long the good wait is held against how long they wait at the same proxy while nobody else is there. The slow clients
+and what they ask for stand for other machines, so they run on what the good, their backend and the proxy leave.
 
 `--slow N` is how many there are of each kind, and below a thousand of all kinds together, for a quick look; `--untimed`
-does not judge how long the good wait, which wants a machine of one's own, and has no second proxy.
+does not judge how long the good wait, which wants a machine of one's own.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 
+from elsewhere import done_elsewhere
 from proxies import start
 from slow.attack import LIMIT, Attack, attack
 from slow.beside import GoodClients, Seen, backend
@@ -26,8 +27,8 @@ from verdict import HARMED, PASS, Verdict
 RATE = 200  # requests of good clients a second
 QUIET = 8  # seconds
 ENOUGH = 1500  # requests of the good that a p99 is worth something of, on either side
-FACTOR = 3  # times what they take while the slow are at the other proxy
-SETTLE = 0.5  # seconds between turns
+FACTOR = 3  # times what they take without the slow
+SETTLE = 0.5  # seconds alone, where times are not judged
 WARM = 0.2  # seconds until the good are under way
 THOUSAND = 1000
 BIG = 256 * 1024  # bytes of an answer that is not read: more than sockets hold
@@ -67,10 +68,9 @@ timeouts:
 class Measured:
     """What the good saw, and what became of the slow."""
 
-    quiet: Seen
-    apart: Seen | None  # while the slow were at the other proxy
-    beside: Seen  # while they were at the proxy of the good
-    attack: Attack  # on that one
+    quiet: Seen  # before the slow came
+    beside: Seen  # while they were there
+    attack: Attack
     alive: bool
     log: str
 
@@ -79,7 +79,7 @@ def run(target, only):
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # What the good ask comes from a backend of theirs: how long the other takes is not the proxy's doing.
-    with aside(target) as core, backend(BIG) as (_, port), backend(BIG) as (_, other_port):
+    with aside(target) as core, backend(BIG, for_attackers=True) as (_, port), backend(BIG) as (_, other_port):
         each = [[kind] for kind in KINDS] if target.slow >= THOUSAND else []
         for kinds in [*each, KINDS]:
             name = kinds[0].name if len(kinds) == 1 else "all kinds at once"
@@ -107,30 +107,22 @@ def aside(target):
 
 
 def measure(target, kinds, port, other_port, core):
-    """Lets the good ask one proxy, and the slow come to another one before they come to this, if times are judged."""
-    with contextlib.ExitStack() as stack:
-
-        def instance():
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hostile-slow-"))
-            extra = SETTINGS[target.kind].format(limit=LIMIT, twice=2 * LIMIT)
-            options = {"extra": extra, "cores": core, "other_port": other_port}
-            return stack.enter_context(start(target.kind, folder, port, target.keyward, **options))
-
-        proxy = instance()
-        # On the same processor: on another the good would have theirs alone.
-        other = instance() if target.timed else None
-        good = stack.enter_context(GoodClients(proxy, RATE))
+    """Lets the good ask the proxy alone first, and then beside the slow."""
+    extra = SETTINGS[target.kind].format(limit=LIMIT, twice=2 * LIMIT)
+    options = {"extra": extra, "cores": core, "other_port": other_port}
+    with (
+        tempfile.TemporaryDirectory(prefix="hostile-slow-") as folder,
+        start(target.kind, folder, port, target.keyward, **options) as proxy,
+        GoodClients(proxy, RATE) as good,
+    ):
         time.sleep(QUIET if target.timed else SETTLE)
         quiet_until = time.monotonic()
-        elsewhere = attack(other, kinds, target.slow) if other else None
-        time.sleep(SETTLE)
-        here = attack(proxy, kinds, target.slow)
+        slow = done_elsewhere(attack, proxy, kinds, target.slow)
         good.stop()
         return Measured(
             quiet=good.between(good.began + WARM, quiet_until),
-            apart=good.between(elsewhere.began, elsewhere.ended) if elsewhere else None,
-            beside=good.between(here.began, here.ended),
-            attack=here,
+            beside=good.between(slow.began, slow.ended),
+            attack=slow,
             alive=proxy.alive() and "panicked at" not in proxy.log(),
             log=proxy.log(),
         )
@@ -138,11 +130,10 @@ def measure(target, kinds, port, other_port, core):
 
 def told(measured, kinds):
     """One line for who reads along."""
-    quiet, apart, beside, attack = measured.quiet, measured.apart, measured.beside, measured.attack
-    other = f", {apart.p99 * 1e3:.1f} ms with the slow at another" if apart else ""
+    quiet, beside, attack = measured.quiet, measured.beside, measured.attack
     return (
         f"{attack.open_most:6} at once; good: {beside.count} requests, {len(beside.wrong)} failed, "
-        f"p99 {quiet.p99 * 1e3:.1f} ms quiet{other}, {beside.p99 * 1e3:.1f} ms beside; told after "
+        f"p99 {quiet.p99 * 1e3:.1f} ms quiet, {beside.p99 * 1e3:.1f} ms beside; told after "
         f"{statistics.median(attack.lives) if attack.lives else float('nan'):.1f} s, "
         f"freed {f'{attack.freed:.1f} s' if attack.freed else 'not'} of {max(kind.limit for kind in kinds) * LIMIT} s; "
         f"{attack.memory / 1024:.1f} KiB each"
@@ -151,7 +142,7 @@ def told(measured, kinds):
 
 def facts(target, kinds, measured):
     """What is judged: in words, the word for its failure, whether it holds, and the measure."""
-    apart, beside, attack = measured.apart, measured.beside, measured.attack
+    quiet, beside, attack = measured.quiet, measured.beside, measured.attack
     late = ", ".join(f"{count} of {kind}" for kind, count in attack.late.items())
     memory, allowed = attack.memory, sum(kind.memory for kind in kinds) / len(kinds)
     yield "the good succeed", HARMED, beside.count > 0 and not beside.wrong, "\n".join(beside.wrong[:5])
@@ -160,7 +151,7 @@ def facts(target, kinds, measured):
     yield "the slow are ended", NOT_ENDED, attack.freed is not None, f"{attack.held} connections are held"
     yield "the slow cost little", TOO_DEAR, memory <= allowed, f"{memory:.0f} bytes each, {allowed:.0f} allowed"
     yield "it lives", HARMED, measured.alive, measured.log[-2000:]
-    if apart:
-        enough = min(apart.count, beside.count) >= ENOUGH
-        times = f"p99 of {beside.count} {beside.p99:.4f} s, of {apart.count} with the slow at another {apart.p99:.4f} s"
-        yield "the good do not wait", WAITED, enough and beside.p99 <= FACTOR * apart.p99, times
+    if target.timed:
+        enough = min(quiet.count, beside.count) >= ENOUGH
+        times = f"p99 of {beside.count} {beside.p99:.4f} s, of {quiet.count} without the slow {quiet.p99:.4f} s"
+        yield "the good do not wait", WAITED, enough and beside.p99 <= FACTOR * quiet.p99, times

@@ -10,6 +10,7 @@ from slow.watch import Watch
 LIMIT = 6  # seconds, of every phase; twice that for a whole request. The slow come within half of it: a crowd, not a storm
 SLACK = 2  # seconds that a limit may fire late, here where others run
 STEPS = 500  # in which the slow come
+LOOK = 0.5  # seconds between looks at the proxy's descriptors, which hold it up
 LINGER = 5  # seconds that a client which was told may take to go
 
 
@@ -30,7 +31,7 @@ class Attack:
 def attack(proxy, kinds, count):
     """Opens `count` at `proxy` in half the limit, and waits until they are gone or should be."""
     limit = max(kind.limit for kind in kinds) * LIMIT
-    open_most, freed = 0, None
+    open_most, freed, look_at = 0, None, LIMIT
     with Clients(proxy) as slow:
         watch = Watch(proxy)
         began = time.monotonic()
@@ -41,8 +42,9 @@ def attack(proxy, kinds, count):
             open_most = max(open_most, slow.open_now())
             watch.look()
             all_told = slow.open_now() == 0
-            if freed is None and (all_told or waited > LIMIT) and watch.has_let_go(count):
-                freed = waited
+            if freed is None and (all_told or waited > look_at):
+                look_at = waited + LOOK
+                freed = waited if watch.has_let_go(count) else None
             # The last of them have come late, and have their time as well.
             if freed is not None and (all_told or waited > limit + SLACK):
                 break

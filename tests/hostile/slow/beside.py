@@ -8,14 +8,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from elsewhere import be_elsewhere
+
 HERE = Path(__file__).resolve().parent
 
 
 @contextlib.contextmanager
-def backend(big, port=0):
+def backend(big, port=0, for_attackers=False):
     """Runs the server behind while the block lasts; gives its process and its port."""
     command = [sys.executable, HERE / "backend.py", str(big), str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    aside = be_elsewhere if for_attackers else None
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=aside)
     try:
         yield process, int(process.stdout.readline())
     finally:

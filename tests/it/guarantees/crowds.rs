@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keyward::auth::refusal::Code;
 
-use super::{open_home, readiness, until_metric};
+use super::{one_route, open_home, readiness, until_metric};
 use crate::support::gateway::Gateway;
 use crate::support::http::Client;
 use crate::support::raw::{Ending, Raw};
@@ -161,6 +161,27 @@ async fn the_soft_limit_on_descriptors_is_lifted_and_a_hard_one_that_cuts_is_tol
     let reloaded = home.run(&["reload"]);
     assert!(reloaded.stderr.contains(told), "{}", reloaded.stderr);
     reloaded.exited(0);
+}
+
+/// For how many descriptors the system's table of a process has room as it is.
+fn table_of_descriptors(process: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let room = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap();
+    room.trim().parse().unwrap()
+}
+
+/// Its growth would hold up who is served just then.
+#[tokio::test]
+async fn the_table_of_descriptors_never_grows_under_clients() {
+    let upstream = Upstream::always(Answer::ok("ok")).await;
+    let home = open_home(&upstream, "max: { connections: 1000 }\n");
+    let serving = home.serve_under(&["prlimit", "--nofile=200:6000"]).await;
+    let room = table_of_descriptors(serving.id());
+    assert!((1600..3000).contains(&room), "{room}");
+    home.rewrite(&format!("{}max: {{ connections: 3000 }}\n", one_route(&upstream, "public")));
+    home.run(&["reload"]).exited(0);
+    let room = table_of_descriptors(serving.id());
+    assert!((4600..9000).contains(&room), "{room}");
 }
 
 /// Processor time of a process so far, in hundredths of a second.
