@@ -9,8 +9,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use keyward::auth::random::{Random, RandomFailed};
+use keyward::auth::refresh_token::{self, Beginning};
 use keyward::auth::scope::ScopeSet;
-use keyward::auth::token::HashedToken;
+use keyward::auth::token::{HashedToken, Prefix};
 use keyward::clock::Timestamp;
 use keyward::config::Synchronous;
 use keyward::limits::Overrides;
@@ -184,6 +186,7 @@ impl Bed {
     async fn refresh(&mut self) -> Result<(), Box<dyn std::error::Error>> {
         let step = Refresh {
             presented: token(self.begun, self.refreshed),
+            presented_plain: HashedToken::of(b"as before"),
             successor: token(self.begun, self.refreshed + 1),
             idle: 30 * DAY,
             reuse_window: Duration::ZERO,
@@ -198,8 +201,22 @@ impl Bed {
     }
 }
 
+/// As the tokens of sessions that begin a second apart are kept.
 fn token(session: u32, number: u32) -> HashedToken {
-    HashedToken::of(format!("{session}/{number}").as_bytes())
+    let began = Beginning::at(NOW.after(Duration::from_secs(session.into())));
+    let made = began.token(&Prefix::default(), &Counted(session, number)).expect("it never fails");
+    refresh_token::digest(made.expose())
+}
+
+/// Bytes that follow from two numbers.
+struct Counted(u32, u32);
+
+impl Random for Counted {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomFailed> {
+        let digest = HashedToken::of(format!("{}/{}", self.0, self.1).as_bytes());
+        bytes.iter_mut().zip(digest.as_bytes().iter().cycle()).for_each(|(byte, drawn)| *byte = drawn % 248);
+        Ok(())
+    }
 }
 
 fn session(number: u32) -> Session {
@@ -244,6 +261,9 @@ async fn fill(path: &Path, rows: u32) -> Outcome<()> {
         "WITH RECURSIVE n (i) AS (SELECT 1 WHERE {rows} > 0 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})"
     );
     let before = NOW.before(DAY).millis();
+    // Ten sessions a second, up to the first of those that are measured; as digests begin.
+    let began = token(0, 0).hex();
+    let began = u32::from_str_radix(&began[..8], 16)? - rows / 10;
     for statement in [
         format!(
             "INSERT INTO sessions (id, account_id, created_at, last_used_at, expires_at, ends_at, ended_at, ended_by, \
@@ -252,7 +272,8 @@ async fn fill(path: &Path, rows: u32) -> Outcome<()> {
         ),
         format!(
             "INSERT INTO refresh_tokens (digest, session_id, created_at, expires_at, used_at, successor) {numbers} \
-             SELECT lower(hex(randomblob(32))), printf('dead-%08d', i), 1, 2, 1, lower(hex(randomblob(32))) FROM n"
+             SELECT printf('%08x', {began} + i / 10) || lower(hex(randomblob(28))), printf('dead-%08d', i), 1, 2, 1, \
+             lower(hex(randomblob(32))) FROM n"
         ),
         format!(
             "INSERT INTO api_keys (id, account_id, digest, name, prefix, last4, scopes, allowed_addresses, created_at, \

@@ -12,6 +12,7 @@ pub mod exceeded;
 pub mod jwt;
 pub mod principal;
 pub mod random;
+pub mod refresh_token;
 pub mod refusal;
 pub mod scope;
 mod subscriber;

@@ -11,9 +11,11 @@ use zeroize::Zeroizing;
 use super::bytes::all;
 use super::random::{Random, RandomFailed};
 
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// In the order of their bytes: texts of one length sort like the numbers that they are.
+pub(super) const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const SECRET_LEN: usize = 32;
 const CHECKSUM_LEN: usize = 6;
+pub(super) const SECRET_AND_CHECKSUM_LEN: usize = SECRET_LEN + CHECKSUM_LEN;
 const PREFIX_MAX: usize = 16;
 /// The longest token of ours: prefix, `_`, kind, `_`, secret, checksum.
 pub const TOKEN_MAX: usize = PREFIX_MAX + 1 + 2 + 1 + SECRET_LEN + CHECKSUM_LEN;
@@ -110,9 +112,20 @@ impl PlainToken {
     /// # Errors
     /// When the random source fails.
     pub fn generate(prefix: &Prefix, kind: Kind, random: &dyn Random) -> Result<Self, RandomFailed> {
+        Self::beginning(prefix, kind, &[], random)
+    }
+
+    /// The same, where the secret's first characters are given and add nothing to it.
+    pub(super) fn beginning(
+        prefix: &Prefix,
+        kind: Kind,
+        given: &[u8],
+        random: &dyn Random,
+    ) -> Result<Self, RandomFailed> {
         let mut text = Zeroizing::new(String::with_capacity(TOKEN_MAX));
         text.push_str(&prefix.shown(kind));
         let secret_end = text.len() + SECRET_LEN;
+        text.extend(given.iter().map(|byte| char::from(*byte)));
         let mut pool = Zeroizing::new([0_u8; 64]);
         while text.len() < secret_end {
             random.fill(&mut *pool)?;
@@ -162,6 +175,16 @@ impl HashedToken {
     pub fn of(token: &[u8]) -> Self {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, token).as_ref());
+        Self(bytes)
+    }
+
+    /// The same behind a number, which all but its last four bytes follow. Tables that take a digest's first bytes for
+    /// random are not for it.
+    pub(super) fn behind(self, number: u32) -> Self {
+        let mut bytes = [0; 32];
+        let (front, rest) = bytes.split_at_mut(4);
+        front.copy_from_slice(&number.to_be_bytes());
+        rest.iter_mut().zip(self.0).for_each(|(byte, digest)| *byte = digest);
         Self(bytes)
     }
 
@@ -218,7 +241,7 @@ pub fn is_well_formed(prefix: &Prefix, kind: Kind, word: &str) -> bool {
         return false;
     };
     let bytes = word.as_bytes();
-    secret.len() == SECRET_LEN + CHECKSUM_LEN
+    secret.len() == SECRET_AND_CHECKSUM_LEN
         && all(secret.as_bytes(), |byte| byte.is_ascii_alphanumeric())
         && bytes.split_last_chunk::<CHECKSUM_LEN>().is_some_and(|(body, sum)| checksum(body) == *sum)
 }

@@ -10,9 +10,10 @@ use zeroize::Zeroizing;
 use super::delays::{Attempt, From, LATELY, Place};
 use super::passwords::{Verdict, Whose};
 use super::{IssueError, Issuer};
+use crate::auth::refresh_token::{self, Beginning};
 use crate::auth::scope::ScopeSet;
 use crate::auth::subscriber;
-use crate::auth::token::{HashedToken, Kind, PlainToken};
+use crate::auth::token::{HashedToken, PlainToken};
 use crate::auth::unicode;
 use crate::clock::Timestamp;
 use crate::store::{Account, AccountStatus, Login, NewSession, Origin, Session, Started, Subject};
@@ -255,7 +256,7 @@ impl Issuer {
     ) -> Result<(NewSession, PlainToken), IssueError> {
         let (identity, now) = (self.identity()?, self.clock.now());
         let ends_at = now.after(identity.session_max);
-        let refresh = PlainToken::generate(&self.keys.prefix, Kind::RefreshToken, &*self.random)?;
+        let refresh = Beginning::at(now).token(&self.keys.prefix, &*self.random)?;
         let session = Session {
             id: self.id(now)?,
             account_id: account.id.clone(),
@@ -269,7 +270,16 @@ impl Issuer {
         };
         let subscriber = subscriber(visitor.address).to_string();
         let most = SESSIONS_MAX;
-        Ok((NewSession { session, refresh: refresh.hashed(), password, subscriber, most }, refresh))
+        Ok((
+            NewSession {
+                session,
+                refresh: refresh_token::digest(refresh.expose()),
+                password,
+                subscriber,
+                most,
+            },
+            refresh,
+        ))
     }
 
     /// What is handed out for `session` at `now`.

@@ -8,6 +8,7 @@ use super::door::Derived;
 use super::login::Pair;
 use super::view::SessionView;
 use super::{IssueError, Issuer};
+use crate::auth::refresh_token::{self, Beginning};
 use crate::auth::subscriber;
 use crate::auth::token::{HashedToken, Kind, PlainToken, is_well_formed};
 use crate::store::{Ending, Origin, Page, PrivateKey, Refresh, RefreshRefusal, Refreshed, Session, Subject};
@@ -27,12 +28,13 @@ impl Issuer {
             return Err(IssueError::InvalidGrant);
         }
         let successor = match rules.reuse_window.is_zero() {
-            true => PlainToken::generate(&self.keys.prefix, Kind::RefreshToken, &*self.random)?,
+            true => Beginning::of(token).token(&self.keys.prefix, &*self.random)?,
             false => self.derived(token, origin).await?,
         };
         let step = Refresh {
-            presented: HashedToken::of(token.as_bytes()),
-            successor: successor.hashed(),
+            presented: refresh_token::digest(token),
+            presented_plain: HashedToken::of(token.as_bytes()),
+            successor: refresh_token::digest(successor.expose()),
             idle: rules.idle,
             reuse_window: rules.reuse_window,
             from: subscriber(address).to_string(),
@@ -58,7 +60,7 @@ impl Issuer {
     pub(super) async fn derived(&self, token: &str, origin: &Origin) -> Result<PlainToken, IssueError> {
         let secret = self.door.secret.get_or_try_init(|| self.secret(origin)).await?;
         let source = Derived::new(secret, token);
-        Ok(PlainToken::generate(&self.keys.prefix, Kind::RefreshToken, &source)?)
+        Ok(Beginning::of(token).token(&self.keys.prefix, &source)?)
     }
 
     async fn secret(&self, origin: &Origin) -> Result<PrivateKey, IssueError> {

@@ -24,6 +24,8 @@ use super::{Account, Seq, Session};
 pub struct Refresh {
     /// What was presented.
     pub presented: HashedToken,
+    /// As tokens were stored before those of one session began alike. Such a token is exchanged like any other.
+    pub presented_plain: HashedToken,
     /// What it is exchanged for.
     pub successor: HashedToken,
     /// How long the successor may wait for its use; never past the session's end.

@@ -2,6 +2,7 @@
 
 use super::login::{EMAIL, PASSWORD, home, plain, visitor};
 use super::*;
+use crate::auth::refresh_token::Beginning;
 use crate::auth::token::PlainToken;
 use crate::issuer::Pair;
 use crate::store::Ending;
@@ -134,6 +135,22 @@ async fn without_a_window_a_successor_follows_from_nothing() {
     assert_ne!(second.refresh.expose(), derived.expose());
     let again = desk.issuer.derived(first.refresh.expose(), &desk.origin).await.unwrap();
     assert_eq!(derived.expose(), again.expose());
+}
+
+/// A store has them side by side then, however many there are of others.
+#[tokio::test]
+async fn all_tokens_of_a_session_begin_with_when_it_began() {
+    for window in [Duration::ZERO, Duration::from_secs(5)] {
+        let mut desk = desk().await;
+        desk.reuse_window(window);
+        desk.person(EMAIL).await;
+        let mut pair = desk.begin().await;
+        let began = Beginning::at(pair.session.created_at);
+        for _ in 0..3 {
+            assert_eq!(Beginning::of(pair.refresh.expose()), began);
+            pair = desk.refresh(pair.refresh.expose()).await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]

@@ -18,9 +18,6 @@ use crate::store::StoreError;
 
 /// Reading connections; a cold look-up takes some ten microseconds, so a few are plenty.
 const READERS: u32 = 4;
-/// What the writing connection keeps of the database in memory, in KiB: the upper pages of every index, however many rows
-/// there are. It takes as much as it has read, no more.
-const PAGES_KEPT: &str = "-16384";
 /// Bytes of journal kept on disk between checkpoints.
 const JOURNAL_KEPT: &str = "67108864";
 
@@ -50,7 +47,6 @@ pub(super) fn writing(options: SqliteConnectOptions, synchronous: Synchronous) -
     options
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
-        .pragma("cache_size", PAGES_KEPT)
         .pragma("journal_size_limit", JOURNAL_KEPT)
 }
 

@@ -477,6 +477,7 @@ mod tests {
             ),
             (keys::LIST_OF_ACCOUNT, 3, "SEARCH u USING PRIMARY KEY (key_id=?)"),
             (usage::DAYS, 4, "SEARCH day_counts USING PRIMARY KEY ((day,account_id,subject)>(?,?,?))"),
+            (refresh::KNOWN_AS, 2, "SEARCH refresh_tokens USING PRIMARY KEY (digest=?)"),
             (refresh::FIND, 1, "SEARCH t USING PRIMARY KEY (digest=?)"),
             (sessions::DEAD, 2, "SEARCH sessions USING INDEX sessions_by_death (dead_at<?)"),
             (

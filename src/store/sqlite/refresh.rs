@@ -25,8 +25,9 @@ pub(super) const FIND: &str = concat!(
      WHERE t.digest = $1"
 );
 
-/// Nobody needs the one writer to be told that a token is unknown.
-const IS_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM refresh_tokens WHERE digest = $1)";
+/// Nobody needs the one writer to be told that a token is unknown. The second is not looked for when there is the first.
+pub(super) const KNOWN_AS: &str = "SELECT digest FROM refresh_tokens WHERE digest = $1 \
+     UNION ALL SELECT digest FROM refresh_tokens WHERE digest = $2 LIMIT 1";
 
 const USE: &str = "UPDATE refresh_tokens SET used_at = $2, successor = $3, used_from = $4 WHERE digest = $1";
 
@@ -87,22 +88,28 @@ pub(super) async fn step(
     step: &Refresh,
     origin: &Origin,
 ) -> Result<Refreshed, StoreError> {
-    if !is_known(store, step).await? {
+    let Some(presented) = known_as(store, step).await? else {
         return Ok(Refreshed::Refused(RefreshRefusal::Unknown));
-    }
+    };
     let mut change = store.begin().await?;
-    let outcome = take(&mut change, step, origin).await;
+    let outcome = take(&mut change, &presented, step, origin).await;
     change.end(outcome).await
 }
 
-/// A token is kept before its holder has it, and this reads at least what was committed by then.
-async fn is_known(store: &Connections, step: &Refresh) -> Result<bool, StoreError> {
+/// As what the token is stored. It was before its holder had it, and this reads at least what was committed by then.
+async fn known_as(store: &Connections, step: &Refresh) -> Result<Option<String>, StoreError> {
     let mut conn = store.read().await?;
-    Ok(sqlx::query_scalar(IS_KNOWN).bind(step.presented.hex()).fetch_one(&mut *conn).await?)
+    let digest = sqlx::query_scalar(KNOWN_AS).bind(step.presented.hex()).bind(step.presented_plain.hex());
+    Ok(digest.fetch_optional(&mut *conn).await?)
 }
 
-async fn take(conn: &mut SqliteConnection, step: &Refresh, origin: &Origin) -> Result<Refreshed, StoreError> {
-    let row = sqlx::query(FIND).bind(step.presented.hex()).fetch_optional(&mut *conn).await?;
+async fn take(
+    conn: &mut SqliteConnection,
+    digest: &str,
+    step: &Refresh,
+    origin: &Origin,
+) -> Result<Refreshed, StoreError> {
+    let row = sqlx::query(FIND).bind(digest).fetch_optional(&mut *conn).await?;
     let Some(row) = row else {
         return Ok(Refreshed::Refused(RefreshRefusal::Unknown));
     };
@@ -112,7 +119,7 @@ async fn take(conn: &mut SqliteConnection, step: &Refresh, origin: &Origin) -> R
     }
     match presented.used_at {
         None if presented.expires_at <= step.at => Ok(Refreshed::Refused(RefreshRefusal::Over)),
-        None => exchange(conn, step, presented, origin).await,
+        None => exchange(conn, digest, step, presented, origin).await,
         Some(used_at) if presented.may_come_again(used_at, step) => {
             Ok(Refreshed::Again(presented.session, presented.account))
         }
@@ -126,6 +133,7 @@ async fn take(conn: &mut SqliteConnection, step: &Refresh, origin: &Origin) -> R
 
 async fn exchange(
     conn: &mut SqliteConnection,
+    digest: &str,
     step: &Refresh,
     Presented { mut session, account, .. }: Presented,
     origin: &Origin,
@@ -133,7 +141,7 @@ async fn exchange(
     session.last_used_at = step.at;
     session.expires_at = step.at.after(step.idle).min(session.ends_at);
     sqlx::query(USE)
-        .bind(step.presented.hex())
+        .bind(digest)
         .bind(step.at.millis())
         .bind(step.successor.hex())
         .bind(&step.from)

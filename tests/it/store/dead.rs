@@ -47,6 +47,7 @@ async fn refresh(store: &SqliteStore, number: u32) {
     let token = |number: u32| sample::digest(&if number == 0 { "s".to_owned() } else { number.to_string() });
     let step = Refresh {
         presented: token(number),
+        presented_plain: sample::digest("as before"),
         successor: token(number + 1),
         idle: Duration::from_secs(5),
         reuse_window: Duration::ZERO,

@@ -48,6 +48,7 @@ async fn an_unknown_refresh_token_waits_for_no_writer() {
     sample::start_session(&store, "s", "account-001").await;
     let step = |token| Refresh {
         presented: sample::digest(token),
+        presented_plain: sample::digest("as before"),
         successor: sample::digest("next"),
         idle: Duration::from_secs(10),
         reuse_window: Duration::ZERO,

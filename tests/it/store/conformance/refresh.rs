@@ -16,6 +16,7 @@ use crate::support::chaos;
 
 pub const CASES: &[(&str, Case)] = &[
     ("a refresh token is exchanged once for its successor", |h| Box::pin(it_is_exchanged(h))),
+    ("one that is stored as before is exchanged like any other", |h| Box::pin(as_before(h))),
     ("a used refresh token ends its session, the successor included", |h| Box::pin(reuse_ends_all(h))),
     ("within the window the same successor is given again", |h| Box::pin(the_window_forgives(h))),
     ("the window is for who used the token, and for no clock that was set back", |h| {
@@ -30,6 +31,7 @@ pub const CASES: &[(&str, Case)] = &[
 fn step(presented: &str, successor: &str, millis: i64) -> Refresh {
     Refresh {
         presented: digest(presented),
+        presented_plain: digest("as before"),
         successor: digest(successor),
         idle: Duration::from_secs(10),
         reuse_window: Duration::ZERO,
@@ -83,6 +85,16 @@ async fn it_is_exchanged(house: &dyn House) {
     let Refreshed::Fresh(_, session, _) = take(&store, long).await else { panic!("s4 was refused") };
     assert_eq!(session.expires_at, at(100_000), "a session ends however often it is refreshed");
     assert_eq!(take(&store, step("unknown", "x", 30_000)).await, refused(RefreshRefusal::Unknown));
+}
+
+async fn as_before(house: &dyn House) {
+    let store = begun(house).await;
+    let old =
+        |successor, millis| Refresh { presented_plain: digest("s"), ..step("s as now", successor, millis) };
+    assert!(matches!(take(&store, old("s2", 5_000)).await, Refreshed::Fresh(..)));
+    assert!(matches!(take(&store, step("s2", "s3", 5_001)).await, Refreshed::Fresh(..)));
+    let reused = take(&store, old("other", 6_000)).await;
+    assert_eq!(reused, refused(RefreshRefusal::Reused("s".to_owned(), Seq(5))));
 }
 
 async fn reuse_ends_all(house: &dyn House) {

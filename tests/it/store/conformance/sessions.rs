@@ -133,6 +133,7 @@ async fn a_bound(house: &dyn House) {
     assert_eq!(start("c", &one, 3_002).await.ended, [""; 0], "who is dead takes no room");
     let refreshed = Refresh {
         presented: digest("a"),
+        presented_plain: digest("as before"),
         successor: digest("a2"),
         idle: Duration::from_secs(7),
         reuse_window: Duration::ZERO,

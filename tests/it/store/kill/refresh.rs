@@ -23,6 +23,7 @@ fn step(session: &str, number: u32) -> Refresh {
     let token = |number| sample::digest(&format!("{session}/{number}"));
     Refresh {
         presented: if number == 0 { sample::digest(session) } else { token(number) },
+        presented_plain: sample::digest("as before"),
         successor: token(number + 1),
         idle: Duration::from_secs(50),
         reuse_window: Duration::from_secs(100),
