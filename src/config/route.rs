@@ -23,6 +23,8 @@ pub struct Route {
     pub hosts: Vec<HostPattern>,
     /// The path it serves, in canonical form.
     pub path: PathPattern,
+    /// Whether its path is the same in upper and lower case.
+    pub ignore_case: bool,
     /// The methods it serves; empty = any. `GET` brings `HEAD` with it.
     pub methods: Vec<Method>,
     /// Who may pass.
@@ -303,6 +305,19 @@ pub enum PathPattern {
     Prefix(Box<str>),
     /// Segments, some of them `{name}` (any one segment), the last perhaps `{*name}` (any rest).
     Pattern(Box<str>),
+}
+
+impl PathPattern {
+    /// The same in lower case (of ASCII), the names of placeholders included.
+    #[must_use]
+    pub fn in_lower_case(&self) -> Self {
+        let lower = |text: &str| text.to_ascii_lowercase().into();
+        match self {
+            Self::Exact(text) => Self::Exact(lower(text)),
+            Self::Prefix(text) => Self::Prefix(lower(text)),
+            Self::Pattern(text) => Self::Pattern(lower(text)),
+        }
+    }
 }
 
 /// Who may pass a route.

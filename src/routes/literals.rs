@@ -19,6 +19,23 @@ struct Node {
     under: Option<usize>,
 }
 
+/// The best rule that was found for a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Best {
+    /// Larger for the more specific one: exact before prefix, a longer prefix before a shorter one.
+    rank: usize,
+    pub rule: usize,
+}
+
+impl Best {
+    const EXACT: usize = usize::MAX;
+
+    /// Whether this one goes before `other`, which goes first where both are as specific.
+    pub(super) const fn is_before(self, other: Self) -> bool {
+        self.rank > other.rank
+    }
+}
+
 impl Default for Literals {
     fn default() -> Self {
         Self { nodes: vec![Node::default()] }
@@ -43,14 +60,16 @@ impl Literals {
 
     /// The rule of exactly this path, or of its longest prefix. The walk ends where no configured path goes on, so that
     /// a long path costs no more than the longest configured one.
-    pub(super) fn find(&self, path: &str) -> Option<usize> {
+    pub(super) fn find(&self, path: &str) -> Option<Best> {
+        let found = |rule: Option<usize>, rank| rule.map(|rule| Best { rank, rule });
         let mut node = self.nodes.first()?;
-        let mut best = None;
+        let (mut best, mut rank) = (None, 0);
         let mut rest = path.strip_prefix('/');
         loop {
-            best = node.prefix.or(best);
-            let Some(text) = rest else { return node.exact.or(best) };
-            best = node.under.or(best);
+            best = found(node.prefix, rank).or(best);
+            let Some(text) = rest else { return found(node.exact, Best::EXACT).or(best) };
+            best = found(node.under, rank + 1).or(best);
+            rank += 2;
             let (segment, after) = first_segment(text);
             match node.children.get(segment).and_then(|child| self.nodes.get(*child)) {
                 Some(child) => node = child,

@@ -10,6 +10,7 @@ use crate::config::{PathPattern, Route};
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     path: PathPattern,
+    ignores_case: bool,
     /// Methods that routes name, in file order.
     named: Vec<(Method, usize)>,
     /// The route that serves any method.
@@ -18,8 +19,10 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    pub(super) fn new(path: PathPattern) -> Self {
-        Self { path, named: Vec::new(), any: None, allow: "".into() }
+    /// Of the path of `route`, without any route.
+    pub(super) fn new(route: &Route) -> Self {
+        let (path, ignores_case) = (route.path.clone(), route.ignore_case);
+        Self { path, ignores_case, named: Vec::new(), any: None, allow: "".into() }
     }
 
     /// Adds a route of this path.
@@ -71,5 +74,10 @@ impl Rule {
     /// The path that the routes share.
     pub(super) const fn path(&self) -> &PathPattern {
         &self.path
+    }
+
+    /// Whether it is the same path in upper and lower case.
+    pub(super) const fn ignores_case(&self) -> bool {
+        self.ignores_case
     }
 }

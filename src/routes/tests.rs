@@ -40,12 +40,14 @@ fn path(text: &str) -> PathPattern {
     }
 }
 
-/// Routes written as `name host,host path METHOD,METHOD`, `-` for none.
+/// Routes written as `name host,host path METHOD,METHOD`, `-` for none; a path that begins with `i` ignores case.
 fn routes(lines: &[&str]) -> Vec<Route> {
     let list = |text: &'static str| if text == "-" { Vec::new() } else { text.split(',').collect() };
     let parse = |line: &&str| {
         let words: Vec<&'static str> = line.to_string().leak().split(' ').collect();
-        route(words[0], &list(words[1]), path(words[2]), &list(words[3]))
+        let (spelled, ignore_case) =
+            words[2].strip_prefix('i').map_or((words[2], false), |spelled| (spelled, true));
+        Route { ignore_case, ..route(words[0], &list(words[1]), path(spelled), &list(words[3])) }
     };
     lines.iter().map(parse).collect()
 }
@@ -169,6 +171,51 @@ fn the_root_prefix_takes_everything_before_any_pattern() {
 }
 
 #[test]
+fn where_case_is_ignored_the_more_specific_path_is_still_the_best() {
+    expect(
+        &[
+            "all - / -",
+            "admin - i/Admin -",
+            "deep - /ADMIN/keys/own -",
+            "keys - i=/admin/KEYS GET",
+            "more - i=/Admin/keys POST",
+            "item - i~/Items/{Id}/Parts -",
+            "first - i~/x/{a}/b -",
+            "second - ~/x/c/{b} -",
+            "under - i/Static/ -",
+        ],
+        &[
+            ("GET a /admin", "admin"),
+            ("GET a /ADMIN/x", "admin"),
+            ("GET a /aDmin/", "admin"),
+            ("GET a /admins", "all"),
+            ("GET a /ADMIN/keys/own", "deep"),
+            ("GET a /admin/keys/own", "admin"),
+            ("GET a /Admin/Keys", "keys"),
+            ("POST a /ADMIN/KEYS", "more"),
+            ("PUT a /admin/keys", "405 GET, HEAD, POST"),
+            ("GET a /static/X", "under"),
+            ("GET a /STATIC", "all"),
+        ],
+    );
+    expect(
+        &[
+            "item - i~/Items/{Id}/Parts -",
+            "first - i~/x/{a}/b -",
+            "second - ~/x/c/{b} -",
+            "third - ~/Y/{a} -",
+        ],
+        &[
+            ("GET a /items/A/PARTS", "item"),
+            ("GET a /X/c/B", "first"),
+            ("GET a /x/c/d", "second"),
+            ("GET a /X/c/d", "-"),
+            ("GET a /y/1", "-"),
+        ],
+    );
+}
+
+#[test]
 fn methods_are_looked_at_on_the_best_path_alone() {
     expect(
         &[
@@ -274,8 +321,17 @@ mod model {
     }
 
     /// Higher is better; patterns by file order, so that their rank is none until all are known.
-    fn path_rank(route: &Route, path: &str) -> Option<(u8, usize)> {
-        match &route.path {
+    fn path_rank(route: &Route, path: &str) -> Option<(u8, usize, bool)> {
+        let (spelled, path) = match route.ignore_case {
+            true => (route.path.in_lower_case(), path.to_ascii_lowercase()),
+            false => (route.path.clone(), path.to_owned()),
+        };
+        let case_counts = !route.ignore_case && !matches!(spelled, PathPattern::Pattern(_));
+        rank(&spelled, &path).map(|(kind, length)| (kind, length, case_counts))
+    }
+
+    fn rank(spelled: &PathPattern, path: &str) -> Option<(u8, usize)> {
+        match spelled {
             PathPattern::Exact(text) => (**text == *path).then_some((2, 0)),
             PathPattern::Prefix(text) => {
                 let stem = text.strip_suffix('/').unwrap_or(text);
@@ -297,8 +353,14 @@ mod model {
         }
     }
 
-    fn same_path(left: &PathPattern, right: &PathPattern) -> bool {
+    fn same_path(left: &Route, right: &Route) -> bool {
         let plain = |text: &str| text.replace("{x}", "{}").replace("{y}", "{}");
+        let spelled =
+            |route: &Route| if route.ignore_case { route.path.in_lower_case() } else { route.path.clone() };
+        if left.ignore_case != right.ignore_case {
+            return false;
+        }
+        let (left, right) = (&spelled(left), &spelled(right));
         match (left, right) {
             (PathPattern::Pattern(left), PathPattern::Pattern(right)) => plain(left) == plain(right),
             _ => left == right,
@@ -316,7 +378,7 @@ mod model {
             return Found::NoRoute;
         };
         let first = matching.iter().find(|(_, route)| path_rank(route, path) == Some(best_path)).unwrap();
-        let same: Vec<_> = of_host().filter(|(_, route)| same_path(&route.path, &first.1.path)).collect();
+        let same: Vec<_> = of_host().filter(|(_, route)| same_path(route, first.1)).collect();
         let with = |method: &Method| same.iter().find(|(_, route)| route.methods.contains(method));
         let any = same.iter().find(|(_, route)| route.methods.is_empty());
         let get = with(&Method::GET).filter(|_| method == Method::HEAD);
@@ -339,9 +401,9 @@ mod model {
 fn any_route() -> impl Strategy<Value = Route> {
     let host =
         prop_oneof![Just("a.test"), Just("b.a.test"), Just("*.test"), Just("*.a.test"), Just("*.b.a.test")];
-    let segment = prop_oneof![Just("a"), Just("b"), Just("ab"), Just("")];
+    let segment = prop_oneof![Just("a"), Just("b"), Just("ab"), Just("A"), Just("")];
     let literal = prop::collection::vec(segment, 1..4).prop_map(|parts| format!("/{}", parts.join("/")));
-    let part = prop_oneof![Just("a"), Just("b"), Just("{x}"), Just("{y}")];
+    let part = prop_oneof![Just("a"), Just("A"), Just("b"), Just("{x}"), Just("{y}")];
     let pattern = (prop::collection::vec(part, 1..4), any::<bool>())
         .prop_map(|(parts, rest)| format!("/{}{}", parts.join("/"), if rest { "/{*r}" } else { "" }));
     let path = prop_oneof![
@@ -350,8 +412,10 @@ fn any_route() -> impl Strategy<Value = Route> {
         pattern.prop_map(|text| PathPattern::Pattern(text.into())),
     ];
     let method = prop_oneof![Just("GET"), Just("POST"), Just("HEAD")];
-    (prop::collection::vec(host, 0..3), path, prop::collection::vec(method, 0..3))
-        .prop_map(|(hosts, path, methods)| route("r", &hosts, path, &methods))
+    let methods = prop::collection::vec(method, 0..3);
+    (prop::collection::vec(host, 0..3), path, methods, any::<bool>()).prop_map(
+        |(hosts, path, methods, ignore_case)| Route { ignore_case, ..route("r", &hosts, path, &methods) },
+    )
 }
 
 proptest! {
@@ -361,7 +425,7 @@ proptest! {
     fn the_table_says_what_the_rules_say(
         routes in prop::collection::vec(any_route(), 0..20),
         questions in prop::collection::vec(
-            ("(b\\.|x\\.)?(a\\.)?(test|other)", "(GET|HEAD|POST|DELETE)", "(/(a|b|ab|)){1,4}"),
+            ("(b\\.|x\\.)?(a\\.)?(test|other)", "(GET|HEAD|POST|DELETE)", "(/(a|b|ab|A|AB|)){1,4}"),
             1..20,
         ),
     ) {

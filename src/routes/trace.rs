@@ -67,29 +67,38 @@ fn trace_path(group: &Group, path: &str) -> Vec<String> {
         let count = group.rules().len();
         return vec![format!("path {path}: matches none of the {count} paths of this host")];
     };
-    let mut lines = vec![format!("path {path}: {} applies", describe(best.path()))];
-    let others = group.rules().iter().filter(|rule| !std::ptr::eq(*rule, best) && matches(rule.path(), path));
+    let mut lines = vec![format!("path {path}: {} applies", describe(best))];
+    let others = group.rules().iter().filter(|rule| !std::ptr::eq(*rule, best) && matches(rule, path));
     lines.extend(others.map(|rule| {
         let why = match (best.path(), rule.path()) {
+            (PathPattern::Exact(_), PathPattern::Exact(_)) => "its case does not count",
             (PathPattern::Exact(_), _) => "an exact path goes first",
             (PathPattern::Prefix(_), PathPattern::Pattern(_)) => "prefixes go before patterns",
             (PathPattern::Prefix(_), _) => "it is shorter",
             (PathPattern::Pattern(_), _) => "it stands later in the file",
         };
-        format!("path {path}: {} does not, {why}", describe(rule.path()))
+        format!("path {path}: {} does not, {why}", describe(rule))
     }));
     lines
 }
 
-fn describe(path: &PathPattern) -> String {
-    match path {
-        PathPattern::Exact(text) => format!("path {text}"),
-        PathPattern::Prefix(text) => format!("path_prefix {text}"),
-        PathPattern::Pattern(text) => format!("path_pattern {text}"),
+fn describe(rule: &Rule) -> String {
+    let case = if rule.ignores_case() { " in any case" } else { "" };
+    match rule.path() {
+        PathPattern::Exact(text) => format!("path {text}{case}"),
+        PathPattern::Prefix(text) => format!("path_prefix {text}{case}"),
+        PathPattern::Pattern(text) => format!("path_pattern {text}{case}"),
     }
 }
 
-fn matches(pattern: &PathPattern, path: &str) -> bool {
+fn matches(rule: &Rule, path: &str) -> bool {
+    match rule.ignores_case() {
+        false => fits(rule.path(), path),
+        true => fits(&rule.path().in_lower_case(), &path.to_ascii_lowercase()),
+    }
+}
+
+fn fits(pattern: &PathPattern, path: &str) -> bool {
     match pattern {
         PathPattern::Exact(text) => **text == *path,
         PathPattern::Prefix(text) => match path.strip_prefix(&**text) {

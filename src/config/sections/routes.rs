@@ -97,6 +97,7 @@ struct Partial {
 struct Matched {
     hosts: Vec<HostPattern>,
     path: Option<Placed<PathPattern>>,
+    ignore_case: bool,
     methods: Vec<http::Method>,
 }
 
@@ -107,6 +108,7 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
         name: name.value,
         hosts: matched.hosts,
         path: path.value,
+        ignore_case: matched.ignore_case,
         methods: matched.methods,
         auth: partial.auth,
         served: partial.served?,
@@ -294,6 +296,7 @@ const AMBIGUITIES: Words<Ambiguity> = Words(&[
 struct Requests {
     hosts: Vec<HostPattern>,
     path: Option<(Form, Placed<String>)>,
+    ignore_case: bool,
     methods: Vec<http::Method>,
 }
 
@@ -317,11 +320,15 @@ fn requests(s: &mut Section<'_>) -> Requests {
         &["path_prefix", "path", "path_pattern"],
         "one of path_prefix: /v1/orders, path: /health or path_pattern: \"/users/{id}\"",
     );
+    let comment =
+        "Whether its path is the same in upper and lower case (of ASCII), for backends to which it is.";
+    let ignore_case = s.value("ignore_case", &Switch, false, comment);
     let comment = "Methods it serves, such as [GET, POST]; none listed = all. GET brings HEAD with it.";
     let methods = s.scalars("methods", &MethodName, comment);
     Requests {
         hosts: hosts.into_iter().map(|host| host.value).collect(),
         path: prefix.or(exact).or(pattern),
+        ignore_case: ignore_case.value,
         methods: methods.into_iter().map(|method| method.value).collect(),
     }
 }
@@ -338,7 +345,7 @@ impl Requests {
                 None
             }
         });
-        Matched { hosts: self.hosts, path, methods: self.methods }
+        Matched { hosts: self.hosts, path, ignore_case: self.ignore_case, methods: self.methods }
     }
 }
 

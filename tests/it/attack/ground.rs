@@ -38,12 +38,14 @@ pub struct Kind {
     pub served: Served,
     /// Keys of the protected route, its upstream included.
     admin: &'static str,
+    /// Whether the protected path is the same in upper and lower case.
+    any_case: bool,
     /// `path` of what is all around.
     around: &'static str,
 }
 
 const fn kind(name: &'static str, admin: &'static str) -> Kind {
-    Kind { name, extent: Extent::Prefix, served: Served::Upstream, admin, around: "" }
+    Kind { name, extent: Extent::Prefix, served: Served::Upstream, admin, any_case: false, around: "" }
 }
 
 const fn here(name: &'static str, admin: &'static str) -> Kind {
@@ -80,6 +82,7 @@ pub const KINDS: &[Kind] = &[
         "trusting",
         "upstream: api, path: { allow: [encoded_slash, double_slash, semicolon, encoded_percent, backslash, non_utf8] }",
     ),
+    Kind { any_case: true, ..kind("any_case", "upstream: api") },
     loose("encoded_slash", "[encoded_slash]"),
     loose("double_slash", "[double_slash]"),
     loose("semicolon", "[semicolon]"),
@@ -104,6 +107,7 @@ impl Kind {
 
     /// Whether this path, in canonical form, is behind it.
     pub fn covers(&self, path: &str) -> bool {
+        let path = if self.any_case { path.to_ascii_lowercase() } else { path.to_owned() };
         match self.extent {
             Extent::Exact => path == "/admin",
             Extent::Prefix => path == "/admin" || path.starts_with("/admin/"),
@@ -125,6 +129,7 @@ impl Kind {
 
     fn routes(&self) -> String {
         let (host, name, admin) = (self.host(), self.name, self.admin);
+        let case = if self.any_case { ", ignore_case: true" } else { "" };
         let auth = "auth: { required: { scopes: [\"orders:read\"] } }";
         let matched = match self.extent {
             Extent::Prefix => "path_prefix: /admin",
@@ -151,7 +156,7 @@ impl Kind {
         };
         let optional = open(&format!("{name}_optional"), "path: /optional", "optional");
         format!(
-            "  - {{ name: {name}, match: {{ hosts: [{host}], {matched} }}, {auth}, {admin} }}\n{optional}{sea}"
+            "  - {{ name: {name}, match: {{ hosts: [{host}], {matched}{case} }}, {auth}, {admin} }}\n{optional}{sea}"
         )
     }
 }

@@ -487,6 +487,8 @@ fn routes_that_tie() {
         two("path: /a, methods: [GET, POST]", "path: /a, methods: [HEAD]"),
         two("path: /a, hosts: [a.example, b.example]", "path: /a, hosts: [b.example, a.example]"),
         two("path_pattern: \"/{a}\", methods: [GET]", "path_pattern: \"/{b}\", methods: [POST]"),
+        two("path: /a, ignore_case: true", "path: /A, ignore_case: true"),
+        two("path: /a, ignore_case: true, methods: [GET]", "path: /a, methods: [POST]"),
         refusal(&with_route(
             "routes:\n  - { name: a, match: { path: /a }, upstream: api }\n  - { name: a, match: { path: /b }, upstream: api }\n",
         )),
@@ -499,6 +501,8 @@ fn routes_that_differ_do_not_tie() {
     for (first, second) in [
         ("path: /a", "path_prefix: /a"),
         ("path: /a", "path: /A"),
+        ("path: /a, ignore_case: true, methods: [GET]", "path: /A, ignore_case: true, methods: [POST]"),
+        ("path_prefix: /a, ignore_case: true", "path_prefix: /A/b"),
         ("path: /a, methods: [GET]", "path: /a, methods: [POST]"),
         ("path: /a, hosts: [a.example]", "path: /a"),
         ("path: /a, hosts: [a.example]", "path: /a, hosts: [\"*.example\"]"),

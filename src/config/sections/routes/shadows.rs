@@ -23,11 +23,19 @@ pub(super) fn check(s: &Section<'_>, candidates: &[Candidate]) {
 }
 
 fn covers(prefix: &Route, pattern: &Route) -> bool {
-    let (PathPattern::Prefix(start), PathPattern::Pattern(text)) = (&prefix.path, &pattern.path) else {
+    // What stands in any case takes everything from what stands in one, and not the other way round.
+    if pattern.ignore_case && !prefix.ignore_case && prefix.path != PathPattern::Prefix("/".into()) {
+        return false;
+    }
+    let spelled = |route: &Route| match prefix.ignore_case {
+        true => route.path.in_lower_case(),
+        false => route.path.clone(),
+    };
+    let (PathPattern::Prefix(start), PathPattern::Pattern(text)) = (spelled(prefix), spelled(pattern)) else {
         return false;
     };
     let fixed = text.split('{').next().unwrap_or_default().trim_end_matches('/');
-    let rest = if &**start == "/" { Some("/") } else { fixed.strip_prefix(&**start) };
+    let rest = if &*start == "/" { Some("/") } else { fixed.strip_prefix(&*start) };
     let is_under = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let same_host = match (&*prefix.hosts, &*pattern.hosts) {
         ([], []) => true,

@@ -28,7 +28,8 @@ pub(super) fn check(s: &Section<'_>, candidates: &[Candidate]) {
         // One message for a pair, however many hosts they share.
         let mut told: Option<&Candidate> = None;
         for host in hosts.chain(any) {
-            let earlier = seen.entry((host, shape(&candidate.route.path))).or_default();
+            let shape = shape(&candidate.route.path).to_ascii_lowercase();
+            let earlier = seen.entry((host, shape)).or_default();
             if told.is_none()
                 && let Some(first) = earlier.iter().find(|first| clash(&first.route, &candidate.route))
             {
@@ -56,10 +57,20 @@ fn shape(path: &PathPattern) -> String {
     }
 }
 
-/// Whether two routes of one shape cannot stand beside each other: a method of both, or other names in the pattern,
-/// of which one request could have only one.
+/// Whether two routes whose shapes differ in case at most cannot stand beside each other: a method of both, or other
+/// names in the pattern, or another word on whether case counts, of which one request could have only one.
 fn clash(first: &Route, second: &Route) -> bool {
-    first.path != second.path || overlap(&first.methods, &second.methods)
+    let is_one_path = first.ignore_case || second.ignore_case || shape(&first.path) == shape(&second.path);
+    is_one_path
+        && (first.ignore_case != second.ignore_case
+            || !names(&first.path).eq(names(&second.path))
+            || overlap(&first.methods, &second.methods))
+}
+
+/// Its placeholders.
+fn names(path: &PathPattern) -> impl Iterator<Item = &str> {
+    let text = if let PathPattern::Pattern(text) = path { text } else { "" };
+    text.split('/').filter(|segment| segment.starts_with('{'))
 }
 
 fn overlap(a: &[Method], b: &[Method]) -> bool {
@@ -76,7 +87,15 @@ fn overlap(a: &[Method], b: &[Method]) -> bool {
 
 fn tie(second: &Candidate, first: &Candidate) -> Problem {
     let (second_name, first_name) = (shown(&second.name), shown(&first.name));
-    if second.route.path != first.route.path {
+    if second.route.ignore_case != first.route.ignore_case {
+        let message = format!(
+            "routes `{first_name}` and `{second_name}` serve one path, and its case counts for one of them alone"
+        );
+        return Problem::error(second.path_at, message)
+            .and(first.path_at, format!("of route `{first_name}`"))
+            .expected("`ignore_case` alike in both, or another path");
+    }
+    if !names(&second.route.path).eq(names(&first.route.path)) {
         let message = format!(
             "routes `{first_name}` and `{second_name}` name the placeholders of one pattern differently"
         );
