@@ -89,6 +89,13 @@ pub(super) enum Loaded {
     Refused(Arc<Denial>),
 }
 
+impl Loaded {
+    /// Whether nobody knows the credential.
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self, Self::Refused(denial) if matches!(denial.fact.refused, Refused::Unknown | Refused::Forged))
+    }
+}
+
 /// What one request sees: all that an entry is held against but its marks, which are read after.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View {

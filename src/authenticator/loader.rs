@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::entry::{Denial, Loaded, Standing, Valid};
 use super::lookup::{Landed, Lookup, Unanswered};
-use super::question::Question;
+use super::question::{Blame, Question};
 use super::shared::Shared;
 use super::stats::{Layer, Outcome};
 use crate::auth::token::HashedToken;
@@ -36,6 +36,8 @@ pub(super) enum Ask {
 #[derive(Debug, Default)]
 struct Flight {
     waiting: Vec<oneshot::Sender<Landed>>,
+    /// Whose failure it is, if it is one.
+    blames: Vec<Blame>,
     refreshing: Option<Arc<Valid>>,
 }
 
@@ -77,12 +79,15 @@ impl Loader {
         if let Some(flight) = self.flights.get_mut(&digest) {
             self.shared.totals.add(Layer::Positive, Outcome::Joined, 1);
             flight.waiting.push(reply);
+            flight.blames.extend(question.blame);
         } else if let Some(loaded) = self.just_landed(&digest) {
             self.shared.totals.add(Layer::Positive, Outcome::Joined, 1);
+            self.count_failures(&digest, question.blame, &loaded);
             // Nobody to answer is nobody to tell.
             let _ = reply.send(Ok(loaded));
         } else if self.flights.len() < FLIGHTS {
-            self.take_off(question, Flight { waiting: vec![reply], refreshing: None });
+            let blames = question.blame.into_iter().collect();
+            self.take_off(question, Flight { waiting: vec![reply], blames, refreshing: None });
         } else {
             let _ = reply.send(Err(Unanswered));
         }
@@ -106,7 +111,7 @@ impl Loader {
         if let Some(flight) = self.flights.get_mut(&digest) {
             flight.refreshing = Some(entry);
         } else if self.flights.len() < FLIGHTS {
-            self.take_off(entry.question(), Flight { waiting: Vec::new(), refreshing: Some(entry) });
+            self.take_off(entry.question(), Flight { refreshing: Some(entry), ..Flight::default() });
         } else {
             entry.release_refresh();
         }
@@ -122,10 +127,22 @@ impl Loader {
         });
     }
 
+    /// Counts against whoever asked, before he is told.
+    fn count_failures(&self, digest: &HashedToken, blames: impl IntoIterator<Item = Blame>, loaded: &Loaded) {
+        if loaded.is_unknown() {
+            for Blame { client, limit } in blames {
+                self.shared.failures.failed(client, digest.short(), limit, self.shared.clock.tick());
+            }
+        }
+    }
+
     fn land(&mut self, digest: &HashedToken, landed: &Landed) {
         let Some(flight) = self.flights.remove(digest) else { return };
         if let (Some(entry), Err(Unanswered)) = (flight.refreshing, landed) {
             entry.release_refresh();
+        }
+        if let Ok(loaded) = landed {
+            self.count_failures(digest, flight.blames, loaded);
         }
         for reply in flight.waiting {
             // A client that went away leaves a closed channel.

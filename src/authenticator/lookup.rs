@@ -59,7 +59,7 @@ impl Lookup {
     }
 
     async fn until_not_overtaken(&self, question: Question) -> Result<Option<Loaded>, StoreError> {
-        let Question { digest, finds } = question;
+        let Question { digest, finds, .. } = question;
         let on_roll = matches!(finds, Finds::Key);
         let proved = Proved::of(finds);
         for _ in 0..TRIES {

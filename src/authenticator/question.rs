@@ -1,15 +1,25 @@
 //! What is asked about a credential: its digest, and what finds it in the store.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::auth::jwt::access_token::{Unverified, Verified};
 use crate::auth::token::HashedToken;
+use crate::limits::FailureLimit;
 
 /// One question. Whoever asks has judged the credential's form.
 #[derive(Clone, Debug)]
 pub struct Question {
     pub(super) digest: HashedToken,
     pub(super) finds: Finds,
+    pub(super) blame: Option<Blame>,
+}
+
+/// Whom it counts against when nobody knows the credential. It goes with the question, for who asked may be gone by then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Blame {
+    pub(super) client: IpAddr,
+    pub(super) limit: FailureLimit,
 }
 
 /// By what the store is asked.
@@ -26,22 +36,33 @@ pub(super) enum Finds {
 }
 
 impl Question {
+    const fn new(digest: HashedToken, finds: Finds) -> Self {
+        Self { digest, finds, blame: None }
+    }
+
+    /// The same, asked for a client: it counts as one of its failures if nobody knows the credential.
+    #[must_use]
+    pub const fn asked_for(mut self, client: IpAddr, limit: FailureLimit) -> Self {
+        self.blame = Some(Blame { client, limit });
+        self
+    }
+
     /// About an API key.
     #[must_use]
     pub const fn key(digest: HashedToken) -> Self {
-        Self { digest, finds: Finds::Key }
+        Self::new(digest, Finds::Key)
     }
 
     /// About an API key so short that it might be guessed.
     pub(super) const fn guessable_key(digest: HashedToken) -> Self {
-        Self { digest, finds: Finds::GuessableKey }
+        Self::new(digest, Finds::GuessableKey)
     }
 
     pub(super) fn token(digest: HashedToken, token: Unverified) -> Self {
-        Self { digest, finds: Finds::Token(Arc::new(token)) }
+        Self::new(digest, Finds::Token(Arc::new(token)))
     }
 
     pub(super) const fn session(digest: HashedToken, token: Arc<Verified>) -> Self {
-        Self { digest, finds: Finds::Session(token) }
+        Self::new(digest, Finds::Session(token))
     }
 }

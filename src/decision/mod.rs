@@ -19,7 +19,7 @@ use crate::auth::principal::{Identity, Method as Proof, Principal};
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
 use crate::auth::scope::ScopeSet;
 use crate::auth::token::{self, HashedToken, Kind, Prefix};
-use crate::authenticator::{Denied, Front, Question, Refused, Valid, Verdict};
+use crate::authenticator::{Front, Question, Valid, Verdict};
 use crate::clock::{Tick, Timestamp};
 use crate::config::{Auth, Config, LimitMode, Rewrite, Route};
 use crate::limits::{self, FailureLimit, Rates, Told};
@@ -260,7 +260,7 @@ impl Decision {
                     Verifier::AccessToken => front.question(digest, word, visit.wall),
                 };
                 match question {
-                    Ok(question) => Box::pin(self.look_up(question, digest, front, visit)).await?,
+                    Ok(question) => Box::pin(self.look_up(question, front, visit)).await?,
                     Err(denied) => Err(denied),
                 }
             }
@@ -273,7 +273,6 @@ impl Decision {
     async fn look_up(
         &self,
         question: Question,
-        digest: HashedToken,
         front: &Front,
         Visit { client, tick, .. }: Visit,
     ) -> Result<Verdict, Refusal> {
@@ -286,11 +285,7 @@ impl Decision {
             }
             failed_too_often(wait)
         })?;
-        let verdict = front.load(question).await;
-        if matches!(verdict, Err(Denied::Refused(Refused::Unknown | Refused::Forged))) {
-            failures.failed(client, digest.short(), limit, tick);
-        }
-        Ok(verdict)
+        Ok(front.load(question.asked_for(client, limit)).await)
     }
 
     /// As what a credential is to be looked up; `None` when its form alone says that it cannot be valid: junk costs no

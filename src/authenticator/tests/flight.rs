@@ -8,6 +8,7 @@ use tokio::task::LocalSet;
 use super::bed::{Bed, denied, digest, good, judge, refused, until};
 use super::store::Mode;
 use crate::authenticator::{Denied, Layer, Outcome, Question, Refused};
+use crate::limits::FailureLimit;
 
 #[tokio::test]
 async fn a_thousand_who_miss_at_once_cause_one_look_up() {
@@ -61,6 +62,29 @@ async fn a_look_up_nobody_waits_for_any_more_still_fills_the_cache() {
         .await;
     until("it is cached", || bed.cached("k").is_some()).await;
     assert_eq!(bed.store.finds(), 1);
+}
+
+/// Else whoever hangs up at once could have as many looked up as he likes.
+#[tokio::test]
+async fn a_failure_counts_against_who_asked_and_did_not_wait() {
+    let limit = FailureLimit { per_minute: 2, refuses: true };
+    let client = "192.0.2.7".parse().unwrap();
+    let bed = Bed::new().await;
+    LocalSet::new()
+        .run_until(async {
+            for token in ["unknown", "unknown too"] {
+                let mut held = bed.store.hold_next();
+                let front = Rc::clone(&bed.front);
+                let question = Question::key(digest(token)).asked_for(client, limit);
+                let only = tokio::task::spawn_local(async move { front.load(question).await });
+                held.reached().await;
+                only.abort();
+                held.release();
+            }
+        })
+        .await;
+    let may = || bed.front.failures().may_look_up(client, limit, bed.clock.tick()).is_ok();
+    until("both count", || !may()).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,6 +19,7 @@ use crate::support::upstream::{Answer, Upstream};
 use crate::support::within;
 
 const IGNORED: &str = "keyward_forwarded_for_ignored_total ";
+const ALLOWED: &str = "keyward_limit_decisions_total{outcome=\"allowed\",policy=\"failures\"}";
 const THREE: &str = "{ failures: { per_minute: 3 } }";
 
 /// A key that nobody made; only a look-up can tell.
@@ -63,6 +64,20 @@ async fn after_so_many_unknown_keys_no_more_from_that_address_are_looked_up_and_
 
     scene.pass(Duration::from_secs(20));
     scene.try_unknown(1).await;
+}
+
+/// Whoever does not wait to be told has failed all the same.
+#[tokio::test]
+async fn what_is_given_up_before_it_is_answered_counts_too() {
+    let scene = Scene::new(THREE).await;
+    for number in 0..3 {
+        let mut raw = scene.gateway.raw().await;
+        raw.send(&format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", unknown())).await;
+        drop(raw);
+        until_metric(scene.gateway.admin(), ALLOWED, number + 1).await;
+    }
+    while asked_with(scene.gateway.anonymous(), &unknown()).await.status != 429 {}
+    assert!(scene.counted("allowed").await <= 5, "none of the three counted");
 }
 
 #[tokio::test]
