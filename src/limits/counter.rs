@@ -208,9 +208,9 @@ impl Counters {
 }
 
 impl Day {
-    /// What was used of today.
+    /// What was used of today; of the day after, where another worker saw it begin first: no day comes back.
     const fn at(self, today: Today) -> Self {
-        match self.number == today.number {
+        match self.number >= today.number {
             true => self,
             false => Self { number: today.number, used: 0 },
         }

@@ -40,10 +40,13 @@ impl Path<'_> {
     /// one, when parameters are dropped, how often escapes are decoded. None for a path that all read alike.
     ///
     /// # Errors
-    /// Where a reading has a dot segment.
+    /// Where a reading has a dot segment, or they would take too long.
     pub fn other_readings(&self) -> impl Iterator<Item = Result<String, Ambiguity>> {
-        let quirky = (self.quirks != Quirks::NONE).then(|| readings::each(&self.text));
-        quirky.into_iter().flatten().filter(|reading| reading.as_deref() != Ok(&*self.text))
+        let is_plain = self.quirks == Quirks::NONE;
+        let readings = if is_plain { None } else { readings::each(&self.text) };
+        let too_many = self.quirks.outside(Quirks::NONE).filter(|_| readings.is_none()).map(Err);
+        let others = readings.into_iter().flatten().filter(|reading| reading.as_deref() != Ok(&*self.text));
+        too_many.into_iter().chain(others)
     }
 }
 

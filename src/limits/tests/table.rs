@@ -29,6 +29,22 @@ fn tomorrow() -> Moment {
     Moment { today: Today { number: START.today.number + 1, ..START.today }, ..START }
 }
 
+/// A worker that took its moment before midnight, and came to count after another had begun the next day.
+#[test]
+fn who_is_late_at_midnight_counts_in_the_new_day_and_forgets_none_of_it() {
+    let (table, rates) = (begun(), Rates { per_day: Some(3), ..Rates::default() });
+    let left = |now| {
+        let account = table.account(1);
+        let asked = Asked { cost: 1, account: &rates, key: None, route: None };
+        let (report, _) = admit(&table, &account, &asked, now);
+        report.rows().map(|(_, standing)| standing.left).collect::<Vec<_>>()
+    };
+    assert_eq!(left(START), [2]);
+    assert_eq!(left(tomorrow()), [2]);
+    assert_eq!(left(START), [1]);
+    assert_eq!(left(tomorrow()), [0]);
+}
+
 #[derive(Clone, Debug)]
 enum Life {
     Hold(u128),
