@@ -44,10 +44,10 @@ async fn a_connection_that_only_pings_is_let_go() {
     let (gateway, _) = open_with(&upstream, "timeouts: { idle: 300ms }").await;
     let mut client = Frames::connect(gateway.public()).await;
     assert_eq!(client.ask(1, get(1)).await.status(), 200);
-    for _ in 0..100 {
-        if client.raw.try_send(frame(PING, 0, 0, [0; 8])).await.is_err() {
-            break;
-        }
+    let mut pings = 0;
+    while client.raw.try_send(frame(PING, 0, 0, [0; 8])).await.is_ok() {
+        pings += 1;
+        assert!(pings < 300, "it lives on pings");
         tokio::time::sleep(SHORT / 10).await;
     }
     let (code, _) = client.ends().await;
@@ -72,20 +72,27 @@ async fn a_head_that_never_ends_ends_its_connection() {
     let (gateway, _) = open_with(&upstream, "timeouts: { request_head: 300ms }").await;
     let head = head("GET", "/", &[]);
     for start in [
-        frame(HEADERS, 0, 1, &head)[..5].to_vec(),
         begin(1, &head)[..20].to_vec(),
         frame(HEADERS, 0, 1, &head),
         [frame(HEADERS, 0, 1, &head), frame(CONTINUATION, 0, 1, b"")].concat(),
     ] {
         let mut client = Frames::connect(gateway.public()).await;
         let began = Instant::now();
-        let whole = start.len() > 9;
         client.send(start).await;
-        if whole {
-            assert_eq!(client.ends().await, (Some(NO_ERROR), Ending::Closed));
-            assert!(began.elapsed() >= SHORT);
-        }
+        assert_eq!(client.ends().await, (Some(NO_ERROR), Ending::Closed));
+        assert!(began.elapsed() >= SHORT);
     }
+    assert_eq!(upstream.requests(), []);
+}
+
+/// Nobody can tell yet that it is one.
+#[tokio::test]
+async fn a_head_of_which_less_than_a_frame_has_come_ends_as_who_is_idle() {
+    let upstream = Upstream::echo().await;
+    let (gateway, _) = open_with(&upstream, "timeouts: { first_byte: 300ms, idle: 300ms }").await;
+    let mut client = Frames::connect(gateway.public()).await;
+    client.send(&frame(HEADERS, 0, 1, head("GET", "/", &[]))[..5]).await;
+    assert_eq!(client.ends().await, (Some(NO_ERROR), Ending::Closed));
     assert_eq!(upstream.requests(), []);
 }
 
