@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::auth::certificate::Claim;
 use crate::auth::jwt::access_token::{Unverified, Verified};
 use crate::auth::token::HashedToken;
 
@@ -23,6 +24,8 @@ pub(super) enum Finds {
     Token(Arc<Unverified>),
     /// An access token whose signature held before.
     Session(Arc<Verified>),
+    /// A client certificate, by the account that it stands for.
+    Certificate(Arc<Claim>),
 }
 
 impl Question {
@@ -37,11 +40,13 @@ impl Question {
         Self { digest, finds: Finds::GuessableKey }
     }
 
-    pub(super) fn token(digest: HashedToken, token: Unverified) -> Self {
-        Self { digest, finds: Finds::Token(Arc::new(token)) }
+    /// About a client certificate that was verified when its connection began.
+    #[must_use]
+    pub fn certificate(digest: HashedToken, claim: Claim) -> Self {
+        Self { digest, finds: Finds::Certificate(Arc::new(claim)) }
     }
 
-    pub(super) const fn session(digest: HashedToken, token: Arc<Verified>) -> Self {
-        Self { digest, finds: Finds::Session(token) }
+    pub(super) fn token(digest: HashedToken, token: Unverified) -> Self {
+        Self { digest, finds: Finds::Token(Arc::new(token)) }
     }
 }
