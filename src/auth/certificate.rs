@@ -56,6 +56,12 @@ pub struct Certificate {
 }
 
 impl Certificate {
+    /// What it is called in logs: its fingerprint, which is no secret.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.fingerprint.hex()
+    }
+
     /// That it stands for `account`.
     #[must_use]
     pub fn claim(&self, account: &Arc<str>) -> Claim {
