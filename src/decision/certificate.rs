@@ -6,6 +6,7 @@ use super::{Decision, Visit};
 use crate::auth::certificate::{Certificate, Claim, Shown, Standing, StandsFor};
 use crate::auth::principal::Method as Proof;
 use crate::auth::refusal::Refusal;
+use crate::auth::token::HashedToken;
 use crate::authenticator::{Denied, Front, Question, Refused, Valid, Verdict};
 
 impl Decision {
@@ -19,11 +20,7 @@ impl Decision {
         front: &Front,
         visit: Visit,
     ) -> Result<Arc<Valid>, Refusal> {
-        let lost = || Denied::Refused(Refused::Revoked).told(Proof::Certificate);
-        if shown.standing == Standing::Lost {
-            return Err(lost());
-        }
-        let claim = self.claim(shown.certificate)?;
+        let claim = self.believed(shown)?;
         let digest = claim.digest();
         let verdict = match front.cached(&digest, visit.tick, visit.wall) {
             Some(verdict) => verdict,
@@ -31,6 +28,22 @@ impl Decision {
             None => Box::pin(self.look_claim_up(claim, front, visit)).await,
         };
         verdict.map_err(|denied| denied.told(Proof::Certificate))
+    }
+
+    /// Whether the certificate `shown` still stands for the account with which it was validated as `digest`.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn stands_by(&self, shown: Shown<'_>, digest: &HashedToken) -> Result<(), Refusal> {
+        let same = self.believed(shown)?.digest() == *digest;
+        if same { Ok(()) } else { Err(Refusal::UnknownCertificate) }
+    }
+
+    fn believed(&self, shown: Shown<'_>) -> Result<Claim, Refusal> {
+        match shown.standing {
+            Standing::Good => self.claim(shown.certificate),
+            Standing::Lost => Err(Refusal::Revoked { of: Proof::Certificate }),
+        }
     }
 
     /// The account that a certificate stands for.

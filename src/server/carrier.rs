@@ -58,8 +58,8 @@ impl Carrier {
 
     /// The certificate that its connection's client showed.
     #[must_use]
-    pub fn shown(&self) -> Option<&Shown> {
-        self.conn().shown.get().map(|shown| &**shown)
+    pub fn shown(&self) -> Option<&Rc<Shown>> {
+        self.conn().shown.get()
     }
 
     /// The fields of the request are complete: from here the service watches the time. Gives what its head has that its

@@ -55,7 +55,7 @@ pub struct Conn {
     /// How it is secured.
     pub scheme: Scheme,
     /// The certificate of its client. Apart, lest every connection has room for it.
-    pub(super) shown: OnceCell<Box<Shown>>,
+    pub(super) shown: OnceCell<Rc<Shown>>,
     phase: Cell<Phase>,
     limits: Cell<Limits>,
     timer: Timer,

@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -40,7 +41,7 @@ pub(super) async fn run(stream: TcpStream, conn: &Conn, tls: &Arc<Tls>) -> Outco
             let chain = stream.get_ref().1.peer_certificates();
             if let Some(shown) = chain.and_then(|chain| Shown::read(tls, &current, chain)) {
                 // There is one handshake.
-                let _ = conn.shown.set(Box::new(shown));
+                let _ = conn.shown.set(Rc::new(shown));
             }
             Outcome::Secured(Transport::Tls(Box::new(TlsStream::Server(stream))))
         }

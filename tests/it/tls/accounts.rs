@@ -53,11 +53,16 @@ impl Bed {
 
     /// With these sections in place of the routes.
     async fn with(accounts: &str, yaml: &str) -> Self {
+        Self::before(Upstream::echo().await, accounts, yaml).await
+    }
+
+    /// The same before this upstream.
+    async fn before(upstream: Upstream, accounts: &str, yaml: &str) -> Self {
         let (servers, clients, folder) = (Authority::new(), Authority::new(), TempDir::new().unwrap());
         let own = servers.issue(&["a.test"]).write(folder.path(), "a");
         std::fs::write(folder.path().join("clients.pem"), clients.pem()).unwrap();
         std::fs::write(folder.path().join("revoked.pem"), clients.revoke(&[], 2090)).unwrap();
-        let (upstream, clock) = (Upstream::echo().await, Clock::manual(START));
+        let clock = Clock::manual(START);
         let builder = Gateway::builder().upstream("api", &upstream.url()).yaml(yaml).clock(&clock);
         let gateway = builder.tls(&tls(&folder, &own, accounts)).start().await;
         let [ann, ben] = [ANN, BEN].map(|email| {

@@ -7,8 +7,11 @@ use keyward::clock::Timestamp;
 use keyward::store::AccountStatus;
 
 use super::{BEN, BY_URI, Bed, START, dns, uri};
-use crate::support::keys::origin;
+use crate::support::keys::{self, origin};
+use crate::support::raw::Raw;
 use crate::support::tls::Authority;
+use crate::support::upstream::Upstream;
+use crate::support::websocket::{handshake, is_closed, masked, open, opening};
 
 #[tokio::test]
 async fn a_disabled_account_is_refused_from_the_next_request_on() {
@@ -107,4 +110,34 @@ async fn what_was_revoked_meanwhile_is_refused_before_its_next_request_is_judged
     let renewed =
         other.issue_with(&[], |params| params.subject_alt_names = vec![uri(super::ANNS_URI), dns("x")]);
     assert_eq!(bed.client(&renewed).await.get("/").await.status, 200);
+}
+
+/// They have no next request.
+#[tokio::test]
+async fn websockets_end_with_the_certificate_that_they_were_opened_by() {
+    let mirror = Upstream::answering(|_| opening().then_mirror().then_close()).await;
+    let mut bed = Bed::before(mirror, BY_URI, super::ROUTES).await;
+    let shown = bed.servers.client().showing(&bed.issue(vec![uri(super::ANNS_URI)], 7));
+    let address = shown.bridge(bed.gateway.secure(), "a.test").await;
+    let key = format!("Bearer {}", keys::key(&bed.gateway.issuer(), &bed.ann, &[]).await.secret);
+    let key = handshake("/").replace("\r\n\r\n", &format!("\r\nAuthorization: {key}\r\n\r\n"));
+    let mut by_key = open(Raw::connect(address).await, &key).await;
+
+    let mut revoked = open(Raw::connect(address).await, &handshake("/")).await;
+    fs::write(bed.folder.path().join("revoked.pem"), bed.clients.revoke(&[7], 2090)).unwrap();
+    bed.gateway.reload_same().await;
+    is_closed(&mut revoked, 1008, "revoked_credentials").await;
+
+    fs::write(bed.folder.path().join("revoked.pem"), bed.clients.revoke(&[], 2090)).unwrap();
+    bed.gateway.reload_same().await;
+    let mut renamed = open(Raw::connect(address).await, &handshake("/")).await;
+    bed.reload(&BY_URI.replace("Ann@example.com", BEN)).await;
+    is_closed(&mut renamed, 1008, "invalid_credentials").await;
+
+    let mut disabled = open(Raw::connect(address).await, &handshake("/")).await;
+    let status = AccountStatus::Disabled;
+    bed.gateway.issuer().set_account_status(&bed.ben, status, &origin()).await.unwrap();
+    is_closed(&mut disabled, 1008, "revoked_credentials").await;
+    by_key.send(masked(1, b"still there")).await;
+    assert_eq!(by_key.exactly(17).await, masked(1, b"still there"));
 }
