@@ -3,6 +3,7 @@
 mod credentials;
 mod names;
 mod renewed;
+mod told;
 
 use keyward::clock::{Clock, Timestamp};
 use rcgen::{SanType, SerialNumber};
