@@ -168,7 +168,8 @@ fn decide(decision: &Decision, headers: &HeaderMap, front: &Front, clock: &Clock
     let path = target::canonical(black_box("/v7/orders/4711")).ok()?;
     let route = decision.route("api.example.com", &Method::GET, &path).ok()?;
     let visit = Visit { client: Ipv4Addr::LOCALHOST.into(), tick: clock.tick(), wall: clock.now() };
-    let entry = decision.authenticate(route, headers, Ok(None), front, visit).now_or_never()?.ok()??;
+    let entry =
+        decision.authenticate(route, headers, Ok(None), None, front, visit).now_or_never()?.ok()??;
     Some(decision.authorize(route, entry.principal(), Ipv4Addr::LOCALHOST.into()).is_ok())
 }
 
@@ -347,7 +348,7 @@ fn headers(value: HeaderValue) -> HeaderMap {
 
 async fn first_seen(decision: &Decision, headers: &HeaderMap, front: &Front, clock: &Clock) -> bool {
     let visit = Visit { client: Ipv4Addr::LOCALHOST.into(), tick: clock.tick(), wall: clock.now() };
-    decision.authenticate(0, headers, Ok(None), front, visit).await.is_ok()
+    decision.authenticate(0, headers, Ok(None), None, front, visit).await.is_ok()
 }
 
 fn terms(count: usize) -> Cache {

@@ -111,7 +111,7 @@ impl Acceptor {
             dates: Rc::clone(&self.dates),
             spare: Rc::clone(&self.spare),
         };
-        Protocols { http1, http2, tls: self.tls.as_ref().map(|tls| tls.config()) }
+        Protocols { http1, http2, tls: self.tls.clone() }
     }
 
     fn turn_away(&self, stream: TcpStream, client: IpAddr) {

@@ -9,11 +9,12 @@ use std::time::Duration;
 use super::running::Core;
 use super::watch::Signature;
 use crate::clock::Timestamp;
-use crate::config::{self, Config, TlsVersion, UpstreamProtocol};
+use crate::config::{self, ClientAuth, Config, TlsVersion, UpstreamProtocol};
 use crate::control::CertificateEnd;
 use crate::proxy::upstream::fleet::Group;
 use crate::server::tls::{
-    self, ClientSettings, Clients, Connector, Loaded, Pair, Protocol, Settings, SystemRoots, Tls, Version,
+    self, ClientSettings, Clients, Connector, Loaded, Pair, Presence, Protocol, Settings, SystemRoots, Tls,
+    Version,
 };
 use crate::web::forwarded::Scheme;
 
@@ -92,10 +93,14 @@ fn settings(tls: &config::Tls) -> Settings {
             TlsVersion::Tls12 => Version::Tls12,
             TlsVersion::Tls13 => Version::Tls13,
         },
-        clients: tls
-            .client_ca_file
-            .clone()
-            .map(|ca_file| Clients { ca_file, crl_files: tls.crl_files.clone() }),
+        clients: tls.client_ca_file.clone().map(|ca_file| Clients {
+            ca_file,
+            crl_files: tls.crl_files.clone(),
+            presence: match tls.client_auth {
+                ClientAuth::Required => Presence::Required,
+                ClientAuth::Optional => Presence::Optional,
+            },
+        }),
     }
 }
 
@@ -134,7 +139,8 @@ impl Listeners {
         let mut served = Vec::new();
         for (listener, settings, loaded) in files.listeners {
             let ends = ends(&listener, &loaded);
-            let tls = Tls::new(loaded).map_err(|_| crate::auth::random::RandomFailed)?;
+            let tls =
+                Tls::new(Arc::clone(&listener), loaded).map_err(|_| crate::auth::random::RandomFailed)?;
             served.push(Served { listener, settings, tls: Arc::new(tls), ends });
         }
         Ok(Self(Mutex::new(served)))

@@ -6,6 +6,7 @@ pub mod algorithm;
 mod ambiguity;
 mod bytes;
 pub mod catalogue;
+pub mod certificate;
 mod code;
 pub mod credential;
 pub mod exceeded;

@@ -18,6 +18,8 @@ pub enum Method {
     ApiKey,
     /// An access token issued here.
     AccessToken,
+    /// The certificate of a connection's client.
+    Certificate,
 }
 
 impl Method {
@@ -27,6 +29,7 @@ impl Method {
         match self {
             Self::ApiKey => "api_key",
             Self::AccessToken => "access_token",
+            Self::Certificate => "certificate",
         }
     }
 
@@ -36,6 +39,7 @@ impl Method {
         match self {
             Self::ApiKey => "API key",
             Self::AccessToken => "access token",
+            Self::Certificate => "client certificate",
         }
     }
 
@@ -45,6 +49,7 @@ impl Method {
         match self {
             Self::ApiKey => "Generate a new one.",
             Self::AccessToken => "Refresh it, or log in again.",
+            Self::Certificate => "Connect with a new one.",
         }
     }
 }
@@ -189,10 +194,12 @@ impl Principal {
         self.method == Method::AccessToken && self.identity.client() == Some(FIRST_PARTY)
     }
 
-    /// Whether it may see and change what is its account's: it is a login's own, or has the scope for it.
+    /// Whether it may see and change what is its account's: it is a login's own, or has the scope for it. A certificate has
+    /// all scopes of its account, and was made for none of them.
     #[must_use]
     pub fn acts_for_its_account(&self) -> bool {
-        self.is_logged_in() || self.identity.scopes().split(' ').any(|scope| scope == ACCOUNT)
+        let has_scope = || self.identity.scopes().split(' ').any(|scope| scope == ACCOUNT);
+        self.is_logged_in() || self.method != Method::Certificate && has_scope()
     }
 
     /// Whether the credential may be used from `address`.
@@ -225,6 +232,19 @@ mod tests {
             let told = (identity.account(), identity.credential(), identity.client(), identity.scopes());
             assert_eq!(told, ("acc", "key", client, "a b"));
         }
+    }
+
+    #[test]
+    fn a_certificate_never_acts_for_its_account() {
+        let scopes = ScopeSet::parse(ACCOUNT).unwrap();
+        let with = |method| Principal {
+            identity: Identity::new("a", "c", None, &scopes),
+            scopes: scopes.clone(),
+            method,
+            ..principal(&[])
+        };
+        assert!(with(Method::ApiKey).acts_for_its_account());
+        assert!(!with(Method::Certificate).acts_for_its_account());
     }
 
     #[test]

@@ -20,12 +20,21 @@ pub enum Refusal {
         /// A scheme that is not read here.
         scheme: Option<&'static str>,
     },
+    /// The same where a client certificate would do as well, and none was shown.
+    NothingShown {
+        /// A scheme that is not read here.
+        scheme: Option<&'static str>,
+    },
     /// No credential, where only one that acts for its account will do.
     NobodyAsks(Wanted),
     /// The credential cannot be read.
     InvalidRequest(Malformed),
     /// Unknown, or its checksum is wrong.
     InvalidCredentials,
+    /// No name in the client certificate stands for an account that there is.
+    UnknownCertificate,
+    /// Its names stand for different accounts.
+    AmbiguousCertificate,
     /// A secret made here that belongs elsewhere, as its form alone tells.
     WrongKind(Kind),
     /// The key, or the session of the token, was revoked.
@@ -157,9 +166,14 @@ impl Refusal {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::MissingCredentials { .. } | Self::NobodyAsks(_) => Code::MissingCredentials,
+            Self::MissingCredentials { .. } | Self::NothingShown { .. } | Self::NobodyAsks(_) => {
+                Code::MissingCredentials
+            }
             Self::InvalidRequest(_) => Code::InvalidRequest,
-            Self::InvalidCredentials | Self::WrongKind(_) => Code::InvalidCredentials,
+            Self::InvalidCredentials
+            | Self::UnknownCertificate
+            | Self::AmbiguousCertificate
+            | Self::WrongKind(_) => Code::InvalidCredentials,
             Self::Revoked { .. } | Self::AccountDisabled { .. } => Code::RevokedCredentials,
             Self::Expired { .. } => Code::ExpiredCredentials,
             Self::InsufficientScope { .. } | Self::NoSession { .. } => Code::InsufficientScope,
@@ -221,15 +235,31 @@ impl Refusal {
                 "The Authorization field uses the scheme {scheme}, which is not accepted here. Send: Authorization: Bearer YOUR_KEY"
             )
             .into(),
+            Self::NothingShown { scheme: None } => {
+                "Connect with a client certificate that stands for an account, or send an API key: Authorization: Bearer YOUR_KEY".into()
+            }
+            Self::NothingShown { scheme: Some(scheme) } => format!(
+                "The Authorization field uses the scheme {scheme}, which is not accepted here. Connect with a client certificate that stands for an account, or send: Authorization: Bearer YOUR_KEY"
+            )
+            .into(),
             Self::NobodyAsks(wanted) => wanted.detail().into(),
             Self::InvalidRequest(why) => why.detail().into(),
             Self::InvalidCredentials => {
                 "This credential is not known. Check that it was copied whole, or generate a new API key.".into()
             }
+            Self::UnknownCertificate => {
+                "This client certificate stands for no account here. Connect with another one, send an API key, or ask the operator of this service to let it stand for your account.".into()
+            }
+            Self::AmbiguousCertificate => {
+                "The names in this client certificate stand for more than one account, so it stands for none. Connect with one that has fewer names, or send an API key.".into()
+            }
             Self::WrongKind(kind) => kind.remedy().into(),
             Self::Revoked { of: Method::ApiKey } => "This API key was revoked. Generate a new one.".into(),
             Self::Revoked { of: Method::AccessToken } => {
                 "The session of this access token has ended. Log in again.".into()
+            }
+            Self::Revoked { of: Method::Certificate } => {
+                "This client certificate was revoked, or its authority is trusted no more. Connect with a new one.".into()
             }
             Self::AccountDisabled { of } => format!(
                 "The account of this {} is disabled. Contact the operator of this service.",
@@ -313,9 +343,15 @@ impl Refusal {
     pub fn challenge(&self) -> Option<Cow<'static, str>> {
         let error = match self {
             // Every 401 names a way in (RFC 9110 §15.5.2).
-            Self::MissingCredentials { .. } | Self::NobodyAsks(_) | Self::InvalidLogin => "",
+            Self::MissingCredentials { .. }
+            | Self::NothingShown { .. }
+            | Self::NobodyAsks(_)
+            | Self::InvalidLogin => "",
             Self::InvalidRequest(_) => r#", error="invalid_request""#,
-            Self::InvalidCredentials | Self::WrongKind(_) => r#", error="invalid_token""#,
+            Self::InvalidCredentials
+            | Self::UnknownCertificate
+            | Self::AmbiguousCertificate
+            | Self::WrongKind(_) => r#", error="invalid_token""#,
             Self::Revoked { .. } => {
                 r#", error="invalid_token", error_description="The credential was revoked""#
             }

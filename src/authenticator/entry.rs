@@ -7,8 +7,7 @@ use std::time::Duration;
 use super::contact::Reach;
 use super::marks::{Footing, Marks};
 use super::meter::Meter;
-use super::question::Question;
-use crate::auth::jwt::access_token::Verified;
+use super::question::{Finds, Question};
 use crate::auth::principal::{Identity, Method, Principal};
 use crate::auth::refusal::Refusal;
 use crate::auth::token::HashedToken;
@@ -46,7 +45,10 @@ impl Denied {
     #[must_use]
     pub const fn told(self, of: Method) -> Refusal {
         match self {
-            Self::Refused(Refused::Unknown | Refused::Forged) => Refusal::InvalidCredentials,
+            Self::Refused(Refused::Unknown | Refused::Forged) => match of {
+                Method::ApiKey | Method::AccessToken => Refusal::InvalidCredentials,
+                Method::Certificate => Refusal::UnknownCertificate,
+            },
             Self::Refused(Refused::Revoked) => Refusal::Revoked { of },
             Self::Refused(Refused::AccountDisabled) => Refusal::AccountDisabled { of },
             Self::Refused(Refused::Expired { at }) => Refusal::Expired { of, at },
@@ -66,8 +68,8 @@ pub type Valid = Entry<Vouched>;
 #[repr(C)]
 pub struct Vouched {
     pub(super) principal: Principal,
-    /// The access token, its signature verified; `None` for an API key.
-    pub(super) token: Option<Arc<Verified>>,
+    /// By what it is found again: no signature is verified twice.
+    pub(super) finds: Finds,
     /// Where its requests are counted.
     pub(super) meter: Meter,
 }
@@ -207,12 +209,9 @@ impl Valid {
         &self.fact.meter
     }
 
-    /// What is asked to have it read again: no signature is verified twice.
+    /// What is asked to have it read again.
     pub(super) fn question(&self) -> Question {
-        match &self.fact.token {
-            None => Question::key(self.digest),
-            Some(token) => Question::session(self.digest, Arc::clone(token)),
-        }
+        Question::new(self.digest, self.fact.finds.clone())
     }
 
     /// Claims the right to have it read again; true for one caller.

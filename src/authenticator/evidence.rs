@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::entry::{Refused, Vouched};
 use super::marks::About;
+use super::question::Finds;
 use super::shared::Shared;
 use crate::auth::catalogue::Catalogue;
+use crate::auth::certificate::Claim;
 use crate::auth::jwt::access_token::Verified;
 use crate::auth::principal::{Identity, Method, Networks, Principal};
 use crate::auth::scope::ScopeSet;
@@ -23,8 +25,18 @@ pub(super) enum Evidence {
         retires_at: Option<Timestamp>,
         found: FoundSession,
     },
+    /// By the account that a client certificate stands for.
+    Certificate { claim: Arc<Claim>, found: FoundAccount },
     /// A token that is not ours; the store was not asked.
     Forged,
+}
+
+/// What looking an account up found.
+pub(super) struct FoundAccount {
+    /// A position of the feed that the look-up is no older than.
+    pub as_of: Seq,
+    /// The account, if there is one.
+    pub account: Option<Account>,
 }
 
 impl Evidence {
@@ -33,6 +45,7 @@ impl Evidence {
         match self {
             Self::Key(found) => found.as_of,
             Self::Session { found, .. } => found.as_of,
+            Self::Certificate { found, .. } => found.as_of,
             // No change makes it one of ours.
             Self::Forged => Seq(i64::MAX),
         }
@@ -48,14 +61,17 @@ impl Evidence {
             Self::Session { token, .. } => {
                 About::Session { session: &token.claims.session, account: &token.claims.account }
             }
+            Self::Certificate { found, .. } => {
+                found.account.as_ref().map_or(About::Nothing, |account| About::Account(&account.id))
+            }
             Self::Forged => About::Signature,
         }
     }
 
     /// Whether a refusal for this reason says that what was found before is good no more. The end of one token says
-    /// nothing of its session's others.
+    /// nothing of its session's others, that of a certificate nothing of its account's.
     pub(super) const fn is_no_longer_good(&self, refused: Refused) -> bool {
-        !matches!((self, refused), (Self::Session { .. }, Refused::Expired { .. }))
+        !matches!((self, refused), (Self::Session { .. } | Self::Certificate { .. }, Refused::Expired { .. }))
     }
 
     /// Who held the secret. What they may do is nobody's concern any more.
@@ -71,6 +87,10 @@ impl Evidence {
                 let ours = *account.id == *token.claims.account;
                 let client = Some(&*token.claims.client);
                 ours.then(|| Identity::new(&account.id, &session.id, client, &nothing))
+            }
+            Self::Certificate { claim, found } => {
+                let account = found.account.as_ref()?;
+                Some(Identity::new(&account.id, &claim.fingerprint.hex(), None, &nothing))
             }
             Self::Forged => None,
         }
@@ -90,15 +110,20 @@ impl Evidence {
                 let ends = retires_at.map_or(ends, |retires| ends.min(retires));
                 (judge_token(token, ends, (session, account), catalogue, now)?, account, None)
             }
+            Self::Certificate { claim, found } => {
+                let account = found.account.as_ref().ok_or(Refused::Unknown)?;
+                (judge_certificate(claim, account, catalogue, now)?, account, None)
+            }
             Self::Forged => return Err(Refused::Forged),
         };
         let ends = principal.expires_at;
-        let token = match self {
-            Self::Session { token, .. } => Some(Arc::clone(token)),
-            Self::Key(_) | Self::Forged => None,
+        let finds = match self {
+            Self::Session { token, .. } => Finds::Session(Arc::clone(token)),
+            Self::Certificate { claim, .. } => Finds::Certificate(Arc::clone(claim)),
+            Self::Key(_) | Self::Forged => Finds::Key,
         };
         let meter = shared.meter(account, key);
-        Ok((Vouched { principal, token, meter }, ends))
+        Ok((Vouched { principal, finds, meter }, ends))
     }
 }
 
@@ -160,6 +185,31 @@ fn judge_token(
         issued_at: claims.issued_at,
         expires_at,
         method: Method::AccessToken,
+        allowed_addresses: Networks::default(),
+    })
+}
+
+/// It was verified by its connection, and the configuration says whom it stands for.
+fn judge_certificate(
+    claim: &Claim,
+    account: &Account,
+    catalogue: &Catalogue,
+    now: Timestamp,
+) -> Result<Principal, Refused> {
+    if account.status == AccountStatus::Disabled {
+        return Err(Refused::AccountDisabled);
+    }
+    if now >= claim.ends {
+        return Err(Refused::Expired { at: claim.ends });
+    }
+    // As a login gets: all that the account may have.
+    let scopes = catalogue.granted(account.scopes.as_ref(), catalogue.known());
+    Ok(Principal {
+        identity: Identity::new(&account.id, &claim.fingerprint.hex(), None, &scopes),
+        scopes,
+        issued_at: claim.begins,
+        expires_at: claim.ends,
+        method: Method::Certificate,
         allowed_addresses: Networks::default(),
     })
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::entry::{Entry, Known, Loaded};
-use super::evidence::Evidence;
+use super::evidence::{Evidence, FoundAccount};
 use super::marks::Overtaken;
 use super::question::{Finds, Question};
 use super::shared::Shared;
+use crate::auth::certificate::Claim;
 use crate::auth::jwt::access_token::Verified;
 use crate::auth::jwt::{Purpose, RingKey};
 use crate::auth::token::HashedToken;
@@ -106,6 +107,10 @@ impl Lookup {
         Ok(match proved {
             Proved::Key => Evidence::Key(self.store.find_key(digest).await?),
             Proved::Nothing => Evidence::Forged,
+            Proved::Certificate(claim) => {
+                let found = self.find_account(&claim.account).await?;
+                Evidence::Certificate { claim: Arc::clone(claim), found }
+            }
             Proved::Token(token) => match self.key_of(token) {
                 None => Evidence::Forged,
                 Some(key) => {
@@ -114,6 +119,16 @@ impl Lookup {
                 }
             },
         })
+    }
+
+    /// The position is read first: what is found knows of at least as much.
+    async fn find_account(&self, id_or_email: &str) -> Result<FoundAccount, StoreError> {
+        let as_of = self.store.latest().await?;
+        match self.store.account(id_or_email).await {
+            Ok(account) => Ok(FoundAccount { as_of, account: Some(account) }),
+            Err(StoreError::NotFound(_)) => Ok(FoundAccount { as_of, account: None }),
+            Err(error) => Err(error),
+        }
     }
 
     /// The key that vouched for a token once, if it does so now.
@@ -144,6 +159,8 @@ enum Proved {
     Key,
     /// It is an access token of ours.
     Token(Arc<Verified>),
+    /// It is a client certificate, verified by its connection.
+    Certificate(Arc<Claim>),
     /// It is a token, and not one of ours.
     Nothing,
 }
@@ -154,6 +171,7 @@ impl Proved {
         match finds {
             Finds::Key | Finds::GuessableKey => Self::Key,
             Finds::Session(token) => Self::Token(token),
+            Finds::Certificate(claim) => Self::Certificate(claim),
             Finds::Token(token) => token.verify().map_or(Self::Nothing, |token| Self::Token(Arc::new(token))),
         }
     }

@@ -37,6 +37,8 @@ pub(super) enum About<'a> {
     ApiKey { key: &'a str, account: &'a str },
     /// A session and its account.
     Session { session: &'a str, account: &'a str },
+    /// An account alone: what vouches for it is in no store.
+    Account(&'a str),
     /// A signature that is none, whatever the store holds.
     Signature,
 }
@@ -137,6 +139,7 @@ impl Marks {
             About::Session { session, account } => {
                 [self.place(Subject::Session, session), self.place(Subject::Account, account)]
             }
+            About::Account(account) => [self.place(Subject::Account, account); 2],
             About::Signature => [Place::NEVER; 2],
         };
         let footing = Footing { as_of, epoch, places };

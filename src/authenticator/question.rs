@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::auth::certificate::Claim;
 use crate::auth::jwt::access_token::{Unverified, Verified};
 use crate::auth::token::HashedToken;
 use crate::limits::FailureLimit;
@@ -33,10 +34,12 @@ pub(super) enum Finds {
     Token(Arc<Unverified>),
     /// An access token whose signature held before.
     Session(Arc<Verified>),
+    /// A client certificate, by the account that it stands for.
+    Certificate(Arc<Claim>),
 }
 
 impl Question {
-    const fn new(digest: HashedToken, finds: Finds) -> Self {
+    pub(super) const fn new(digest: HashedToken, finds: Finds) -> Self {
         Self { digest, finds, blame: None }
     }
 
@@ -58,11 +61,13 @@ impl Question {
         Self::new(digest, Finds::GuessableKey)
     }
 
-    pub(super) fn token(digest: HashedToken, token: Unverified) -> Self {
-        Self::new(digest, Finds::Token(Arc::new(token)))
+    /// About a client certificate that was verified when its connection began.
+    #[must_use]
+    pub fn certificate(digest: HashedToken, claim: Claim) -> Self {
+        Self::new(digest, Finds::Certificate(Arc::new(claim)))
     }
 
-    pub(super) const fn session(digest: HashedToken, token: Arc<Verified>) -> Self {
-        Self::new(digest, Finds::Session(token))
+    pub(super) fn token(digest: HashedToken, token: Unverified) -> Self {
+        Self::new(digest, Finds::Token(Arc::new(token)))
     }
 }

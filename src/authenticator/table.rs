@@ -138,6 +138,7 @@ mod tests {
     use crate::authenticator::entry::Vouched;
     use crate::authenticator::marks::{About, Marks};
     use crate::authenticator::meter::Meter;
+    use crate::authenticator::question::Finds;
     use crate::clock::{Tick, Timestamp};
     use crate::limits;
     use crate::store::Seq;
@@ -161,7 +162,7 @@ mod tests {
             footing,
             Tick(0),
             Duration::ZERO,
-            (Vouched { principal, token: None, meter }, Timestamp(0)),
+            (Vouched { principal, finds: Finds::Key, meter }, Timestamp(0)),
         ))
     }
 

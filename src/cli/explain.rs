@@ -245,7 +245,7 @@ async fn judge(
     let index = plan.decision.route(admission.host.name(), &parts.method, &admission.path)?;
     let Some(route) = plan.route(index) else { return Err(Refusal::NoRoute) };
     story.route = Some(route.name.to_string());
-    story.tell("auth", wants(&route.auth));
+    story.tell("auth", wants(&route.auth, route.certificate));
     let upgrade = match admission.upgrade {
         Some(protocol) => upgrade::over_http1(protocol, parts, &admission, route)?,
         None => None,
@@ -255,9 +255,14 @@ async fn judge(
     }
     let offered = upgrade.as_ref().map_or(Ok(None), |upgrade| upgrade.credential());
     story.tell("credential", presented(plan, parts, offered, front));
-    let validated = plan.decision.authenticate(index, &parts.headers, offered, front, visit).await;
+    if route.certificate
+        && matches!(plan.decision.presented(&parts.headers, offered), Ok(Presented::Nothing(_)))
+    {
+        story.tell("credential", UNSEEN);
+    }
+    let validated = plan.decision.authenticate(index, &parts.headers, offered, None, front, visit).await;
     if let Err(refusal) = &validated {
-        story.whose = plan.decision.whose(refusal, &parts.headers, offered, front);
+        story.whose = plan.decision.whose(refusal, &parts.headers, offered, None, front);
     }
     if let Some(whose) = &story.whose {
         story.tell("caller", caller(whose));
@@ -302,8 +307,13 @@ fn caller(identity: &Identity) -> String {
     format!("account {}, credential {}", identity.account(), identity.credential())
 }
 
-fn wants(auth: &Auth) -> String {
-    match auth {
+/// What stands in no field of a request is not known here.
+const UNSEEN: &str = "a client certificate would be one on this route, and none can be shown here: this tells what becomes \
+     of a client without one";
+
+fn wants(auth: &Auth, certificate: bool) -> String {
+    let or = if certificate { "; a client certificate is one where none is sent" } else { "" };
+    let wanted = match auth {
         Auth::Public => "public: credentials are not looked at".to_owned(),
         Auth::Optional(scopes) if scopes.is_empty() => {
             "optional: no credential passes, one that is sent must hold".to_owned()
@@ -311,7 +321,8 @@ fn wants(auth: &Auth) -> String {
         Auth::Optional(scopes) => format!("optional: no credential passes, one that is sent needs {scopes}"),
         Auth::Required(scopes) if scopes.is_empty() => "required: any credential that holds".to_owned(),
         Auth::Required(scopes) => format!("required: a credential with {scopes}"),
-    }
+    };
+    wanted + or
 }
 
 fn presented(plan: &Plan, parts: &Parts, offered: Offered<'_>, front: &Front) -> String {

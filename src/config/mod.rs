@@ -40,6 +40,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 
 use crate::auth::catalogue::Catalogue;
+use crate::auth::certificate::Accounts;
 use crate::auth::credential::Basic;
 use crate::auth::jwt::access_token::Parties;
 use crate::auth::scope::Scope;
@@ -58,7 +59,7 @@ pub use route::{
     Piece, Redirect, Rewrite, Route, Served, Test, Times, Way, WebsocketCredential,
 };
 pub use schema::schema;
-pub use tls::{CertificateFiles, Tls, TlsVersion, UpstreamTls};
+pub use tls::{CertificateFiles, ClientAccount, ClientAuth, Tls, TlsVersion, UpstreamTls};
 pub use upstream::{Balance, Ejection, HealthCheck, Retries, UpstreamMax};
 
 /// A whole, valid configuration.
@@ -111,6 +112,18 @@ impl Config {
             self.scopes.iter().map(|entry| entry.scope.clone()).collect(),
             default.map(|entry| entry.scope.clone()).collect(),
         )
+    }
+
+    /// Whom the names in clients' certificates stand for.
+    #[must_use]
+    pub fn client_accounts(&self) -> Accounts {
+        let mut accounts = Accounts::default();
+        for listener in &self.listeners {
+            for known in listener.tls.iter().flat_map(|tls| &tls.client_accounts) {
+                accounts.add(&listener.name, known.name.clone(), &known.account);
+            }
+        }
+        accounts
     }
 
     /// What routes to the upstream with this index say of sending requests again, each once, where they do not go by what

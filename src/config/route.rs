@@ -29,6 +29,8 @@ pub struct Route {
     pub methods: Vec<Method>,
     /// Who may pass.
     pub auth: Auth,
+    /// Whether the client's certificate is its credential where a request carries none.
+    pub certificate: bool,
     /// What becomes of a request that has passed.
     pub served: Served,
     /// Bytes of a request's body; `None` = no limit.

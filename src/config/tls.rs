@@ -1,6 +1,9 @@
 //! What runs of the sections `tls`: which files, and which versions. The files are read by who serves.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::auth::certificate::Name;
 
 /// How a listener serves TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,10 +12,32 @@ pub struct Tls {
     pub certificates: Vec<CertificateFiles>,
     /// The oldest version that is spoken.
     pub min_version: TlsVersion,
-    /// The authorities that every client has to be certified by; `None` = clients are not asked.
+    /// The authorities that clients have to be certified by; `None` = they are not asked.
     pub client_ca_file: Option<PathBuf>,
+    /// Whether a client may come without a certificate.
+    pub client_auth: ClientAuth,
     /// What those authorities revoked.
     pub crl_files: Vec<PathBuf>,
+    /// Whom names in clients' certificates stand for, each name once.
+    pub client_accounts: Vec<ClientAccount>,
+}
+
+/// Whether a client may come without a certificate. One that is shown has to be good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// It may not.
+    Required,
+    /// It may.
+    Optional,
+}
+
+/// That a name in a client's certificate stands for an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAccount {
+    /// The name.
+    pub name: Name,
+    /// An e-mail address or an id.
+    pub account: Arc<str>,
 }
 
 /// A certificate with its chain, and its key.

@@ -3,6 +3,8 @@
 //! Compiled from a configuration; knows neither sockets nor upstreams. What is cached is the principal; a route's
 //! rules are judged on every request.
 
+mod certificate;
+mod guard;
 mod limit;
 
 use std::borrow::Cow;
@@ -13,7 +15,9 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Method};
 
+use self::guard::{demands_more, scopes};
 pub use self::limit::Counted;
+use crate::auth::certificate::{Accounts, Shown};
 use crate::auth::credential::{self, Basic, Field, Form, Malformed};
 use crate::auth::principal::{Identity, Method as Proof, Principal};
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
@@ -38,6 +42,7 @@ pub struct Decision {
     mode: LimitMode,
     told: Told,
     failures: Option<FailureLimit>,
+    certificates: Accounts,
 }
 
 /// Where a request comes from, and when it came by both clocks.
@@ -54,6 +59,8 @@ pub struct Visit {
 #[derive(Debug)]
 struct Rule {
     auth: Auth,
+    /// Whether the client's certificate is its credential where a request carries none.
+    certificate: bool,
     /// Its route's name, with what each account may on it.
     limits: (Arc<str>, Arc<Rates>),
     /// How many requests one of its requests counts as.
@@ -103,6 +110,7 @@ impl Decision {
     pub fn compile(config: &Config) -> Self {
         let rule = |route: &Route| Rule {
             auth: route.auth.clone(),
+            certificate: route.certificate,
             limits: (Arc::clone(&route.name), Arc::clone(&route.limits)),
             cost: route.cost,
             speaks_of_origins: route.cors().is_some(),
@@ -118,6 +126,7 @@ impl Decision {
             mode: config.limits.mode,
             told: if config.limits.legacy_fields { Told::LegacyToo } else { Told::Draft },
             failures: config.limits.failures,
+            certificates: config.client_accounts(),
         }
     }
 
@@ -192,7 +201,7 @@ impl Decision {
     fn guards(&self, host: &str, method: &Method, other: &str, index: usize) -> bool {
         match self.table.find(host, method, other) {
             Found::Route(guard) => match (self.rules.get(guard), self.rules.get(index)) {
-                (Some(guard), Some(rule)) => demands_more(&guard.auth, &rule.auth),
+                (Some(guard), Some(rule)) => demands_more(guard, rule),
                 _ => true,
             },
             Found::MethodNotAllowed { .. } => true,
@@ -201,7 +210,8 @@ impl Decision {
     }
 
     /// Finds and validates the credential of a request on `route`; `None` is anonymous. `offered` is what stands in none
-    /// of `headers` that always may hold one. On a cached credential this does not wait.
+    /// of `headers` that always may hold one; `shown` counts where neither holds any. On a cached credential this does not
+    /// wait.
     ///
     /// # Errors
     /// When the route wants a credential and there is none, or the one there is does not hold.
@@ -210,17 +220,26 @@ impl Decision {
         route: usize,
         headers: &HeaderMap,
         offered: Offered<'_>,
+        shown: Option<Shown<'_>>,
         front: &Front,
         visit: Visit,
     ) -> Result<Option<Arc<Valid>>, Refusal> {
-        let optional = match self.rules.get(route).map(|rule| &rule.auth) {
+        let rule = self.rules.get(route);
+        let optional = match rule.map(|rule| &rule.auth) {
             Some(Auth::Public) => return Ok(None),
             Some(Auth::Optional(_)) => true,
             Some(Auth::Required(_)) | None => false,
         };
         match self.presented(headers, offered).map_err(Refusal::InvalidRequest)? {
-            Presented::Nothing(_) if optional => Ok(None),
-            Presented::Nothing(scheme) => Err(Refusal::MissingCredentials { scheme }),
+            Presented::Nothing(scheme) => {
+                let certificate = rule.is_some_and(|rule| rule.certificate);
+                match shown.filter(|_| certificate) {
+                    Some(shown) => self.certified(shown, front, visit).await.map(Some),
+                    None if optional => Ok(None),
+                    None if certificate => Err(Refusal::NothingShown { scheme }),
+                    None => Err(Refusal::MissingCredentials { scheme }),
+                }
+            }
             Presented::One(word) => self.validate(&word, front, visit).await.map(Some),
         }
     }
@@ -233,6 +252,7 @@ impl Decision {
         refusal: &Refusal,
         headers: &HeaderMap,
         offered: Offered<'_>,
+        shown: Option<Shown<'_>>,
         front: &Front,
     ) -> Option<Identity> {
         if !matches!(refusal.code(), Code::RevokedCredentials | Code::ExpiredCredentials) {
@@ -240,7 +260,8 @@ impl Decision {
         }
         match self.presented(headers, offered) {
             Ok(Presented::One(word)) => front.whose(&HashedToken::of(word.as_bytes())),
-            _ => None,
+            Ok(Presented::Nothing(_)) => front.whose(&self.claim(shown?.certificate).ok()?.digest()),
+            Err(_) => None,
         }
     }
 
@@ -360,22 +381,4 @@ impl Decision {
 
 fn failed_too_often(wait: Duration) -> Refusal {
     Refusal::TooManyUnknown { retry_after: limits::seconds(wait).try_into().unwrap_or(u32::MAX) }
-}
-
-fn demands_more(guard: &Auth, rule: &Auth) -> bool {
-    let rank = |auth: &Auth| match auth {
-        Auth::Public => 0,
-        Auth::Optional(_) => 1,
-        Auth::Required(_) => 2,
-    };
-    let wanted = scopes(guard).filter(|wanted| !wanted.is_empty());
-    rank(guard) > rank(rule)
-        || wanted.is_some_and(|wanted| !scopes(rule).is_some_and(|known| known.covers(wanted)))
-}
-
-const fn scopes(auth: &Auth) -> Option<&ScopeSet> {
-    match auth {
-        Auth::Public => None,
-        Auth::Optional(scopes) | Auth::Required(scopes) => Some(scopes),
-    }
 }

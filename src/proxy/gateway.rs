@@ -21,7 +21,7 @@ use super::state::State;
 use super::ticket::Ticket;
 use super::upstream::{Answer, Outgoing, Patience};
 use super::worker::Worker;
-use super::{expiry, extras, here, identity, tunnel, upgrade, watch};
+use super::{certificate, expiry, extras, here, identity, tunnel, upgrade, watch};
 use crate::auth::refusal::{Ambiguity, Code, Refusal};
 use crate::config::Way;
 use crate::message::framing::Framing;
@@ -138,10 +138,12 @@ async fn try_handle(
         None => None,
     };
     let offered = upgrade.as_ref().map_or(Ok(None), |upgrade| upgrade.credential());
-    let validated =
-        plan.decision.authenticate(route, &parts.headers, offered, &worker.front, ticket.visit()).await;
+    let shown = certificate::shown(rules, ticket);
+    let (fields, front) = (&parts.headers, &worker.front);
+    let validated = plan.decision.authenticate(route, fields, offered, shown, front, ticket.visit()).await;
     if let Err(refusal) = &validated {
-        ticket.whose = plan.decision.whose(refusal, &parts.headers, offered, &worker.front);
+        certificate::warn_of_several(worker, refusal, shown);
+        ticket.whose = plan.decision.whose(refusal, fields, offered, shown, front);
     }
     ticket.entry = validated?;
     if let Some(entry) = &ticket.entry {

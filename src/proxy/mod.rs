@@ -3,6 +3,7 @@
 
 mod assertions;
 pub mod body;
+mod certificate;
 pub mod expiry;
 mod extras;
 pub mod forward;

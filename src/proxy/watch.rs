@@ -1,6 +1,7 @@
 //! Credentials of what lasts: tunnels, answers that are still being sent or waited for, bodies that still come. Each is
 //! held against the validation cache twice a second by the worker's tick, and what no longer stands there is validated
-//! again, as a request would be. One that is found bad has fallen: whoever goes on by it is woken and ends.
+//! again, as a request would be; a client certificate also against the configuration, authorities and lists in force. One
+//! that is found bad has fallen: whoever goes on by it is woken and ends.
 //!
 //! Costs a request nothing until it waits for long, or in the middle of something. What is found is a fact about now: the
 //! rules of the route are those that the request began under.
@@ -18,6 +19,7 @@ use crate::auth::refusal::Refusal;
 use crate::authenticator::{Denied, Valid};
 use crate::clock::Tick;
 use crate::server::carrier::Carrier;
+use crate::server::tls::Shown;
 
 /// Ticks in which every credential is looked at once.
 const TICKS: usize = 5;
@@ -36,6 +38,8 @@ pub struct Admitted {
     pub route: usize,
     /// Where its client is.
     pub client: std::net::IpAddr,
+    /// The certificate that it was validated by, if it was by one.
+    pub shown: Option<Rc<Shown>>,
     /// The validation.
     pub entry: Arc<Valid>,
 }
@@ -82,11 +86,15 @@ impl Watches {
         if all.is_empty() {
             return;
         }
-        let holds = worker.front.standing();
+        let (holds, mut lost) = (worker.front.standing(), Vec::new());
         for _ in 0..all.len().div_ceil(TICKS) {
-            let Some(weak) = all.pop_front() else { return };
+            let Some(weak) = all.pop_front() else { break };
             let Some(watched) = weak.upgrade() else { continue };
             if watched.fallen.get().is_some() {
+                continue;
+            }
+            if let Some(refusal) = watched.certificate_lost() {
+                lost.push((watched, refusal));
                 continue;
             }
             if !watched.asking.get() && !holds(&watched.entry.borrow()) {
@@ -95,6 +103,8 @@ impl Watches {
             }
             all.push_back(weak);
         }
+        drop(all);
+        lost.into_iter().for_each(|(watched, refusal)| watched.fall(refusal));
     }
 }
 
@@ -148,6 +158,13 @@ impl Watched {
             Ok(entry) => *self.entry.borrow_mut() = entry,
             Err(refusal) => self.fall(refusal),
         }
+    }
+
+    /// Why the certificate that it was validated by stands for its account no more.
+    fn certificate_lost(&self) -> Option<Refusal> {
+        let Admitted { worker, shown, entry, .. } = &self.admitted;
+        let shown = shown.as_ref()?.now(worker.clock.now());
+        worker.state().plan.decision.stands_by(shown, entry.digest()).err()
     }
 
     /// Whether it may be gone on by although nobody can tell its state: for a little while, and never past the bound

@@ -62,6 +62,8 @@ pub struct Shared {
     pub warned: Warned,
     /// When they warned of a load balancer that does not say who its client is.
     pub unannounced: Warned,
+    /// When they warned of a certificate that stands for several accounts.
+    pub ambiguous: Warned,
 }
 
 impl Shared {
@@ -76,6 +78,7 @@ impl Shared {
             tunnels_most,
             warned: Warned::default(),
             unannounced: Warned::default(),
+            ambiguous: Warned::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::conn::{Conn, Limits};
 use super::follow::Head;
 use super::http2::Stream;
 use super::takeover::Takeover;
+use super::tls::Shown;
 use crate::web::client_address::AddressText;
 use crate::web::forwarded::{PortText, Scheme};
 
@@ -53,6 +54,12 @@ impl Carrier {
     #[must_use]
     pub fn scheme(&self) -> Scheme {
         self.conn().scheme
+    }
+
+    /// The certificate that its connection's client showed.
+    #[must_use]
+    pub fn shown(&self) -> Option<&Rc<Shown>> {
+        self.conn().shown.get()
     }
 
     /// The fields of the request are complete: from here the service watches the time. Gives what its head has that its

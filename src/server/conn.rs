@@ -1,6 +1,6 @@
 //! What is known of one client connection: its phase, and the limit of time that each phase has.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -11,6 +11,7 @@ use super::ahead::Ahead;
 use super::deadline::{Deadlines, Timer};
 use super::follow::{Follower, Head};
 use super::takeover::{Forget, Slot, Takeover};
+use super::tls::Shown;
 use super::watched::Watch;
 use crate::web::client_address::AddressText;
 use crate::web::forwarded::{PortText, Scheme};
@@ -53,6 +54,8 @@ pub struct Conn {
     pub port_text: PortText,
     /// How it is secured.
     pub scheme: Scheme,
+    /// The certificate of its client. Apart, lest every connection has room for it.
+    pub(super) shown: OnceCell<Rc<Shown>>,
     phase: Cell<Phase>,
     limits: Cell<Limits>,
     timer: Timer,
@@ -131,6 +134,7 @@ impl Conn {
             peer_text: AddressText::new(peer.ip().to_canonical()),
             port_text: PortText::new(local.port()),
             scheme,
+            shown: OnceCell::new(),
             phase: Cell::new(Phase::FirstByte),
             limits: Cell::new(limits),
             timer,

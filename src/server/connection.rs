@@ -10,7 +10,6 @@ use h2::Reason;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::server::conn::http1;
-use rustls::ServerConfig;
 use tokio::net::TcpStream;
 
 use super::carrier::Carrier;
@@ -30,7 +29,7 @@ pub struct Protocols {
     /// HTTP/2.
     pub http2: http2::Settings,
     /// TLS below either; `None` in clear.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Arc<tls::Tls>>,
 }
 
 /// Why no request over HTTP/1 could be read from what came.
@@ -65,7 +64,7 @@ pub async fn serve<H, F, B>(
     let mut stream = match &protocols.tls {
         None => Transport::Clear(stream),
         // Boxed likewise.
-        Some(config) => match Box::pin(handshake::run(stream, &conn, Arc::clone(config))).await {
+        Some(tls) => match Box::pin(handshake::run(stream, &conn, tls)).await {
             Outcome::Secured(stream) => stream,
             Outcome::InClear(stream) => return turn_away(stream.into(), &unread(Unread::InClear)).await,
             Outcome::Gone => return,

@@ -4,15 +4,16 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustls::ServerConfig;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
 use super::conn::Conn;
+use super::tls::{Shown, Tls};
 use super::transport::{Counted, Transport};
 
 /// What came of it.
@@ -26,16 +27,24 @@ pub(super) enum Outcome {
 }
 
 /// To its end.
-pub(super) async fn run(stream: TcpStream, conn: &Conn, config: Arc<ServerConfig>) -> Outcome {
+pub(super) async fn run(stream: TcpStream, conn: &Conn, tls: &Arc<Tls>) -> Outcome {
     match poll_fn(|cx| within(poll_first_byte(&stream, cx), conn, cx)).await {
         // Every method begins with a letter; a handshake does not (RFC 8446 §5.1).
         Some(Ok(first)) if first.is_ascii_alphabetic() => return Outcome::InClear(stream),
         Some(Ok(_)) => {}
         Some(Err(_)) | None => return Outcome::Gone,
     }
-    let mut accepting = TlsAcceptor::from(config).accept(Counted::new(stream));
+    let current = tls.current();
+    let mut accepting = TlsAcceptor::from(Arc::clone(&current.config)).accept(Counted::new(stream));
     match poll_fn(|cx| within(Pin::new(&mut accepting).poll(cx), conn, cx)).await {
-        Some(Ok(tls)) => Outcome::Secured(Transport::Tls(Box::new(TlsStream::Server(tls)))),
+        Some(Ok(stream)) => {
+            let chain = stream.get_ref().1.peer_certificates();
+            if let Some(shown) = chain.and_then(|chain| Shown::read(tls, &current, chain)) {
+                // There is one handshake.
+                let _ = conn.shown.set(Rc::new(shown));
+            }
+            Outcome::Secured(Transport::Tls(Box::new(TlsStream::Server(stream))))
+        }
         Some(Err(error)) => {
             tracing::debug!(peer = %conn.peer, %error, "a TLS handshake failed");
             Outcome::Gone

@@ -30,7 +30,7 @@ pub(super) async fn tell(
         return Ok(());
     }
     if let Some(Err(refusal)) = &valid {
-        story.whose = plan.decision.whose(refusal, &parts.headers, Ok(None), front);
+        story.whose = plan.decision.whose(refusal, &parts.headers, Ok(None), None, front);
     }
     if let Some(whose) = &story.whose {
         story.tell("caller", caller(whose));

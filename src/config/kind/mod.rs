@@ -1,5 +1,6 @@
 //! What a scalar can be: how it is read, what is said when it cannot be, how it is shown and described.
 
+pub(super) mod certificate;
 pub(super) mod host;
 pub(super) mod http;
 pub(super) mod net;

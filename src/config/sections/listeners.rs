@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
 
+use super::clients;
 use crate::config::kind::net::{Address, Network};
 use crate::config::kind::text::{File, Name};
 use crate::config::kind::words::Words;
@@ -58,7 +59,6 @@ fn balancers(s: &mut Section<'_>) -> Vec<IpNet> {
 const VERSIONS: Words<TlsVersion> = Words(&[("TLSv1.2", TlsVersion::Tls12), ("TLSv1.3", TlsVersion::Tls13)]);
 
 fn tls(s: &mut Section<'_>) -> Tls {
-    s.not_yet(&["client_auth"]);
     let comment = "Which one a client gets goes by the host that it asks for; the first is for all others.";
     let certificates = s.sections("certificates", Least::One, comment, |s| {
         let chain = "The certificate, then its chain, as PEM.";
@@ -69,20 +69,14 @@ fn tls(s: &mut Section<'_>) -> Tls {
     let certificates = certificates.unwrap_or_default().into_iter().flatten().collect();
     let comment = "The oldest version that is spoken: TLSv1.2 or TLSv1.3.";
     let min_version = s.value("min_version", &VERSIONS, TlsVersion::Tls12, comment).value;
-    let comment =
-        "Every client has to show a certificate of these authorities, as PEM; absent = none is asked.";
-    let client_ca_file = s.optional("client_ca_file", &File, "tls/clients-ca.pem", comment);
-    let comment = "What these authorities revoked, as PEM: one list of each, or no file at all.";
-    let crl_files = s.scalars("crl_files", &File, comment);
-    if let (None, Some(list)) = (&client_ca_file, crl_files.first()) {
-        let problem = Problem::error(list.at, "there is no client whose certificate could be revoked");
-        s.tell(problem.expected("`client_ca_file` beside it, or no `crl_files`"));
-    }
+    let clients = clients::read(s);
     Tls {
         certificates,
         min_version,
-        client_ca_file: client_ca_file.map(|file| file.value),
-        crl_files: crl_files.into_iter().map(|file| file.value).collect(),
+        client_ca_file: clients.ca_file,
+        client_auth: clients.auth,
+        crl_files: clients.crl_files,
+        client_accounts: clients.accounts,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The keys of the file, one declaration each. The order here is the order of the full example.
 
+mod clients;
 mod credentials;
 mod identity;
 mod limits;
@@ -45,6 +46,7 @@ pub(super) fn file(s: &mut Section<'_>) -> Config {
         scopes: &scopes,
         upstreams: &upstreams,
         issues,
+        certificates: listeners.iter().any(clients::stand_for_accounts),
         identity: identity.as_ref(),
         meaning: routes::Meaning { identity: &identity_headers, credentials: &credentials.headers },
         times: &timeouts.of_requests(),

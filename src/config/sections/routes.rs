@@ -46,6 +46,8 @@ pub(super) struct Known<'k> {
     pub upstreams: &'k [Placed<Upstream>],
     /// Whether there is an `identity`, however wrong.
     pub issues: bool,
+    /// Whether certificates stand for accounts on any listener.
+    pub certificates: bool,
     /// The `identity`, where it is right.
     pub identity: Option<&'k Identity>,
     /// Fields that have a meaning of their own.
@@ -81,6 +83,7 @@ struct Partial {
     name: Option<Placed<Arc<str>>>,
     matched: Option<Matched>,
     auth: Auth,
+    certificate: bool,
     served: Option<Served>,
     max_body: Option<u64>,
     host: HostField,
@@ -111,6 +114,7 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
         ignore_case: matched.ignore_case,
         methods: matched.methods,
         auth: partial.auth,
+        certificate: partial.certificate,
         served: partial.served?,
         max_body: partial.max_body,
         host: partial.host,
@@ -129,7 +133,7 @@ fn whole(partial: Partial) -> Option<ties::Candidate> {
 fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
     let name = s.required("name", &Name, "everything", "Its name in metrics and logs.");
     let matched = s.required_section("match", "What it serves.", "{ path_prefix: / }", requests);
-    let auth = auth(s, known.scopes);
+    let (auth, certificate) = auth(s, known);
     let served = served::read(s);
     let comment =
         "What the upstream receives as Host: client (as sent), upstream (the endpoint's own) or a name.";
@@ -174,6 +178,7 @@ fn route(s: &mut Section<'_>, known: &Known<'_>) -> Partial {
         name,
         matched,
         auth,
+        certificate,
         served,
         max_body: max_body.unwrap_or(known.max_body),
         host: host.value,
@@ -349,21 +354,34 @@ impl Requests {
     }
 }
 
-fn auth(s: &mut Section<'_>, catalogue: &[Placed<CatalogueScope>]) -> Auth {
+/// Who may pass, and whether by a client certificate.
+fn auth(s: &mut Section<'_>, known: &Known<'_>) -> (Auth, bool) {
     let comment = "required, optional or public; with scopes as below, all of them needed.";
     let read =
         s.tagged("auth", &["required", "optional", "public"], &["required", "optional"], comment, |s| {
             s.not_yet(&["issuers", "audiences"]);
             let scopes = s.scalars("scopes", &ScopeName, "Scopes of the catalogue.");
-            scopes.iter().for_each(|scope| in_catalogue(s, scope, catalogue));
-            scopes.into_iter().map(|scope| scope.value).collect::<ScopeSet>()
+            scopes.iter().for_each(|scope| in_catalogue(s, scope, known.scopes));
+            let comment = "Whether a client certificate is the credential of requests that carry none.";
+            let certificate = s.value("certificate", &Switch, false, comment);
+            if certificate.value && !known.certificates {
+                stands_for_nobody(s, &certificate);
+            }
+            (scopes.into_iter().map(|scope| scope.value).collect::<ScopeSet>(), certificate.value)
         });
-    match read {
-        None => Auth::Required(ScopeSet::default()),
-        Some(("public", _)) => Auth::Public,
-        Some(("optional", scopes)) => Auth::Optional(scopes.unwrap_or_default()),
-        Some((_, scopes)) => Auth::Required(scopes.unwrap_or_default()),
+    let (word, section) = read.unwrap_or(("required", None));
+    let (scopes, certificate) = section.unwrap_or_default();
+    match word {
+        "public" => (Auth::Public, false),
+        "optional" => (Auth::Optional(scopes), certificate),
+        _ => (Auth::Required(scopes), certificate),
     }
+}
+
+fn stands_for_nobody(s: &Section<'_>, certificate: &Placed<bool>) {
+    let message = "no listener says which accounts client certificates stand for, so none will do";
+    let help = "list them as `client_accounts` under the `tls` of a listener, or take `certificate` out";
+    s.tell(Problem::warning(certificate.at, message).help(help));
 }
 
 fn in_catalogue(s: &Section<'_>, scope: &Placed<Scope>, catalogue: &[Placed<CatalogueScope>]) {

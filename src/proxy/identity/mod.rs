@@ -130,7 +130,7 @@ async fn account(
     let caller = caller(asker, parts, ticket).await;
     if let Err(refusal) = &caller {
         ticket.whose =
-            asker.state.plan.decision.whose(refusal, &parts.headers, Ok(None), &asker.worker.front);
+            asker.state.plan.decision.whose(refusal, &parts.headers, Ok(None), None, &asker.worker.front);
     }
     authorize(endpoint, caller?, ticket.client)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Ticket;
 use crate::auth::refusal::Refusal;
+use crate::proxy::certificate;
 use crate::proxy::upstream::failure::Failure;
 use crate::proxy::watch::{self, Admitted};
 
@@ -87,6 +88,7 @@ impl Ticket {
                 state: Rc::clone(&self.state),
                 route,
                 client: self.client,
+                shown: certificate::validated(entry, &self.carrier),
                 entry: Arc::clone(entry),
             })
         });

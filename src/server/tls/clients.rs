@@ -1,4 +1,4 @@
-//! Clients that have to prove who they are.
+//! Clients that prove who they are.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,17 @@ pub struct Clients {
     pub ca_file: PathBuf,
     /// What they revoked. With any, each authority of a chain needs one.
     pub crl_files: Vec<PathBuf>,
+    /// Whether they may come without a certificate.
+    pub presence: Presence,
+}
+
+/// Whether a client may come without a certificate. One that is shown has to be good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It may not.
+    Required,
+    /// It may.
+    Optional,
 }
 
 /// A list of what an authority revoked.
@@ -51,7 +62,12 @@ pub(super) fn verifier(clients: &Clients) -> Result<(Arc<dyn ClientCertVerifier>
     }
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
         .with_crls(lists)
-        .enforce_revocation_expiration()
+        .enforce_revocation_expiration();
+    let verifier = match clients.presence {
+        Presence::Required => verifier,
+        Presence::Optional => verifier.allow_unauthenticated(),
+    };
+    let verifier = verifier
         .build()
         .map_err(|error| Flaw::new(&clients.ca_file, format!("clients cannot be verified by it: {error}")))?;
     Ok((verifier, known))

@@ -9,6 +9,7 @@ mod clients;
 mod connector;
 mod files;
 mod names;
+mod shown;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,10 +22,11 @@ use rustls::{ServerConfig, SupportedProtocolVersion, version};
 
 use crate::clock::Timestamp;
 pub use certificate::Certificate;
-pub use clients::{Clients, Revocations};
+pub use clients::{Clients, Presence, Revocations};
 pub use connector::{ClientSettings, Connector, Protocol, SystemRoots};
 pub use files::Flaw;
 use names::Names;
+pub use shown::Shown;
 
 /// HTTP/2 as ALPN names it (RFC 9113 §3.1).
 pub(super) const H2: &[u8] = b"h2";
@@ -87,6 +89,7 @@ pub struct Loaded {
     pub certificates: Vec<Certificate>,
     revocations: Vec<Revocations>,
     config: ServerConfig,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
     sessions: Sessions,
 }
 
@@ -127,11 +130,11 @@ pub fn load(settings: &Settings) -> Result<Loaded, Vec<Flaw>> {
     let (verifier, revocations) =
         clients.map_or((None, Vec::new()), |(verifier, lists)| (Some(verifier), lists));
     let sessions = if verifier.is_some() { Sessions::AlwaysAnew } else { Sessions::Resume };
-    let config = config(settings, Names::new(&certificates), verifier).map_err(|error| {
+    let config = config(settings, Names::new(&certificates), verifier.clone()).map_err(|error| {
         let file = settings.certificates.first().map(|pair| pair.cert_file.clone());
         vec![Flaw::new(&file.unwrap_or_default(), format!("TLS cannot be served by it: {error}"))]
     })?;
-    Ok(Loaded { certificates, revocations, config, sessions })
+    Ok(Loaded { certificates, revocations, config, clients: verifier, sessions })
 }
 
 fn config(
@@ -161,39 +164,51 @@ fn provider() -> Arc<CryptoProvider> {
 /// What a listener serves TLS by now. Shared by all workers.
 #[derive(Debug)]
 pub struct Tls {
-    config: ArcSwap<ServerConfig>,
+    listener: Arc<str>,
+    current: ArcSwap<Current>,
     /// Seals tickets by a key that it replaces every six hours. Certificates come and go, tickets stay good.
     tickets: Arc<dyn ProducesTickets>,
 }
 
+/// What was loaded last.
+#[derive(Debug)]
+pub(super) struct Current {
+    pub config: Arc<ServerConfig>,
+    /// By whom clients are verified.
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+    /// How often anything was loaded before.
+    generation: u64,
+}
+
 impl Tls {
-    /// Begins with what was loaded.
+    /// Begins with what was loaded for the listener of this name.
     ///
     /// # Errors
     /// When nothing unpredictable can be made for the keys of tickets.
-    pub fn new(loaded: Loaded) -> Result<Self, rustls::Error> {
+    pub fn new(listener: Arc<str>, loaded: Loaded) -> Result<Self, rustls::Error> {
         let tickets = aws_lc_rs::Ticketer::new()?;
-        let config = ArcSwap::from_pointee(with_tickets(loaded, &tickets));
-        Ok(Self { config, tickets })
+        let current = ArcSwap::from_pointee(current(loaded, &tickets, 0));
+        Ok(Self { listener, current, tickets })
     }
 
-    /// Connections that begin from now on are served by this; those that are there go on.
+    /// Connections that begin from now on are served by this; those that are there go on, and what their clients showed is
+    /// verified by it before it counts again. One at a time.
     pub fn adopt(&self, loaded: Loaded) {
-        self.config.store(Arc::new(with_tickets(loaded, &self.tickets)));
+        let generation = self.current.load().generation.wrapping_add(1);
+        self.current.store(Arc::new(current(loaded, &self.tickets, generation)));
     }
 
     /// For the next connection.
-    #[must_use]
-    pub fn config(&self) -> Arc<ServerConfig> {
-        self.config.load_full()
+    pub(super) fn current(&self) -> Arc<Current> {
+        self.current.load_full()
     }
 }
 
-fn with_tickets(loaded: Loaded, tickets: &Arc<dyn ProducesTickets>) -> ServerConfig {
+fn current(loaded: Loaded, tickets: &Arc<dyn ProducesTickets>, generation: u64) -> Current {
     let mut config = loaded.config;
     match loaded.sessions {
         Sessions::Resume => config.ticketer = Arc::clone(tickets),
         Sessions::AlwaysAnew => config.send_tls13_tickets = 0,
     }
-    config
+    Current { config: Arc::new(config), clients: loaded.clients, generation }
 }

@@ -21,6 +21,31 @@ routes:
   - { name: fixed, match: { path: /fixed }, answer: { status: 404, body: gone } }
 ";
 
+/// It cannot know what only a connection shows.
+#[test]
+fn explain_tells_that_a_certificate_would_do() {
+    let home = Home::new(
+        "upstreams: [{ name: api, endpoints: [{ url: \"http://127.0.0.1:9\" }] }]
+routes:
+  - { name: either, match: { path_prefix: / }, auth: { required: { certificate: true } }, upstream: api }
+  - { name: maybe, match: { path: /maybe }, auth: { optional: { certificate: true } }, upstream: api }
+  - { name: key, match: { path: /key }, upstream: api }
+",
+    );
+    home.account(EMAIL);
+    let (_, key) = home.key(EMAIL, &[]);
+    let unseen = "a client certificate would be one on this route, and none can be shown here";
+    for (url, key, code, knows) in [
+        ("http://a/", "", 1, false),
+        ("http://a/maybe", "", 0, false),
+        ("http://a/key", "", 1, true),
+        ("http://a/", &*key, 0, true),
+    ] {
+        let told = home.run_with_input(&["explain", "--url", url], key).exited(code);
+        assert_eq!(!told.contains(unseen), knows, "{url}: {told}");
+    }
+}
+
 #[test]
 fn explain_tells_what_a_route_does_with_a_request() {
     let home = Home::new(CONFIG);

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use keyward::auth::certificate::Name;
 use keyward::config::{
-    AccessLog, Auth, Config, Entry, HostField, HostPattern, PathPattern, Route, Severity, Style, Synchronous,
-    WebsocketCredential, load, parse,
+    AccessLog, Auth, ClientAuth, Config, Entry, HostField, HostPattern, PathPattern, Route, Severity, Style,
+    Synchronous, WebsocketCredential, load, parse,
 };
 use proptest::prelude::{ProptestConfig, Strategy, any, proptest};
 
@@ -15,7 +16,15 @@ use super::{env, good, read, with_route};
 fn everything_that_is_written_is_what_runs() {
     let config = good(
         r#"
-listeners: [{ name: a, address: "[::1]:8443" }, { name: b, address: 127.0.0.1:0 }]
+listeners:
+  - { name: a, address: "[::1]:8443" }
+  - name: b
+    address: 127.0.0.1:0
+    tls:
+      certificates: [{ cert_file: a.pem, key_file: a.key }]
+      client_ca_file: clients.pem
+      client_auth: optional
+      client_accounts: [{ dns: A.Test, account: 0198c0de-0000-7000-8000-00000000000a }, { email: Ann@A.Test, account: ann@a.test }]
 trusted_proxies: [10.0.0.0/8, "::1"]
 admin: { address: 127.0.0.1:9901 }
 store: { sqlite: { path: data/kw.db, synchronous: normal } }
@@ -38,7 +47,7 @@ routes:
     forward_credential: true
     upgrades: [websocket, SPDY/3.1]
     websocket_credential: subprotocol
-  - { name: users, match: { path_pattern: "/users/{id}/{*rest}" }, auth: optional, upstream: api, host: upstream }
+  - { name: users, match: { path_pattern: "/users/{id}/{*rest}" }, auth: { optional: { certificate: true } }, upstream: api, host: upstream }
   - { name: health, match: { path: /health }, auth: public, upstream: api, upgrades: [] }
 timeouts: { total: 5m, first_byte: 500ms, tunnel_idle: 2h }
 max: { body: 0, headers: 64KiB, target: 8192, tunnels: 7 }
@@ -48,6 +57,12 @@ errors: { type_base: https://docs.example.com/errors/, realm: Acme API }
     );
     let [orders, users, health] = &config.routes[..] else { panic!("{:?}", config.routes) };
     assert_eq!(config.listeners[0].address, "[::1]:8443".parse().unwrap());
+    let tls = config.listeners[1].tls.as_ref().unwrap();
+    let names: Vec<_> = tls.client_accounts.iter().map(|known| known.name.clone()).collect();
+    assert_eq!(names, [Name::Dns("a.test".into()), Name::Email("Ann@a.test".into())]);
+    assert_eq!(&*tls.client_accounts[0].account, "0198c0de-0000-7000-8000-00000000000a");
+    assert_eq!(tls.client_auth, ClientAuth::Optional);
+    assert_eq!([orders, users, health].map(|route| route.certificate), [false, true, false]);
     assert_eq!(config.trusted_proxies[1].to_string(), "::1/128");
     assert_eq!(config.store.path, PathBuf::from("/etc/keyward/data/kw.db"));
     assert_eq!(config.store.synchronous, Synchronous::Normal);

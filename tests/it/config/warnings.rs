@@ -34,6 +34,7 @@ routes:
   - { name: dear, match: { path_prefix: /dear }, upstream: api, limits: { per_minute: 100, smooth: { burst: 4 }, cost: 10 } }
   - { name: paced, match: { path_prefix: /paced }, upstream: api, limits: { smooth: { burst: 4 } } }
 ",
+        "routes: [{ name: all, match: { path_prefix: / }, auth: { optional: { certificate: true } }, upstream: api }]",
     ];
     let told: Vec<String> = cases.into_iter().map(warning).collect();
     snapshot("warnings", &told.join("\n\n\n"));
@@ -55,6 +56,11 @@ routes:
   - { name: all, match: { hosts: [api.test, \"*.auth.test\", \"*.api.test\"], path_prefix: / }, upstream: api }
 ";
     assert_eq!(warning(apart), "");
+    let certified = "listeners: [{ name: a, address: 0.0.0.0:443, tls: { certificates: [{ cert_file: a, key_file: b }], client_ca_file: c, \
+                     client_accounts: [{ dns: a, account: a@b }] } }]
+routes: [{ name: all, match: { path_prefix: / }, auth: { required: { certificate: true } }, upstream: api }]
+";
+    assert_eq!(warning(certified), "");
     let no_console = "identity: { public_url: https://auth.test, console: false }\n";
     assert_eq!(warning(no_console), "");
 }

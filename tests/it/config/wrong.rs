@@ -50,6 +50,37 @@ fn yaml() {
 }
 
 #[test]
+fn clients_certificates() {
+    let tls = |keys: &str| {
+        let certificates = "certificates: [{ cert_file: a.pem, key_file: a.key }]";
+        format!("listeners: [{{ name: a, address: 0.0.0.0:443, tls: {{ {certificates}, {keys} }} }}]")
+    };
+    let without =
+        ["crl_files: [revoked.pem]", "client_auth: optional", "client_accounts: [{ dns: a, account: a@b }]"];
+    let accounts = [
+        "",
+        "{ account: a@b }",
+        "{ dns: a }",
+        "{ dns: a, uri: \"x:a\", account: a@b }",
+        "{ dns: \"*.example.com\", account: a@b }",
+        "{ uri: \"spiffe://example.com/*\", account: a@b }",
+        "{ uri: example.com, account: a@b }",
+        "{ uri: \"x:a b\", account: a@b }",
+        "{ email: example.com, account: a@b }",
+        "{ sha256: \"AA:BB\", account: a@b }",
+        "{ common_name: \"\", account: a@b }",
+        "{ dns: a, account: ann }",
+        "{ dns: A.test, account: a@b }, { uri: \"x:A\", account: a@b }, { dns: a.TEST, account: c@d }, { uri: \"x:a\", account: a@b }",
+    ]
+    .map(|accounts| format!("client_ca_file: ca.pem, client_accounts: [{accounts}]"));
+    let others = ["client_ca_file: ca.pem, client_auth: maybe".to_owned()];
+    let cases = without.map(str::to_owned).into_iter().chain(others).chain(accounts);
+    let cases: Vec<String> = cases.map(|keys| tls(&keys)).collect();
+    let cases: Vec<&str> = cases.iter().map(String::as_str).collect();
+    snapshot("clients_certificates", &messages(&cases));
+}
+
+#[test]
 fn keys_and_forms() {
     snapshot(
         "keys_and_forms",

@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use keyward::auth::random::System;
 use keyward::auth::refusal::Code;
-use keyward::auth::token::{Kind, PlainToken, Prefix};
 use keyward::store::AccountStatus;
 
 use super::plans::{EMAIL, configured};
@@ -13,7 +11,7 @@ use super::{PUBLIC_TOO, START, Scene};
 use crate::guarantees::{metric, until_metric};
 use crate::support::binary::Home;
 use crate::support::http::Client;
-use crate::support::keys::{access_token, account, import_line, origin, session};
+use crate::support::keys::{access_token, account, import_line, origin, session, unknown};
 use crate::support::raw::Response;
 use crate::support::upstream::{Answer, Upstream};
 use crate::support::within;
@@ -21,12 +19,6 @@ use crate::support::within;
 const IGNORED: &str = "keyward_forwarded_for_ignored_total ";
 const ALLOWED: &str = "keyward_limit_decisions_total{outcome=\"allowed\",policy=\"failures\"}";
 const THREE: &str = "{ failures: { per_minute: 3 } }";
-
-/// A key that nobody made; only a look-up can tell.
-fn unknown() -> String {
-    let key = PlainToken::generate(&Prefix::default(), Kind::ApiKey, &System::default()).unwrap();
-    key.expose().to_owned()
-}
 
 async fn asked_with(client: Client, key: &str) -> Response {
     client.with_key(key).get("/").await

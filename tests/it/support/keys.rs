@@ -41,6 +41,12 @@ async fn make(issuer: &Issuer, account: &str, scopes: &[&str], networks: &[&str]
     Key { id: made.key.id, secret: made.token.expose().to_owned() }
 }
 
+/// A key that nobody made; only a look-up can tell.
+pub fn unknown() -> String {
+    let key = PlainToken::generate(&Prefix::default(), Kind::ApiKey, &System::default()).unwrap();
+    key.expose().to_owned()
+}
+
 pub fn origin() -> keyward::store::Origin {
     keyward::store::Origin { actor: "test".to_owned(), via: "test".to_owned() }
 }

@@ -1,5 +1,6 @@
 //! TLS: what a client is shown and agrees upon, what becomes of its requests, and the life of certificates.
 
+mod accounts;
 mod certificates;
 mod clients;
 mod connections;
