@@ -28,6 +28,7 @@ impl Core {
         let capacity = self.started_with.cache.capacity;
         self.authenticator.reload(&config::Cache { capacity, ..config.cache.clone() }, Rules::of(&config));
         self.adopt_plan(&config, connectors).await;
+        self.show_certificates();
         if let Some(log) = &self.options.log {
             log.set_level(config.log.level);
             log.set_format(config.log.format);

@@ -235,7 +235,7 @@ impl Core {
             config_loaded: Some(**self.loaded_at.load()),
             workers_running: running,
             workers: self.workers.len(),
-            certificates: self.tls.ends(),
+            certificates: self.certificate_ends(),
             upstreams_down: upstreams::down(self),
         };
         Health { status, checks }

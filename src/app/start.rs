@@ -90,6 +90,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     descriptors::make_room(config.max.connections);
     let count =
         options.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
+    let seen = tls::seen(&config);
     let files = tls::Files::load(&config)?;
     for notice in files.notices(clock.now()) {
         tracing::warn!("{notice}");
@@ -164,7 +165,7 @@ pub async fn start(config: Config, options: Options) -> Result<Running, StartErr
     running.keep(signing::run(running.core()));
     running.keep(checking::run(file, running.core().draining.clone()));
     running.keep(running.core().watch());
-    running.keep(tls::run(running.core()));
+    running.keep(tls::run(running.core(), seen));
     running.keep(upstreams::look_after(running.core(), running.stop_control()));
     Ok(running)
 }

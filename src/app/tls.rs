@@ -10,7 +10,7 @@ use super::running::Core;
 use super::watch::Signature;
 use crate::clock::Timestamp;
 use crate::config::{self, ClientAuth, Config, TlsVersion, UpstreamProtocol};
-use crate::control::CertificateEnd;
+use crate::control::{CertificateEnd, Shown};
 use crate::proxy::upstream::fleet::Group;
 use crate::server::tls::{
     self, ClientSettings, Clients, Connector, Loaded, Pair, Presence, Protocol, Settings, SystemRoots, Tls,
@@ -26,6 +26,8 @@ pub struct Files {
     listeners: Vec<(Arc<str>, Settings, Loaded)>,
     /// Of the upstreams, in the order of the configuration; `None` in clear.
     pub(super) connectors: Vec<Option<Connector>>,
+    /// Their names, likewise.
+    upstreams: Vec<Arc<str>>,
 }
 
 /// What is wrong with them, a line each.
@@ -67,18 +69,22 @@ impl Files {
                 Err(flaw) => flaws.push(format!("upstream {}: {flaw}", upstream.name)),
             }
         }
-        if flaws.is_empty() { Ok(Self { listeners, connectors }) } else { Err(Flaws(flaws)) }
+        let upstreams = config.upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect();
+        if flaws.is_empty() { Ok(Self { listeners, connectors, upstreams }) } else { Err(Flaws(flaws)) }
     }
 
     /// What is probably not meant so, at `now`.
     #[must_use]
     pub fn notices(&self, now: Timestamp) -> Vec<String> {
-        self.listeners
-            .iter()
-            .flat_map(|(name, _, loaded)| {
-                loaded.notices(now).into_iter().map(move |notice| format!("listener {name}: {notice}"))
-            })
-            .collect()
+        let listeners = self.listeners.iter().flat_map(|(name, _, loaded)| {
+            loaded.notices(now).into_iter().map(move |notice| format!("listener {name}: {notice}"))
+        });
+        let upstreams = self.upstreams.iter().zip(&self.connectors).flat_map(|(name, connector)| {
+            let shown = connector.as_ref().and_then(Connector::certificate);
+            let notices = shown.map_or_else(Vec::new, |shown| shown.notices_to_servers(now));
+            notices.into_iter().map(move |notice| format!("upstream {name}: {notice}"))
+        });
+        listeners.chain(upstreams).collect()
     }
 }
 
@@ -177,16 +183,15 @@ impl Listeners {
 }
 
 fn ends(listener: &Arc<str>, loaded: &Loaded) -> Vec<CertificateEnd> {
-    let end = |certificate: &tls::Certificate| CertificateEnd {
-        listener: Arc::clone(listener),
-        file: certificate.file.display().to_string(),
-        expires: certificate.expires,
-    };
-    loaded.certificates.iter().map(end).collect()
+    loaded.certificates.iter().map(|shown| end(Shown::Listener(Arc::clone(listener)), shown)).collect()
+}
+
+fn end(shown: Shown, certificate: &tls::Certificate) -> CertificateEnd {
+    CertificateEnd { shown, file: certificate.file.display().to_string(), expires: certificate.expires }
 }
 
 /// What is known of every file, without reading it.
-type Seen = BTreeMap<PathBuf, Option<Signature>>;
+pub(super) type Seen = BTreeMap<PathBuf, Option<Signature>>;
 
 /// What was seen of one listener's files. Pure: it is told what each look found.
 #[derive(Debug, Default)]
@@ -196,6 +201,12 @@ struct Watch {
 }
 
 impl Watch {
+    /// Of files that were read when they were as `seen` says; unless it does not say so of all of them.
+    fn since(seen: &Seen, files: &[PathBuf]) -> Self {
+        let of = |path: &PathBuf| Some((path.clone(), seen.get(path)?.clone()));
+        Self { judged: files.iter().map(of).collect(), moving: None }
+    }
+
     /// Whether the files changed and stand still: who replaces a certificate and its key does it one after the other.
     fn look(&mut self, found: Seen) -> bool {
         if self.judged.as_ref() == Some(&found) {
@@ -213,6 +224,15 @@ impl Watch {
         self.judged = self.moving.take();
         true
     }
+}
+
+/// What the files of `config` are like now: to be asked before they are read, so that no change goes unnoticed after that.
+pub(super) fn seen(config: &Config) -> Seen {
+    let listeners = config.listeners.iter().filter_map(|listener| listener.tls.as_ref().map(settings));
+    let listeners = listeners.flat_map(|settings| settings.files().cloned().collect::<Vec<_>>());
+    let upstreams = config.upstreams.iter().filter_map(client_settings);
+    let upstreams = upstreams.flat_map(|settings| settings.files().cloned().collect::<Vec<_>>());
+    look(&listeners.chain(upstreams).collect::<Vec<_>>())
 }
 
 fn look(files: &[PathBuf]) -> Seen {
@@ -239,8 +259,10 @@ fn watched(core: &Core) -> Vec<(Whose, Vec<PathBuf>)> {
     listeners.chain(upstreams).collect()
 }
 
-/// Reads the files of each listener and upstream anew whenever they change, until the process ends.
-pub(super) async fn run(core: Arc<Core>) {
+/// Reads the files of each listener and upstream anew whenever they change, until the process ends. They were first read
+/// when they were as `seen` says.
+pub(super) async fn run(core: Arc<Core>, seen: Seen) {
+    let seen = Arc::new(seen);
     let mut watches: BTreeMap<Whose, Watch> = BTreeMap::new();
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -250,10 +272,12 @@ pub(super) async fn run(core: Arc<Core>) {
             continue;
         }
         // File systems can be slow; the runtime's own threads must not wait for them.
+        let seen = Arc::clone(&seen);
         let looked = tokio::task::spawn_blocking(move || {
-            let changed = all
-                .into_iter()
-                .filter(|(whose, files)| watches.entry(whose.clone()).or_default().look(look(files)));
+            let changed = all.into_iter().filter(|(whose, files)| {
+                let watch = watches.entry(whose.clone()).or_insert_with(|| Watch::since(&seen, files));
+                watch.look(look(files))
+            });
             let changed: Vec<_> = changed.map(|(whose, _)| whose).collect();
             (watches, changed)
         });
@@ -279,7 +303,11 @@ async fn renew(core: &Arc<Core>, listener: &Arc<str>) {
     };
     let loading = tokio::task::spawn_blocking(move || {
         let loaded = tls::load(&settings);
-        loaded.map(|loaded| Files { listeners: vec![(name, settings, loaded)], connectors: Vec::new() })
+        loaded.map(|loaded| Files {
+            listeners: vec![(name, settings, loaded)],
+            connectors: Vec::new(),
+            upstreams: Vec::new(),
+        })
     });
     match loading.await {
         Ok(Ok(files)) => {
@@ -327,6 +355,7 @@ async fn renew_connector(core: &Arc<Core>, upstream: &Arc<str>) {
         return;
     }
     core.adopt_plan(&config, connectors).await;
+    core.show_certificates();
     tracing::info!(%upstream, "the certificates were loaded anew");
 }
 
@@ -339,9 +368,28 @@ impl Core {
         connectors
     }
 
+    /// When all certificates end that are shown.
+    pub(super) fn certificate_ends(&self) -> Vec<CertificateEnd> {
+        let fleet = self.fleet.load();
+        let upstreams = fleet.groups().iter().filter_map(|group| {
+            let shown = group.connector.as_ref()?.certificate()?;
+            Some(end(Shown::Upstream(Arc::clone(&group.name)), shown))
+        });
+        self.tls.ends().into_iter().chain(upstreams).collect()
+    }
+
     pub(super) fn show_certificates(&self) {
-        let ends = self.tls.ends();
-        self.metrics.set_certificates(ends.iter().map(|end| (&*end.listener, &*end.file, end.expires)));
+        let ends = self.certificate_ends();
+        let listeners = ends.iter().filter_map(|end| match &end.shown {
+            Shown::Listener(name) => Some((&**name, &*end.file, end.expires)),
+            Shown::Upstream(_) => None,
+        });
+        self.metrics.set_certificates(listeners);
+        let upstreams = ends.iter().filter_map(|end| match &end.shown {
+            Shown::Upstream(name) => Some((&**name, &*end.file, end.expires)),
+            Shown::Listener(_) => None,
+        });
+        self.metrics.set_upstream_certificates(upstreams);
     }
 }
 

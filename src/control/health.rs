@@ -72,24 +72,37 @@ pub struct Checks {
     pub workers: usize,
     /// Upstreams of which no endpoint is well. That is no reason to send no traffic here.
     pub upstreams_down: Vec<Arc<str>>,
-    /// When the certificates of the listeners end.
+    /// When the certificates of the listeners end, and those that upstreams are shown.
     pub certificates: Vec<CertificateEnd>,
 }
 
 /// When a certificate ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateEnd {
-    /// The listener that shows it.
-    pub listener: Arc<str>,
+    /// Where it is shown.
+    pub shown: Shown,
     /// Where it came from.
     pub file: String,
     /// Its end.
     pub expires: Timestamp,
 }
 
+/// Where a certificate is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// To the clients of this listener.
+    Listener(Arc<str>),
+    /// To the servers of this upstream.
+    Upstream(Arc<str>),
+}
+
 impl CertificateEnd {
     fn json(&self) -> Value {
-        json!({ "listener": &*self.listener, "file": self.file, "expires": self.expires.rfc3339() })
+        let (key, name) = match &self.shown {
+            Shown::Listener(name) => ("listener", name),
+            Shown::Upstream(name) => ("upstream", name),
+        };
+        json!({ key: &**name, "file": self.file, "expires": self.expires.rfc3339() })
     }
 }
 

@@ -19,7 +19,7 @@ use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 
 pub use console::Sealer;
-pub use health::{CertificateEnd, Checks, Health, Status};
+pub use health::{CertificateEnd, Checks, Health, Shown, Status};
 pub use reload::ReloadOutcome;
 
 use crate::telemetry::metrics::Metrics;

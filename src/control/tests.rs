@@ -42,7 +42,7 @@ fn health(status: Status) -> Health {
         workers: 2,
         upstreams_down: vec!["api".into()],
         certificates: vec![CertificateEnd {
-            listener: "public".into(),
+            shown: Shown::Listener("public".into()),
             file: "/tls/cert.pem".to_owned(),
             expires: Timestamp(1_793_491_200_000),
         }],

@@ -62,6 +62,7 @@ pub struct Metrics {
     logins: IntCounterVec,
     config_loaded: Gauge,
     certificates: IntGaugeVec,
+    upstream_certificates: IntGaugeVec,
     forwarded_for_ignored: IntCounter,
     log_dropped: IntCounter,
     hooks: Mutex<Vec<Hook>>,
@@ -122,6 +123,11 @@ impl Metrics {
                 "keyward_tls_certificate_expires_timestamp_seconds",
                 "When the certificates of the listeners end.",
                 &["listener", "file"],
+            )?,
+            upstream_certificates: add.gauges(
+                "keyward_upstream_tls_certificate_expires_timestamp_seconds",
+                "When the certificates end that upstreams are shown.",
+                &["upstream", "file"],
             )?,
             forwarded_for_ignored: add.counter("keyward_forwarded_for_ignored_total", ignored)?,
             log_dropped: add.counter("keyward_log_dropped_total", lost)?,
@@ -229,10 +235,12 @@ impl Metrics {
 
     /// These certificates are shown, and no others: by which listener, from which file, to what end.
     pub fn set_certificates<'a>(&self, all: impl Iterator<Item = (&'a str, &'a str, Timestamp)>) {
-        self.certificates.reset();
-        for (listener, file, expires) in all {
-            self.certificates.with_label_values(&[listener, file]).set(expires.millis().div_euclid(1000));
-        }
+        set_ends(&self.certificates, all);
+    }
+
+    /// The same of those that upstreams are shown.
+    pub fn set_upstream_certificates<'a>(&self, all: impl Iterator<Item = (&'a str, &'a str, Timestamp)>) {
+        set_ends(&self.upstream_certificates, all);
     }
 
     /// A reload was tried.
@@ -300,6 +308,13 @@ impl Metrics {
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+fn set_ends<'a>(ends: &IntGaugeVec, all: impl Iterator<Item = (&'a str, &'a str, Timestamp)>) {
+    ends.reset();
+    for (name, file, expires) in all {
+        ends.with_label_values(&[name, file]).set(expires.millis().div_euclid(1000));
     }
 }
 

@@ -58,30 +58,34 @@ impl Certificate {
     #[must_use]
     pub fn notices(&self, now: Timestamp) -> Vec<String> {
         let file = self.file.display();
-        let mut notices = Vec::new();
+        let nameless = self.names.is_empty().then(|| {
+            format!("{file}: the certificate names no host in subjectAltName; most clients refuse it")
+        });
+        self.time_notice(now, "clients").into_iter().chain(nameless).chain(self.exposed_notice()).collect()
+    }
+
+    /// The same of one that is shown to servers.
+    #[must_use]
+    pub fn notices_to_servers(&self, now: Timestamp) -> Vec<String> {
+        self.time_notice(now, "servers").into_iter().chain(self.exposed_notice()).collect()
+    }
+
+    /// Of when it is valid, which `others` judge it by.
+    fn time_notice(&self, now: Timestamp, others: &str) -> Option<String> {
+        let file = self.file.display();
         if self.expires <= now {
-            notices.push(format!("{file}: the certificate expired on {}; clients refuse it", self.expires));
-        } else if self.expires <= now.after(SOON) {
-            notices.push(format!("{file}: the certificate expires on {}", self.expires));
+            Some(format!("{file}: the certificate expired on {}; {others} refuse it", self.expires))
+        } else if self.begins > now {
+            Some(format!("{file}: the certificate is not valid before {}; {others} refuse it", self.begins))
+        } else {
+            let soon = self.expires <= now.after(SOON);
+            soon.then(|| format!("{file}: the certificate expires on {}", self.expires))
         }
-        if self.begins > now {
-            notices.push(format!(
-                "{file}: the certificate is not valid before {}; clients refuse it",
-                self.begins
-            ));
-        }
-        if self.names.is_empty() {
-            notices.push(format!(
-                "{file}: the certificate names no host in subjectAltName; most clients refuse it"
-            ));
-        }
-        if let Some(key) = &self.exposed {
-            let key = key.display();
-            notices.push(format!(
-                "{key}: everybody on this machine can read the private key; run: chmod o= {key}"
-            ));
-        }
-        notices
+    }
+
+    fn exposed_notice(&self) -> Option<String> {
+        let key = self.exposed.as_ref()?.display();
+        Some(format!("{key}: everybody on this machine can read the private key; run: chmod o= {key}"))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use super::files::{self, Flaw};
-use super::{H2, HTTP1, Pair, provider};
+use super::{Certificate, H2, HTTP1, Pair, provider};
 use crate::server::transport::{Counted, Transport};
 
 /// How servers are connected to.
@@ -67,6 +67,8 @@ pub struct Connector {
     tls: TlsConnector,
     name: Option<ServerName<'static>>,
     protocol: Protocol,
+    /// What this side shows, where it is asked.
+    certificate: Option<Arc<Certificate>>,
     made_of: [u8; 32],
 }
 
@@ -95,6 +97,7 @@ impl Connector {
             .with_safe_default_protocol_versions()
             .map_err(|error| Flaw::new(Path::new(""), error.to_string()))?
             .with_root_certificates(roots);
+        let certificate = settings.certificate.as_ref().map(Certificate::load).transpose()?;
         let mut config = match &settings.certificate {
             None => builder.with_no_client_auth(),
             Some(pair) => {
@@ -119,8 +122,15 @@ impl Connector {
                 .transpose()
                 .map_err(|_| Flaw::new(Path::new("server_name"), "is no name of a host"))?,
             protocol: settings.protocol,
+            certificate: certificate.map(Arc::new),
             made_of: digest,
         })
+    }
+
+    /// The certificate that it shows, if it has one.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_deref()
     }
 
     /// Secures a connection that was made to `host`.

@@ -11,6 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use super::PUBLIC;
 use crate::support::gateway::{Builder, Gateway};
 use crate::support::h2_upstream::H2Upstream;
+use crate::support::http::Client;
 use crate::support::tls::{Authority, Issued, paths, terminator};
 use crate::support::upstream::{Answer, Upstream};
 use crate::support::websocket::{handshake, masked, open, opening};
@@ -161,6 +162,49 @@ async fn a_server_can_ask_who_asks() {
     assert_eq!(nobody.status, 502, "{}", nobody.text());
     assert_eq!(upstream.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn operators_can_see_when_what_a_server_is_shown_ends() {
+    let upstream = Upstream::echo().await;
+    let (bed, clients) = (Bed::new(), Authority::new());
+    let (folder, url) = (bed.folder.path(), bed.in_front_of(&upstream, Some(&clients)).await);
+    let (cert, key) = paths(folder, "own");
+    let own = |year: i32| {
+        let end = rcgen::date_time_ymd(year, 1, 2);
+        clients.issue_with(&["keyward.test"], |params| params.not_after = end).write(folder, "own");
+        format!(
+            "{name}{{file=\"{}\",upstream=\"api\"}} {}",
+            cert.display(),
+            end.unix_timestamp(),
+            name = ENDS
+        )
+    };
+    let told = own(2040);
+    let shown = format!(", cert_file: {}, key_file: {}", cert.display(), key.display());
+    let gateway = gateway(&url, &bed.tls(&shown)).await;
+    let lines = async || -> Vec<String> {
+        let metrics = Client::new(gateway.admin()).get("/metrics").await;
+        metrics.text().lines().filter(|line| line.starts_with(ENDS)).map(str::to_owned).collect()
+    };
+    assert_eq!(lines().await, [told]);
+    let ready = Client::new(gateway.admin()).get("/readyz?verbose").await.json();
+    let file = cert.display().to_string();
+    let expected =
+        serde_json::json!([{ "upstream": "api", "file": file, "expires": "2040-01-02T00:00:00Z" }]);
+    assert_eq!(ready["checks"]["certificates"], expected);
+    // Without a reload.
+    let told = own(2050);
+    within("the new end", async { while lines().await != [&*told] {} }).await;
+    let over = own(2020);
+    let warned = gateway.reload_same().await;
+    assert!(
+        warned.iter().any(|line| line.contains("upstream api: ") && line.contains("servers refuse it")),
+        "{warned:?}"
+    );
+    assert_eq!(lines().await, [over]);
+}
+
+const ENDS: &str = "keyward_upstream_tls_certificate_expires_timestamp_seconds";
 
 /// A connection that was verified by what no longer holds serves no further request; one by the same goes on.
 #[tokio::test]
