@@ -17,7 +17,9 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-pub use key_changes::{ImportedKey, Imports, Kept, KeyForm, KeyPatch, KeyUse, NewKey, Once, Rotated};
+pub use key_changes::{
+    ImportedKey, Imports, Kept, KeyForm, KeyPatch, KeyUse, NewKey, OVERTAKEN, Once, Rotated,
+};
 pub use passwords::{Login, PasswordChange, Proof, ResetLink};
 pub use records::{
     Account, AccountStatus, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq, Subject,
