@@ -305,7 +305,8 @@ pub trait Store: Send + Sync + 'static {
         origin: &'a Origin,
     ) -> Answer<'a, Seq>;
 
-    /// Removes the signing keys that retired before `before`, each with its audit row, and gives their number.
+    /// Removes the signing keys that retired, and that another took over from, before `before`, each with its audit row,
+    /// and gives their number.
     fn remove_signing_keys<'a>(
         &'a self,
         before: Timestamp,
