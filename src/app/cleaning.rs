@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::running::Core;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Tick, Timestamp};
 use crate::issuer::rotation::REMEMBERED;
 use crate::limits;
 use crate::store::{Answer, Origin, Store, StoreError};
@@ -14,45 +14,78 @@ use crate::store::{Answer, Origin, Store, StoreError};
 const PERIOD: Duration = Duration::from_secs(600);
 /// Rows in one transaction: short enough that no other writer waits long.
 const BATCH: u32 = 500;
+/// Between two batches: other processes get their turn, and no change is told faster than servers read them.
+const PAUSE: Duration = Duration::from_millis(100);
+/// By so much more than time has passed the wall clock may go on between two rounds.
+const JUMP: Duration = Duration::from_hours(1);
 
 pub(super) async fn run(core: Arc<Core>) {
     let stop = core.draining.clone();
     let rounds = async {
+        let mut last = Moment::of(&core.clock);
         loop {
             tokio::time::sleep(PERIOD).await;
             let keep = core.config.load().keys.keep_dead;
-            if let Err(error) = clean(&*core.store, &core.clock, keep).await {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "what is dead could not be removed; trying again later");
-            }
+            round(&*core.store, &core.clock, &mut last, keep).await;
         }
     };
     stop.run_until_cancelled(rounds).await;
 }
 
-/// Removes all that has been dead for longer than `keep`.
-async fn clean(store: &dyn Store, clock: &Clock, keep: Duration) -> Result<(), StoreError> {
-    let origin = &Origin { actor: "keyward".to_owned(), via: "clean-up".to_owned() };
-    batches(clock, keep, |before, now| store.remove_dead_keys(before, BATCH, now, origin)).await?;
-    batches(clock, keep, |before, now| store.remove_dead_sessions(before, BATCH, now, origin)).await?;
-    batches(clock, REMEMBERED, |before, _| store.remove_leftovers(before, BATCH)).await?;
-    batches(clock, Duration::ZERO, |_, now| store.remove_day_counts(limits::kept(now), BATCH)).await
+/// When a round began, by both clocks.
+#[derive(Clone, Copy)]
+struct Moment {
+    wall: Timestamp,
+    tick: Tick,
 }
 
-/// Removes what was dead for longer than `keep`, batch by batch.
-async fn batches<'a>(
-    clock: &Clock,
-    keep: Duration,
-    remove: impl Fn(Timestamp, Timestamp) -> Answer<'a, u32>,
-) -> Result<(), StoreError> {
-    let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
-    loop {
-        let now = clock.now();
-        let removed = remove(Timestamp(now.millis().saturating_sub(keep)), now).await?;
-        if removed < BATCH {
-            return Ok(());
-        }
+impl Moment {
+    fn of(clock: &Clock) -> Self {
+        Self { wall: clock.now(), tick: clock.tick() }
     }
+
+    /// How much further than time the wall clock has gone since `earlier`.
+    fn ahead_of(self, earlier: Self) -> Duration {
+        earlier.wall.until(self.wall).saturating_sub(self.tick.since(earlier.tick))
+    }
+}
+
+/// Cleans, unless the clock jumped ahead since the `last` round: by a wrong clock nearly all is dead, and what is removed
+/// never comes back. One that is still there by the next round is right.
+async fn round(store: &dyn Store, clock: &Clock, last: &mut Moment, keep: Duration) {
+    let now = Moment::of(clock);
+    let ahead = now.ahead_of(std::mem::replace(last, now));
+    if ahead > JUMP {
+        let seconds = ahead.as_secs();
+        tracing::warn!(seconds, "the clock jumped ahead; what is dead by it is removed in the next round");
+        return;
+    }
+    clean(store, clock, now.wall, keep).await;
+}
+
+/// Removes all that has been dead for longer than `keep` at `now`. A kind that cannot be removed keeps no other.
+async fn clean(store: &dyn Store, clock: &Clock, now: Timestamp, keep: Duration) {
+    let origin = &Origin { actor: "keyward".to_owned(), via: "clean-up".to_owned() };
+    let before = now.before(keep);
+    told("keys", batches(|| store.remove_dead_keys(before, BATCH, clock.now(), origin)).await);
+    told("sessions", batches(|| store.remove_dead_sessions(before, BATCH, clock.now(), origin)).await);
+    told("leftovers", batches(|| store.remove_leftovers(now.before(REMEMBERED), BATCH)).await);
+    told("days", batches(|| store.remove_day_counts(limits::kept(now), BATCH)).await);
+}
+
+fn told(what: &'static str, outcome: Result<(), StoreError>) {
+    if let Err(error) = outcome {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, what, "what is dead could not be removed; trying again later");
+    }
+}
+
+/// Removes batch by batch.
+async fn batches<'a>(remove: impl Fn() -> Answer<'a, u32>) -> Result<(), StoreError> {
+    while remove().await? == BATCH {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -115,14 +148,20 @@ mod tests {
         ApiKey { key, digest: digest(id) }
     }
 
-    #[tokio::test]
-    async fn what_is_dead_for_long_goes_and_all_else_stays() {
-        let place = tempfile::tempdir().unwrap();
+    /// With account `a`.
+    async fn store(place: &tempfile::TempDir) -> SqliteStore {
         let path = place.path().join("a.db");
         let store = SqliteStore::open(&path, Synchronous::Normal, Open::Create).await.unwrap();
         let (id, email) = ("a".to_owned(), "a@b".to_owned());
         let account = NewAccount { id, email, scopes: None, password: None, created_at: START };
         store.create_account(&account, &origin()).await.unwrap();
+        store
+    }
+
+    #[tokio::test]
+    async fn what_is_dead_for_long_goes_and_all_else_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let store = store(&place).await;
         for (name, days) in [("long dead", 1), ("just dead", 5), ("alive", 99)] {
             store.create_key(&key(name, days), &origin()).await.unwrap();
             store.start_session(&session(name, days), &origin()).await.unwrap();
@@ -147,7 +186,7 @@ mod tests {
             (0..=u128::from(BATCH)).flat_map(|id| days.iter().map(move |day| count(day, id))).collect();
         store.note(&[], &counts).await.unwrap();
 
-        clean(&store, &Clock::manual(now), 7 * DAY).await.unwrap();
+        clean(&store, &Clock::manual(now), now, 7 * DAY).await;
         for (name, stays) in [("long dead", false), ("more 7", false), ("just dead", true), ("alive", true)] {
             assert_eq!(store.session(name).await.is_ok(), stays, "session {name}");
         }
@@ -161,5 +200,63 @@ mod tests {
         });
         let each = BATCH as usize + 1;
         assert_eq!(left, BTreeMap::from([(today - 1, each), (today, each)]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn between_two_batches_others_get_their_turn() {
+        let began = tokio::time::Instant::now();
+        let left = std::sync::atomic::AtomicU32::new(2 * BATCH + 1);
+        let remove = || -> Answer<'_, u32> {
+            let gone = left.load(std::sync::atomic::Ordering::Relaxed).min(BATCH);
+            left.fetch_sub(gone, std::sync::atomic::Ordering::Relaxed);
+            Box::pin(async move { Ok(gone) })
+        };
+        batches(remove).await.unwrap();
+        assert_eq!((left.into_inner(), began.elapsed()), (0, 2 * PAUSE));
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_cannot_be_removed_keeps_no_other() {
+        let place = tempfile::tempdir().unwrap();
+        let store = store(&place).await;
+        store.create_key(&key("dead", 1), &origin()).await.unwrap();
+        store.start_session(&session("dead", 1), &origin()).await.unwrap();
+        let file = sqlx::sqlite::SqliteConnectOptions::new().filename(place.path().join("a.db"));
+        let mut conn = sqlx::ConnectOptions::connect(&file).await.unwrap();
+        let broken = "CREATE TRIGGER no BEFORE DELETE ON api_keys BEGIN SELECT RAISE(ABORT, 'no'); END";
+        sqlx::query(broken).execute(&mut conn).await.unwrap();
+        let now = START.after(10 * DAY);
+        clean(&store, &Clock::manual(now), now, 7 * DAY).await;
+        assert!(store.key("dead").await.is_ok());
+        assert!(store.session("dead").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_jumps_ahead_removes_nothing_before_it_has_stayed() {
+        let place = tempfile::tempdir().unwrap();
+        let store = store(&place).await;
+        store.create_key(&key("a key", 1), &origin()).await.unwrap();
+        let clock = Clock::manual(START);
+        let mut last = Moment::of(&clock);
+        // For one round it was wrong, and was set right.
+        for wall in [START.after(400 * DAY), START] {
+            clock.advance(PERIOD);
+            clock.set_wall(wall);
+            round(&store, &clock, &mut last, DAY).await;
+            assert!(store.key("a key").await.is_ok());
+        }
+        // By more than it may, and it stays.
+        clock.advance(3 * DAY - JUMP);
+        clock.set_wall(START.after(3 * DAY + Duration::from_millis(1)));
+        round(&store, &clock, &mut last, DAY).await;
+        assert!(store.key("a key").await.is_ok());
+        clock.advance(PERIOD);
+        round(&store, &clock, &mut last, DAY).await;
+        assert!(store.key("a key").await.is_err(), "it has stayed");
+        store.create_key(&key("another", 1), &origin()).await.unwrap();
+        clock.advance(PERIOD);
+        clock.set_wall(clock.now().after(JUMP));
+        round(&store, &clock, &mut last, DAY).await;
+        assert!(store.key("another").await.is_err(), "clocks are set a little");
     }
 }

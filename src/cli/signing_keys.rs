@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::issuer::List;
 use crate::issuer::signing::{Signing, Stage, When, jwks};
 use crate::store::sqlite::Open;
-use crate::store::{SharedStore, SigningKey};
+use crate::store::{Retiring, SharedStore, SigningKey};
 
 /// What to do with the keys that tokens are signed with.
 #[derive(Debug, Subcommand)]
@@ -132,8 +132,8 @@ fn text(shown: &[SigningKey], all: &[SigningKey], output: Output, now: Timestamp
     }
     let rows: Vec<_> = items
         .into_iter()
-        .map(|key| {
-            let retires = key.retires_at.unwrap_or_else(|| "-".to_owned());
+        .zip(shown.iter().map(|key| retires(key.retires_at)))
+        .map(|(key, retires)| {
             [
                 key.id,
                 key.purpose.to_owned(),
@@ -149,6 +149,15 @@ fn text(shown: &[SigningKey], all: &[SigningKey], output: Output, now: Timestamp
         &rows,
         terminal_width(),
     ))
+}
+
+/// At what time is known of no key that was cut off: by each that there is.
+fn retires(at: Option<Timestamp>) -> String {
+    match at {
+        None => "-".to_owned(),
+        Some(Retiring::AT_ONCE) => "at once".to_owned(),
+        Some(at) => at.rfc3339(),
+    }
 }
 
 fn view(key: &SigningKey, all: &[SigningKey], now: Timestamp) -> View {

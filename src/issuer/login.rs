@@ -291,7 +291,9 @@ impl Issuer {
         now: Timestamp,
     ) -> Result<Pair, IssueError> {
         let ends = now.after(self.identity()?.access_token_ttl).min(session.ends_at);
-        let scopes = self.catalogue.grantable(account.scopes.as_ref()).clone();
+        let given = account.scopes.as_ref();
+        // What was taken out of the catalogue is named by no token.
+        let scopes = self.catalogue.granted(given, self.catalogue.grantable(given));
         Ok(Pair {
             session,
             account,

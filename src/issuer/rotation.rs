@@ -8,7 +8,8 @@ use super::{Issuer, address, text};
 use crate::auth::token::{HashedToken, Kind, PlainToken};
 use crate::clock::Timestamp;
 use crate::store::{
-    self, Account, AccountStatus, ApiKey, Kept, Key, KeyPatch, Once, Origin, Rotated, StoreError, Subject,
+    self, Account, AccountStatus, ApiKey, Kept, Key, KeyPatch, OVERTAKEN, Once, Origin, Rotated, StoreError,
+    Subject,
 };
 
 /// How long an `Idempotency-Key` is remembered.
@@ -19,7 +20,6 @@ pub const OVERLAP: Duration = Duration::from_hours(24);
 pub const OVERLAP_MAX: Duration = Duration::from_hours(30 * 24);
 /// How often a key is looked at anew that changes while another is made of it.
 const TRIES: usize = 3;
-const OVERTAKEN: &str = "the key or its account was changed at this moment; look at it and try again";
 /// Most characters of an `Idempotency-Key`.
 pub const REQUEST_KEY_MAX: usize = 255;
 
@@ -162,16 +162,24 @@ impl Issuer {
         self.keep((key, token), Some(rotated), most, once, origin).await
     }
 
-    /// Changes what is named of a key that is good.
+    /// Changes what is named of a key that is good: as it was `judged` when it was found that it may be changed so, or
+    /// whatever it is.
     ///
     /// # Errors
     /// [`IssueError::Invalid`] with all that is wrong, [`IssueError::NotFound`], [`IssueError::Conflict`] when it is
-    /// revoked or expired, [`IssueError::Replaced`] when it was replaced and would outlive its overlap, or the store's.
-    pub async fn change_key(&self, id: &str, changes: &Changes, origin: &Origin) -> Result<Key, IssueError> {
+    /// revoked or expired, or another than it was judged as, [`IssueError::Replaced`] when it was replaced and would outlive its overlap, or the store's.
+    pub async fn change_key(
+        &self,
+        id: &str,
+        changes: &Changes,
+        judged: Option<&Key>,
+        origin: &Origin,
+    ) -> Result<Key, IssueError> {
         let key = self.store.key(id).await?;
         let account = self.store.account(&key.account_id).await?;
         let now = self.clock.now();
-        let patch = self.patch(changes, &account, now)?;
+        let judged = judged.cloned().map(Box::new);
+        let patch = KeyPatch { judged, ..self.patch(changes, &account, now)? };
         let seq = match self.store.patch_key(&key.id, &patch, now, origin).await {
             Err(why) => return Err(self.not_changed(&key.id, why).await),
             Ok(seq) => seq,
@@ -182,7 +190,10 @@ impl Issuer {
 
     /// Why a key could not be changed; of one that was replaced, until when it works and what does in its place.
     pub(super) async fn not_changed(&self, id: &str, why: StoreError) -> IssueError {
-        let StoreError::Conflict(_) = why else { return why.into() };
+        let StoreError::Conflict(told) = why else { return why.into() };
+        if told == OVERTAKEN {
+            return why.into();
+        }
         match self.store.key(id).await {
             Ok(Key { replaced_by: Some(by), revoked_at: None, expires_at: until, .. })
                 if self.clock.now() < until =>
@@ -256,7 +267,7 @@ impl Issuer {
         if !problems.is_empty() {
             return Err(IssueError::Invalid(problems));
         }
-        Ok(KeyPatch { name, scopes, allowed_addresses, expires_at })
+        Ok(KeyPatch { name, scopes, allowed_addresses, expires_at, judged: None })
     }
 }
 

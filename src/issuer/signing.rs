@@ -130,8 +130,8 @@ impl Signing {
             When::InTime => {
                 (signs_from.after(self.longest_life(purpose)).after(CLOCKS_DIFFER), Retiring::Newest)
             }
-            // By the clock of every process that knows of it.
-            When::Now => (now.before(CLOCKS_DIFFER), Retiring::All),
+            // By every clock, however far it is set back.
+            When::Now => (Retiring::AT_ONCE, Retiring::All),
         };
         let handover = newest.map(|newest| Handover { from: newest.id.clone(), retires_at, with });
         self.store.add_signing_key(&key, handover.as_ref(), origin).await?;
@@ -192,14 +192,19 @@ impl Stage {
     /// What `key` of `all` does at `now`.
     #[must_use]
     pub fn of(key: &SigningKey, all: &[SigningKey], now: Timestamp) -> Self {
-        let later = |other: &SigningKey| {
-            other.purpose == key.purpose && other.signs_from <= now && other.signs_from > key.signs_from
-        };
-        match key.retires_at {
-            Some(end) if end <= now => Self::Retired,
-            _ if now < key.signs_from => Self::Next,
-            _ if all.iter().any(later) => Self::Verifying,
-            _ => Self::Signing,
+        let retired = |key: &SigningKey| key.retires_at.is_some_and(|end| end <= now);
+        let others = || all.iter().filter(|other| other.purpose == key.purpose);
+        let later = |other: &SigningKey| other.signs_from <= now && other.signs_from > key.signs_from;
+        let earlier = |other: &SigningKey| other.signs_from < key.signs_from && !retired(other);
+        if retired(key) {
+            Self::Retired
+        } else if now < key.signs_from && others().any(earlier) {
+            Self::Next
+        } else if others().any(later) {
+            Self::Verifying
+        } else {
+            // Or its time is to come, by a clock that was set back, and it is the first.
+            Self::Signing
         }
     }
 }

@@ -36,10 +36,18 @@ impl Rotated {
     /// Whether the key and its account are what they were, as far as the new key follows from them.
     #[must_use]
     pub fn is_up_to_date(&self, key: &Key, account: &Account) -> bool {
-        let before = Key { last_used_at: key.last_used_at, ..(*self.old).clone() };
-        before == *key && (self.account.status, &self.account.scopes) == (account.status, &account.scopes)
+        is_still(&self.old, key)
+            && (self.account.status, &self.account.scopes) == (account.status, &account.scopes)
     }
 }
+
+/// Whether `key` is what it was, but for being used.
+fn is_still(before: &Key, key: &Key) -> bool {
+    Key { last_used_at: key.last_used_at, ..before.clone() } == *key
+}
+
+/// What is told where a key was to be made or changed after another that it has ceased to be.
+pub const OVERTAKEN: &str = "the key or its account was changed at this moment; look at it and try again";
 
 /// A request that is answered once, however often it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,4 +121,14 @@ pub struct KeyPatch {
     pub scopes: Option<ScopeSet>,
     pub allowed_addresses: Option<Vec<IpNet>>,
     pub expires_at: Option<Timestamp>,
+    /// The key as it was when it was found that it may change so; `None` = whatever it is.
+    pub judged: Option<Box<Key>>,
+}
+
+impl KeyPatch {
+    /// Whether the key is what it was judged as.
+    #[must_use]
+    pub fn is_up_to_date(&self, key: &Key) -> bool {
+        self.judged.as_ref().is_none_or(|judged| is_still(judged, key))
+    }
 }

@@ -17,7 +17,9 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-pub use key_changes::{ImportedKey, Imports, Kept, KeyForm, KeyPatch, KeyUse, NewKey, Once, Rotated};
+pub use key_changes::{
+    ImportedKey, Imports, Kept, KeyForm, KeyPatch, KeyUse, NewKey, OVERTAKEN, Once, Rotated,
+};
 pub use passwords::{Login, PasswordChange, Proof, ResetLink};
 pub use records::{
     Account, AccountStatus, ApiKey, AuditEntry, Change, Found, Key, NewAccount, Origin, Page, Seq, Subject,
@@ -303,7 +305,8 @@ pub trait Store: Send + Sync + 'static {
         origin: &'a Origin,
     ) -> Answer<'a, Seq>;
 
-    /// Removes the signing keys that retired before `before`, each with its audit row, and gives their number.
+    /// Removes the signing keys that retired, and that another took over from, before `before`, each with its audit row,
+    /// and gives their number.
     fn remove_signing_keys<'a>(
         &'a self,
         before: Timestamp,

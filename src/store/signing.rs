@@ -72,6 +72,11 @@ pub enum Retiring {
     All,
 }
 
+impl Retiring {
+    /// When a key retires that is good by no clock any more, however far that is set back.
+    pub const AT_ONCE: Timestamp = Timestamp(0);
+}
+
 impl SigningKey {
     /// The key, ready to sign and verify.
     ///

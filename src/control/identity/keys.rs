@@ -65,8 +65,8 @@ async fn may_make(asked: Asked<'_>, owner: &Owner<'_>, old: Option<&Key>) -> Res
     if own.limits.is_empty() || is_itself { Ok(()) } else { Err(Refusal::Conflict(LIMITED.into())) }
 }
 
-const LIMITED: &str = "A key with limits of its own makes no other keys and changes none; it may only change or \
-     replace itself. Log in to do more.";
+const LIMITED: &str = "A key with limits of its own makes no other keys and changes none but in name; it may only \
+     change or replace itself. Log in to do more.";
 
 /// `PATCH`: changes what is named.
 pub(super) async fn change(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>, Refusal> {
@@ -81,11 +81,14 @@ pub(super) async fn change(asked: Asked<'_>, id: &str) -> Result<Response<Bytes>
     members.done()?;
     let issuer = &asked.terms.issuer;
     let key = issuer.key_of(owner.account, id).await?;
-    if let Some(gift) = changed(&key, &changes) {
-        owner.may_give(asked, &gift)?;
+    let gift = changed(&key, &changes);
+    if let Some(gift) = &gift {
+        owner.may_give(asked, gift)?;
+        may_make(asked, &owner, Some(&key)).await?;
     }
-    may_make(asked, &owner, Some(&key)).await?;
-    let key = issuer.change_key(&key.id, &changes, &owner.origin(asked)).await?;
+    // Another name makes it no stronger, whatever it is by now.
+    let judged = gift.map(|_| &key);
+    let key = issuer.change_key(&key.id, &changes, judged, &owner.origin(asked)).await?;
     Ok(render::json(StatusCode::OK, &issuer.key_view(&key)))
 }
 

@@ -58,7 +58,11 @@ fn ready(asked: Asked<'_>) -> Result<&Mint, Refusal> {
     Ok(mint)
 }
 
-fn not_minted(error: &NotMinted) -> Refusal {
+pub(super) fn not_minted(error: &NotMinted) -> Refusal {
+    // In its last second a session goes on, and ends before a token of it could be used.
+    if let NotMinted::Over = error {
+        return Refusal::InvalidGrant;
+    }
     tracing::warn!(error = error as &dyn std::error::Error, "no access token can be made");
     Refusal::NotNow
 }

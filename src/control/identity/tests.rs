@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::auth::random::System;
+use crate::issuer::signing::NotMinted;
 use crate::web::errand::desk;
 use crate::web::request_id::RequestIds;
 
@@ -56,4 +57,10 @@ async fn so_much_is_at_work_and_the_rest_waits_though_its_clients_leave() {
     assert_eq!(begun.load(Ordering::Relaxed), AT_WORK + 2);
     stop.cancel();
     working.await;
+}
+
+#[test]
+fn a_session_that_is_over_is_told_to_be_and_a_missing_key_passes() {
+    assert!(matches!(login::not_minted(&NotMinted::Over), Refusal::InvalidGrant));
+    assert!(matches!(login::not_minted(&NotMinted::NoKey), Refusal::NotNow));
 }

@@ -179,6 +179,45 @@ async fn no_token_outlives_its_session_or_its_key() {
     assert_eq!(minted.expires_at, NOW.after(PUBLISHED_BEFORE + TTL + CLOCKS_DIFFER));
 }
 
+/// The clock was ahead, or somebody sets it back.
+#[tokio::test]
+async fn no_clock_brings_a_key_back_that_somebody_else_has() {
+    let desk = desk("").await;
+    desk.keep_up().await;
+    desk.clock.advance(DAY);
+    let forever = session(Timestamp(i64::MAX));
+    let stolen = desk.mint(&forever).await.unwrap();
+    let older = desk.judge(&stolen.token).await.unwrap().kid;
+    let made = desk.signing().rotate(Purpose::AccessToken, When::Now, &desk.origin).await.unwrap();
+    let at = desk.clock.now();
+    for wall in [at, at.before(Duration::from_hours(1)), NOW.before(DAY), Timestamp(0)] {
+        desk.clock.set_wall(wall);
+        desk.keep_up().await;
+        let keys = ring(&desk.store.signing_keys().await.unwrap());
+        assert!(!keys.named(Purpose::AccessToken, &older).unwrap().verifies(wall), "{wall}");
+        let minted = desk.mint(&forever).await.unwrap();
+        assert_eq!(*desk.judge(&minted.token).await.unwrap().kid, *made.id, "{wall}");
+        let published = jwks(&desk.store, wall).await.unwrap().to_string();
+        assert!(published.contains(&*made.id) && !published.contains(&*older), "{published}");
+        assert_eq!(stages(&desk.stages().await), [Stage::Retired, Stage::Signing], "{wall}");
+    }
+}
+
+/// Whoever has a token of it is told that it has expired, and refreshes.
+#[tokio::test]
+async fn a_key_that_is_cut_off_is_known_as_long_as_any_other() {
+    let desk = desk("").await;
+    desk.keep_up().await;
+    desk.clock.advance(30 * DAY);
+    desk.signing().rotate(Purpose::AccessToken, When::Now, &desk.origin).await.unwrap();
+    desk.clock.advance(KEPT_RETIRED);
+    desk.keep_up().await;
+    assert_eq!(stages(&desk.stages().await), [Stage::Retired, Stage::Signing]);
+    desk.clock.advance(Duration::from_millis(1));
+    desk.keep_up().await;
+    assert_eq!(stages(&desk.stages().await), [Stage::Signing]);
+}
+
 #[tokio::test]
 async fn another_algorithm_replaces_the_keys() {
     let desk = desk("").await;

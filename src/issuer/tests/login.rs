@@ -69,6 +69,22 @@ async fn who_knows_the_password_gets_a_session_and_its_first_tokens() {
 }
 
 #[tokio::test]
+async fn a_scope_that_is_taken_out_of_the_catalogue_is_in_no_pair() {
+    let mut desk = desk().await;
+    desk.person(EMAIL).await;
+    let both = ScopesChoice::These(vec!["orders:read".to_owned(), "orders:write".to_owned()]);
+    desk.issuer.set_account_scopes(EMAIL, &both, &desk.origin).await.unwrap();
+    let pair = desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+    assert_eq!(pair.scopes.as_str(), "orders:read orders:write");
+    let read = ScopeSet::parse("orders:read").unwrap();
+    desk.issuer.catalogue = Arc::new(Catalogue::new(read.clone(), read));
+    let later = desk.login(EMAIL, PASSWORD, &home()).await.unwrap();
+    let address = "198.51.100.7".parse().unwrap();
+    let refreshed = desk.issuer.refresh(pair.refresh.expose(), address, &desk.origin).await.unwrap();
+    assert_eq!((later.scopes.as_str(), refreshed.scopes.as_str()), ("orders:read", "orders:read"));
+}
+
+#[tokio::test]
 async fn how_logins_end_is_counted_and_whom_they_aim_at_under_any_configuration() {
     use crate::telemetry::metrics::LoginOutcome;
     let desk = desk().await;

@@ -95,7 +95,7 @@ async fn a_key_changes_within_what_its_account_may_have() {
     let account = desk.account(EMAIL).await;
     let other = desk.account("b@example.com").await;
     let key = desk.key(&asked("ci", &["orders:read"])).await.unwrap().key;
-    let change = async |changes: Changes| desk.issuer.change_key(&key.id, &changes, &desk.origin).await;
+    let change = async |changes: Changes| desk.issuer.change_key(&key.id, &changes, None, &desk.origin).await;
     let renamed = change(Changes { name: Some(" cd ".to_owned()), ..Changes::default() }).await.unwrap();
     assert_eq!((&*renamed.name, &renamed.scopes), ("cd", &key.scopes));
     assert_eq!((desk.last_told().subject, &desk.last_told().id), (Subject::ApiKey, &key.id));
@@ -189,7 +189,7 @@ async fn what_is_changed_of_a_key_while_another_is_made_of_it_holds_for_that_too
             allowed_addresses: Some(vec!["192.0.2.0/24".to_owned()]),
             expires_at: Some(NOW.after(DAY)),
         };
-        issuer.change_key(&id, &less, &origin).await.unwrap();
+        issuer.change_key(&id, &less, None, &origin).await.unwrap();
         let limits = Overrides { per_minute: Some(7), ..Overrides::default() };
         issuer.set_key_limits(&id, &limits, &origin).await.unwrap();
     })
@@ -223,9 +223,9 @@ async fn a_key_is_rotated_as_it_was_judged_or_not_at_all() {
     }
     let (desk, old, refused) = rotated_while(judged, async |issuer: Issuer, id: String, origin: Origin| {
         let other = Changes { scopes: Some(vec!["orders:read".to_owned()]), ..Changes::default() };
-        issuer.change_key(&id, &other, &origin).await.unwrap();
+        issuer.change_key(&id, &other, None, &origin).await.unwrap();
         let more = Changes { name: Some("stronger".to_owned()), ..Changes::default() };
-        issuer.change_key(&id, &more, &origin).await.unwrap();
+        issuer.change_key(&id, &more, None, &origin).await.unwrap();
     })
     .await;
     let told = "the key or its account was changed at this moment; look at it and try again";
@@ -233,4 +233,27 @@ async fn a_key_is_rotated_as_it_was_judged_or_not_at_all() {
     assert_eq!(desk.issuer.keys(None, None, 9).await.unwrap().items.len(), 1);
     let now = desk.issuer.key(&old.id).await.unwrap();
     made(desk.issuer.rotate_key(&old.id, judged(&now), None, &desk.origin).await);
+}
+
+/// Who may give a key these networks may not give them to what its owner has made of it.
+#[tokio::test]
+async fn a_key_is_changed_as_it_was_judged_or_not_at_all() {
+    let desk = desk().await;
+    desk.account(EMAIL).await;
+    let weak = desk.key(&asked("ci", &[])).await.unwrap().key;
+    let change = async |changes: &Changes, judged: Option<&Key>| {
+        desk.issuer.change_key(&weak.id, changes, judged, &desk.origin).await
+    };
+    let stronger = Changes { scopes: Some(vec!["orders:read".to_owned()]), ..Changes::default() };
+    let strong = change(&stronger, None).await.unwrap();
+    let longer = Changes { expires_at: Some(NOW.after(300 * DAY)), ..Changes::default() };
+    let told = "the key or its account was changed at this moment; look at it and try again";
+    assert_eq!(change(&longer, Some(&weak)).await.unwrap_err().to_string(), told);
+    assert_eq!(desk.issuer.key(&weak.id).await.unwrap(), strong);
+    let used = Key { last_used_at: Some(NOW), ..strong.clone() };
+    assert_eq!(change(&longer, Some(&used)).await.unwrap().expires_at, NOW.after(300 * DAY));
+    // What has ended is told to have, whatever else has become of it.
+    desk.issuer.revoke_key(&weak.id, &desk.origin).await.unwrap();
+    let dead = change(&longer, Some(&used)).await.unwrap_err();
+    assert!(dead.to_string().starts_with("the key is revoked or expired; "), "{dead}");
 }

@@ -3,7 +3,7 @@
 use super::login::{EMAIL, PASSWORD, home, plain, visitor};
 use super::*;
 use crate::auth::refresh_token::Beginning;
-use crate::auth::token::PlainToken;
+use crate::auth::token::{HashedToken, PlainToken};
 use crate::issuer::Pair;
 use crate::store::Ending;
 
@@ -60,6 +60,22 @@ async fn each_refresh_token_gives_the_next() {
     assert_eq!(last.access_expires_at, NOW.after(90 * DAY), "an access token outlives no session");
     desk.clock.set_wall(NOW.after(90 * DAY));
     invalid(desk.refresh(last.refresh.expose()).await);
+}
+
+/// Refresh tokens were kept by another digest once.
+#[tokio::test]
+async fn a_token_that_is_stored_as_before_is_exchanged_once() {
+    let desk = desk().await;
+    let account = desk.person(EMAIL).await;
+    let stored = desk.issuer.store.login(EMAIL).await.unwrap().unwrap().password;
+    let (mut new, token) = desk.issuer.new_session(&account, stored, &home()).unwrap();
+    new.refresh = HashedToken::of(token.expose().as_bytes());
+    desk.issuer.store.start_session(&new, &desk.origin).await.unwrap();
+    let next = desk.refresh(token.expose()).await.unwrap();
+    let last = desk.refresh(next.refresh.expose()).await.unwrap();
+    assert_eq!(last.session.id, new.session.id);
+    invalid(desk.refresh(token.expose()).await);
+    assert_eq!(desk.ended(&new.session.id).await, Some(Ending::Reuse));
 }
 
 #[tokio::test]

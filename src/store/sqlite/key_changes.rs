@@ -9,7 +9,8 @@ use super::rows::{self, account_columns, key_columns};
 use crate::auth::token::HashedToken;
 use crate::clock::Timestamp;
 use crate::store::{
-    ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, Once, Origin, Rotated, Seq, StoreError, Subject,
+    ImportedKey, Imports, Kept, KeyForm, KeyPatch, NewKey, OVERTAKEN, Once, Origin, Rotated, Seq, StoreError,
+    Subject,
 };
 
 const ANSWERED: &str = "SELECT body, made FROM answered_requests \
@@ -56,6 +57,14 @@ const PATCH: &str = "UPDATE api_keys SET name = coalesce($2, name), scopes = coa
      WHERE id = $1 AND revoked_at IS NULL AND expires_at > $6 \
      AND (name, scopes, allowed_addresses, expires_at) IS NOT (coalesce($2, name), coalesce($3, scopes), \
      coalesce($4, allowed_addresses), coalesce($5, expires_at))";
+
+/// A key that can be changed. It may be in use.
+const TO_BE_CHANGED: &str = concat!(
+    "SELECT ",
+    key_columns!(),
+    ", NULL AS k_last_used_at FROM api_keys AS k \
+     WHERE k.id = $1 AND k.revoked_at IS NULL AND k.expires_at > $2"
+);
 
 const WOULD_OUTLIVE: &str = "SELECT EXISTS (SELECT 1 FROM api_keys WHERE id = $1 AND replaced_by IS NOT NULL \
      AND revoked_at IS NULL AND expires_at > $2 AND expires_at < $3)";
@@ -274,6 +283,7 @@ async fn patch_in(
     if let Some(until) = patch.expires_at {
         refuse_replaced(conn, id, at, until).await?;
     }
+    refuse_overtaken(conn, id, patch, at).await?;
     let patched = sqlx::query(PATCH)
         .bind(id)
         .bind(&patch.name)
@@ -287,6 +297,20 @@ async fn patch_in(
         return unchanged(conn, id, at).await;
     }
     entry("api_key.changed", id, at, origin, in_words(patch)).append(conn).await
+}
+
+/// Refuses what was judged of a good key as another than it is. Why one that is not cannot is told where it is tried.
+async fn refuse_overtaken(
+    conn: &mut SqliteConnection,
+    id: &str,
+    patch: &KeyPatch,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let row = sqlx::query(TO_BE_CHANGED).bind(id).bind(at.millis()).fetch_optional(conn).await?;
+    match row.as_ref().map(rows::key).transpose()? {
+        Some(key) if !patch.is_up_to_date(&key) => Err(StoreError::Conflict(OVERTAKEN)),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses what a good key that was replaced no longer gets: a life until `until`, unless that is no longer than what was

@@ -54,7 +54,7 @@ const REVOKE: &str = "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revo
 
 const IS_THERE: &str = "SELECT count(*) FROM api_keys WHERE id = $1";
 
-const REMOVE_DEAD: &str = "DELETE FROM api_keys WHERE id IN \
+pub(super) const REMOVE_DEAD: &str = "DELETE FROM api_keys WHERE id IN \
      (SELECT id FROM api_keys WHERE expires_at < $1 OR revoked_at < $1 LIMIT $2) RETURNING id";
 
 pub(super) async fn find(store: &Connections, digest: HashedToken) -> Result<Found, StoreError> {

@@ -4,6 +4,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::connections::Connections;
+use super::open::PATIENCE;
 use super::rows::{self, account_columns, session_columns};
 use super::sessions::{end_in, entry};
 use crate::clock::Timestamp;
@@ -70,10 +71,12 @@ impl Presented {
             || self.account.status == AccountStatus::Disabled
     }
 
-    /// Whether it was used just now by the same client for this very successor, which nobody else has used since. A use
-    /// that lies ahead was not just now: the clock was set back, and nobody knows how long ago it was.
+    /// Whether it was used just now by the same client for this very successor, which nobody else has used since. Of two
+    /// uses at once the one that was sent later may have come first, so that it lies ahead, by no longer than a call takes.
+    /// One that lies further ahead was not just now: the clock was set back, and nobody knows how long ago it was.
     fn may_come_again(&self, used_at: Timestamp, step: &Refresh) -> bool {
-        let just_now = |at: Timestamp| at <= step.at && step.at < at.after(step.reuse_window);
+        let just_now =
+            |at: Timestamp| at <= step.at.after(PATIENCE) && step.at.max(at) < at.after(step.reuse_window);
         let by_same = |from: &Option<String>| from.as_ref() == Some(&step.from);
         just_now(used_at)
             && by_same(&self.used_from)

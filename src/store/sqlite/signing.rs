@@ -25,7 +25,10 @@ const RETIRE: &str = "UPDATE signing_keys SET retires_at = $2 WHERE id = $1";
 const OLDER: &str = "SELECT id FROM signing_keys \
      WHERE purpose = $1 AND id <> $2 AND (retires_at IS NULL OR retires_at > $3) ORDER BY created_at, id";
 
-const REMOVE: &str = "DELETE FROM signing_keys WHERE retires_at < $1 RETURNING id";
+/// Those that another took over from so long ago: when one retired that did so at once, only that tells.
+const REMOVE: &str = "DELETE FROM signing_keys WHERE retires_at < $1 AND EXISTS (SELECT 1 FROM signing_keys AS n \
+     WHERE n.purpose = signing_keys.purpose AND n.id <> signing_keys.id \
+     AND n.created_at >= signing_keys.created_at AND n.created_at < $1) RETURNING id";
 
 pub(super) async fn list(store: &Connections) -> Result<Vec<SigningKey>, StoreError> {
     let mut conn = store.read().await?;
@@ -132,7 +135,10 @@ async fn retire(
     origin: &Origin,
 ) -> Result<(), StoreError> {
     sqlx::query(RETIRE).bind(id).bind(retires_at.millis()).execute(&mut *conn).await?;
-    let detail = format!("retires: {retires_at}");
+    let detail = match retires_at {
+        Retiring::AT_ONCE => "retires: at once".to_owned(),
+        at => format!("retires: {at}"),
+    };
     entry("signing_key.replaced", id, at, origin, detail).append(conn).await?;
     Ok(())
 }

@@ -174,8 +174,11 @@ async fn a_limited_key_changes_no_key_but_itself() {
         let request = client.request("PATCH", &format!("/user/api-keys/{}", of.id));
         request.header("Content-Type", "application/json").body(body.to_string()).send().await
     };
-    for changes in [json!({ "scopes": ["keyward:account"] }), json!({ "scopes": [] }), json!({ "name": "x" })]
-    {
+    for changes in [
+        json!({ "scopes": ["keyward:account"] }),
+        json!({ "scopes": [] }),
+        json!({ "name": "x", "scopes": [] }),
+    ] {
         let detail = patch(&free, changes).await.refused(Code::Conflict);
         assert!(
             detail.starts_with("A key with limits of its own makes no other keys and changes none"),
@@ -183,6 +186,9 @@ async fn a_limited_key_changes_no_key_but_itself() {
         );
     }
     assert!(scene.gateway.issuer().key(&free.id).await.unwrap().scopes.is_empty());
+    // Another name takes nothing from anybody else's reach.
+    let renamed = patch(&free, json!({ "name": "renamed" })).await;
+    assert_eq!((renamed.status, &renamed.json()["name"]), (200, &json!("renamed")));
     assert_eq!(patch(&limited, json!({ "name": "x" })).await.status, 200);
 }
 

@@ -127,6 +127,7 @@ async fn commands_list_replace_and_publish_keys_beside_a_running_server() {
     let all = home.run(&["signing-keys", "list", "--json"]).json();
     let retired = all["items"].as_array().unwrap().iter().filter(|key| key["status"] == "retired").count();
     assert_eq!(retired, 5);
+    assert_eq!(home.run(&["signing-keys", "list"]).exited(0).matches("at once").count(), 5);
     assert_eq!(Client::new(home.public()).get("/").await.status, 200);
 }
 

@@ -257,7 +257,7 @@ async fn keys_change(house: &dyn House) {
     assert_eq!(patch(name.clone(), 3_000).await.unwrap(), Seq(3));
     let row = &store.audit(Seq(2), 9).await.unwrap()[0];
     assert_eq!(row.detail, format!("name: \"{FORGED}\""), "a name is told from what stands beside it");
-    let mut expected = before;
+    let mut expected = before.clone();
     expected.name = FORGED.to_owned();
     assert_eq!(store.key("k").await.unwrap(), expected);
     let all = KeyPatch {
@@ -265,6 +265,7 @@ async fn keys_change(house: &dyn House) {
         scopes: Some(scopes("")),
         allowed_addresses: Some(Vec::new()),
         expires_at: Some(at(9_000)),
+        judged: None,
     };
     for same in [KeyPatch::default(), name, KeyPatch { scopes: Some(expected.scopes.clone()), ..all.clone() }]
     {
@@ -272,7 +273,11 @@ async fn keys_change(house: &dyn House) {
         assert_eq!(patch(same, 3_500).await.unwrap(), Seq(3), "nothing becomes another");
     }
     assert_eq!(store.latest().await.unwrap(), Seq(3));
-    patch(all, 4_000).await.unwrap();
+    let judged = Some(Box::new(before));
+    assert_conflict(&patch(KeyPatch { judged, ..all.clone() }, 3_500).await);
+    assert_eq!(store.key("k").await.unwrap(), expected, "it is another than it was judged as");
+    let judged = Some(Box::new(expected.clone()));
+    patch(KeyPatch { judged, ..all }, 4_000).await.unwrap();
     expected.scopes = scopes("");
     expected.allowed_addresses = Vec::new();
     expected.expires_at = at(9_000);
