@@ -202,7 +202,6 @@ impl Bed {
 }
 
 /// As the tokens of sessions that begin a second apart are kept.
-#[expect(clippy::expect_used, reason = "what it draws from never fails")]
 fn token(session: u32, number: u32) -> HashedToken {
     let began = Beginning::at(NOW.after(Duration::from_secs(session.into())));
     let made = began

@@ -38,8 +38,11 @@ pub(super) async fn run(stream: TcpStream, conn: &Conn, tls: &Arc<Tls>) -> Outco
     let mut accepting = TlsAcceptor::from(Arc::clone(&current.config)).accept(Counted::new(stream));
     match poll_fn(|cx| within(Pin::new(&mut accepting).poll(cx), conn, cx)).await {
         Some(Ok(stream)) => {
-            let chain = stream.get_ref().1.peer_certificates();
-            if let Some(shown) = chain.and_then(|chain| Shown::read(tls, &current, chain)) {
+            if let Some(chain) = stream.get_ref().1.peer_certificates() {
+                let Some(shown) = Shown::read(tls, &current, chain) else {
+                    tracing::debug!(peer = %conn.peer, "the certificate of a client cannot be read");
+                    return Outcome::Gone;
+                };
                 // There is one handshake.
                 let _ = conn.shown.set(Rc::new(shown));
             }

@@ -104,12 +104,16 @@ class Services:
         process = self.spawn(name, command, stdout=subprocess.PIPE, text=True, env=node_modules())
         port = process.stdout.readline().strip()
         assert port.isdigit(), f"{name} did not start: {self.log(name)}"
-        self.direct[name] = f"http://127.0.0.1:{port}"
+        scheme = "https" if name.startswith("sealed") else "http"
+        self.direct[name] = f"{scheme}://127.0.0.1:{port}"
 
     def start_backends(self, issuer):
         self.start_nginx()
         self.start_backend("py", [sys.executable, HERE / "backends/backend.py"])
         self.start_backend("node", [tool("node"), HERE / "backends/backend.js"])
+        sealed = [self.folder / f"tls/nginx.{kind}" for kind in ("pem", "key")]
+        self.start_backend("sealed_py", [sys.executable, HERE / "backends/backend.py", *sealed])
+        self.start_backend("sealed_node", [tool("node"), HERE / "backends/backend.js", *sealed])
         self.start_backend("wspy", [sys.executable, HERE / "backends/websocket_server.py"])
         self.start_backend("wsjs", [tool("node"), HERE / "backends/websocket_server.js"])
         checking = [sys.executable, HERE / "backends/assertion.py", self.jwks, issuer, "asserted"]
@@ -145,10 +149,12 @@ class Gateway:
         self.process = None
 
     def prepare(self):
+        trusted = "    tls: { ca_file: tls/ca.pem, server_name: localhost }\n"
         upstreams = "".join(
             f"  - name: {name}\n"
             f"    protocol: {'http2' if name in self.services.http2 else 'http1'}\n"
             f"    endpoints: [{{ url: \"{url}\" }}]\n"
+            f"{trusted if url.startswith('https') else ''}"
             for name, url in self.services.direct.items()
         )
         sealed = f"endpoints: [{{ url: \"https://127.0.0.1:{self.services.sealed}\" }}]"
@@ -323,6 +329,14 @@ routes:
   - name: sealed
     match: { path_prefix: /sealed }
     upstream: sealed
+  - name: sealed_py
+    match: { path_prefix: /sealed/py }
+    upstream: sealed_py
+    rewrite: { prefix: /py }
+  - name: sealed_node
+    match: { path_prefix: /sealed/node }
+    upstream: sealed_node
+    rewrite: { prefix: /node }
   - name: unsealed
     match: { path_prefix: /unsealed }
     upstream: unsealed

@@ -55,6 +55,10 @@ def checks(suite):
     suite.gateway_check("TLS: Python by 1.2 and 1.3, and sessions that are taken up again", by_python, suite)
     suite.gateway_check("TLS: a WebSocket", by_websockets, suite)
     suite.gateway_check("TLS: an nginx that is an upstream by TLS", to_nginx, suite)
+    for backend in ("py", "node"):
+        suite.gateway_check(f"TLS: a backend by TLS, in {backend}", to_backend, suite, backend)
+    suite.gateway_check("TLS: Node by HTTP/1.1 and HTTP/2", by_node, suite)
+    suite.gateway_check("TLS: h2load", by_h2load, suite)
     suite.gateway_check("TLS: HTTP in clear is told to speak HTTPS", in_clear, suite)
     suite.gateway_check("TLS: a renewal is shown, and who is connected stays so", renewed, suite)
     suite.gateway_check("TLS: sslyze finds nothing", by_sslyze, suite)
@@ -128,6 +132,54 @@ def to_nginx(suite):
     assert reply.sha256 == suite.curl.fetch(suite.direct("/files/200mb.bin")).sha256
     reply = suite.fetch(suite.curl, "/unsealed/data.json")
     assert reply.status == 502 and b"upstream_unreachable" in reply.body, reply
+
+
+def to_backend(suite, backend):
+    body = b"y" * 300_000
+    for client in suite.clients:
+        for _ in range(7):  # node ends each connection after five
+            url = f"{suite.gateway.base}/sealed/{backend}/echo"
+            reply = client.fetch(url, "POST", [*suite.credential(), ("Content-Type", "application/octet-stream")], body)
+            told = json.loads(reply.body)
+            assert (reply.status, told["method"]) == (200, "POST"), reply
+            raw = told.get("rawHeaders")
+            pairs = zip(raw[::2], raw[1::2]) if raw else told["headers"]
+            headers = {name.lower(): value for name, value in pairs}
+            assert headers["content-length"] == str(len(body)) and "authorization" not in headers, headers
+
+
+NODE = """
+const [base, ca, key] = process.argv.slice(1), fs = require("fs"), h2 = require("http2"), https = require("https");
+const authorization = `Bearer ${key}`, options = { ca: fs.readFileSync(ca) };
+https.get(`${base}/files/data.json`, { ...options, headers: { authorization } }, (answer) => {
+    let one = 0;
+    answer.on("data", (piece) => (one += piece.length)).on("end", () => {
+        const session = h2.connect(base, options), request = session.request({ ":path": "/files/data.json", authorization });
+        let two = 0, status;
+        request.on("response", (fields) => (status = fields[":status"]));
+        request.on("data", (piece) => (two += piece.length)).on("end", () => {
+            console.log(JSON.stringify([answer.statusCode, one, status, two]));
+            session.close();
+        });
+    });
+});
+"""
+
+
+def by_node(suite):
+    command = [tool("node"), "-e", NODE, base(suite), suite.authority.ca, suite.keys["good"]["key"]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    length = len(suite.curl.fetch(suite.direct(FILE)).body)
+    assert done.stdout and json.loads(done.stdout) == [200, length, 200, length], (done.stdout, done.stderr)
+
+
+def by_h2load(suite):
+    for protocols in ("h2", "http/1.1"):
+        command = [tool("h2load"), "-n", "2000", "-c", "8", "-m", "10", f"--npn-list={protocols}"]
+        command += ["-H", f"authorization: Bearer {suite.keys['good']['key']}", base(suite) + FILE]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert "2000 succeeded, 0 failed, 0 errored, 0 timeout" in done.stdout, (done.stdout, done.stderr)
+        assert "status codes: 2000 2xx" in done.stdout, done.stdout
 
 
 def in_clear(suite):

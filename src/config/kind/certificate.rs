@@ -154,9 +154,11 @@ impl Kind for AccountName {
         let clean = !text.chars().any(|c| c.is_control() || c.is_whitespace()) && text.len() <= NAME_MAX;
         let is_email =
             text.rsplit_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty());
-        match clean && (is_email || uuid::Uuid::try_parse(text).is_ok()) {
-            true => Ok(text.into()),
-            false => Err(Complaint::plain()),
+        match (clean && is_email, uuid::Uuid::try_parse(text)) {
+            (true, _) => Ok(text.into()),
+            // As it is kept.
+            (false, Ok(id)) => Ok(id.hyphenated().to_string().into()),
+            (false, Err(_)) => Err(Complaint::plain()),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use rustls::pki_types::CertificateRevocationListDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
@@ -50,12 +51,31 @@ impl Revocations {
     }
 }
 
+/// What clients are verified by.
+#[derive(Clone, Debug)]
+pub(super) struct Belief {
+    pub verifier: Arc<dyn ClientCertVerifier>,
+    /// Of the authorities and their lists.
+    made_of: [u8; 32],
+    /// When the first of the lists is out of date.
+    pub until: Option<Timestamp>,
+}
+
+impl PartialEq for Belief {
+    /// Whether both were made of the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.made_of == other.made_of
+    }
+}
+
 /// Reads the files.
-pub(super) fn verifier(clients: &Clients) -> Result<(Arc<dyn ClientCertVerifier>, Vec<Revocations>), Flaw> {
-    let roots = files::roots(&clients.ca_file, |_| {})?;
+pub(super) fn verifier(clients: &Clients) -> Result<(Belief, Vec<Revocations>), Flaw> {
+    let mut made_of = Context::new(&SHA256);
+    let roots = files::roots(&clients.ca_file, |root| made_of.update(root))?;
     let (mut lists, mut known) = (Vec::new(), Vec::new());
     for file in &clients.crl_files {
         for list in files::revocations(file)? {
+            made_of.update(&list);
             known.push(Revocations { file: file.clone(), next: next(file, &list)? });
             lists.push(list);
         }
@@ -70,7 +90,10 @@ pub(super) fn verifier(clients: &Clients) -> Result<(Arc<dyn ClientCertVerifier>
     let verifier = verifier
         .build()
         .map_err(|error| Flaw::new(&clients.ca_file, format!("clients cannot be verified by it: {error}")))?;
-    Ok((verifier, known))
+    let mut digest = [0; 32];
+    digest.copy_from_slice(made_of.finish().as_ref());
+    let until = known.iter().filter_map(|list| list.next).min();
+    Ok((Belief { verifier, made_of: digest, until }, known))
 }
 
 fn next(file: &Path, list: &CertificateRevocationListDer<'_>) -> Result<Option<Timestamp>, Flaw> {

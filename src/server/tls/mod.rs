@@ -22,6 +22,7 @@ use rustls::{ServerConfig, SupportedProtocolVersion, version};
 
 use crate::clock::Timestamp;
 pub use certificate::Certificate;
+use clients::Belief;
 pub use clients::{Clients, Presence, Revocations};
 pub use connector::{ClientSettings, Connector, Protocol, SystemRoots};
 pub use files::Flaw;
@@ -89,7 +90,7 @@ pub struct Loaded {
     pub certificates: Vec<Certificate>,
     revocations: Vec<Revocations>,
     config: ServerConfig,
-    clients: Option<Arc<dyn ClientCertVerifier>>,
+    clients: Option<Belief>,
     sessions: Sessions,
 }
 
@@ -130,7 +131,8 @@ pub fn load(settings: &Settings) -> Result<Loaded, Vec<Flaw>> {
     let (verifier, revocations) =
         clients.map_or((None, Vec::new()), |(verifier, lists)| (Some(verifier), lists));
     let sessions = if verifier.is_some() { Sessions::AlwaysAnew } else { Sessions::Resume };
-    let config = config(settings, Names::new(&certificates), verifier.clone()).map_err(|error| {
+    let clients = verifier.as_ref().map(|belief: &Belief| Arc::clone(&belief.verifier));
+    let config = config(settings, Names::new(&certificates), clients).map_err(|error| {
         let file = settings.certificates.first().map(|pair| pair.cert_file.clone());
         vec![Flaw::new(&file.unwrap_or_default(), format!("TLS cannot be served by it: {error}"))]
     })?;
@@ -175,8 +177,8 @@ pub struct Tls {
 pub(super) struct Current {
     pub config: Arc<ServerConfig>,
     /// By whom clients are verified.
-    clients: Option<Arc<dyn ClientCertVerifier>>,
-    /// How often anything was loaded before.
+    clients: Option<Belief>,
+    /// How often that was another before.
     generation: u64,
 }
 
@@ -194,7 +196,8 @@ impl Tls {
     /// Connections that begin from now on are served by this; those that are there go on, and what their clients showed is
     /// verified by it before it counts again. One at a time.
     pub fn adopt(&self, loaded: Loaded) {
-        let generation = self.current.load().generation.wrapping_add(1);
+        let old = self.current.load();
+        let generation = old.generation.wrapping_add(u64::from(old.clients != loaded.clients));
         self.current.store(Arc::new(current(loaded, &self.tickets, generation)));
     }
 

@@ -1,11 +1,13 @@
 // A backend on Node's own HTTP server: echo, chunks, trailers, early answers, and connections that end after five requests.
 //
-//     node backend.js        listens on a free loopback port and prints it
+//     node backend.js [CERT KEY]        listens on a free loopback port and prints it, by TLS with a certificate
 
 'use strict';
 
 const crypto = require('node:crypto');
+const fs = require('node:fs');
 const http = require('node:http');
+const https = require('node:https');
 
 const pages = {
   echo(request, response) {
@@ -64,7 +66,9 @@ const pages = {
   },
 };
 
-const server = http.createServer((request, response) => {
+const [cert, key] = process.argv.slice(2).map((file) => fs.readFileSync(file));
+const [protocol, options] = cert ? [https, { cert, key }] : [http, {}];
+const server = protocol.createServer(options, (request, response) => {
   const { pathname, searchParams } = new URL(request.url, 'http://backend');
   (pages[pathname.split('/')[2]] ?? pages.echo)(request, response, searchParams);
 });

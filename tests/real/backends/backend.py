@@ -1,10 +1,11 @@
 """A backend on Python's own HTTP server: keep-alive, chunks both ways, a sink that hashes, slow streams.
 
-    python3 backend.py        listens on a free loopback port and prints it
+    python3 backend.py [CERT KEY]        listens on a free loopback port and prints it, by TLS with a certificate
 """
 
 import hashlib
 import json
+import ssl
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -167,5 +168,10 @@ class Server(ThreadingHTTPServer):
 
 if __name__ == "__main__":
     server = Server(("127.0.0.1", 0), Handler)
+    if len(sys.argv) > 1:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*sys.argv[1:])
+        # Each connection's own thread does its handshake.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     print(server.server_port, flush=True)
     server.serve_forever()

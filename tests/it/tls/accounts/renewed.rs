@@ -112,6 +112,24 @@ async fn what_was_revoked_meanwhile_is_refused_before_its_next_request_is_judged
     assert_eq!(bed.client(&renewed).await.get("/").await.status, 200);
 }
 
+/// As nobody is let in then, nobody stays.
+#[tokio::test]
+async fn a_list_that_is_out_of_date_is_no_word_for_connections_that_are_there() {
+    let bed = Bed::new(BY_URI).await;
+    let mut client = bed.client(&bed.issue(vec![uri(super::ANNS_URI)], 7)).await;
+    assert_eq!(client.get("/").await.status, 200);
+    let over = rcgen::date_time_ymd(2090, 1, 1).unix_timestamp() * 1000;
+    for (now, status) in [(over - 1, 200), (over, 401), (START.0, 200), (over + 1, 401)] {
+        bed.clock.set_wall(Timestamp(now));
+        let response = client.get("/").await;
+        assert_eq!(response.status, status, "at {now}");
+        if status == 401 {
+            response.refused(Code::RevokedCredentials);
+        }
+    }
+    assert_eq!(client.connections, 1);
+}
+
 /// They have no next request.
 #[tokio::test]
 async fn websockets_end_with_the_certificate_that_they_were_opened_by() {
