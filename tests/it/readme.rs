@@ -10,7 +10,7 @@ use keyward::cli::Cli;
 use serde_json::Value;
 
 use crate::support::gateway::Gateway;
-use crate::support::tls::Authority;
+use crate::support::tls::{Authority, paths};
 use crate::support::upstream::Upstream;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -158,7 +158,11 @@ async fn its_metrics_are_those_that_are_rendered() {
     let folder = tempfile::TempDir::new().unwrap();
     let certificate = Authority::new().issue(&["a.test"]).write(folder.path(), "a");
     let tls = format!("{{ certificates: [{certificate}] }}");
-    let gateway = Gateway::builder().upstream("api", &upstream.url()).tls(&tls).start().await;
+    let (cert, key) = paths(folder.path(), "a");
+    let (cert, key) = (cert.display(), key.display());
+    let shown = format!("{{ ca_file: {cert}, cert_file: {cert}, key_file: {key} }}");
+    let builder = Gateway::builder().upstream("api", &upstream.url()).tls(&tls);
+    let gateway = builder.upstream_by("sealed", "https://127.0.0.1:9", &shown).start().await;
     assert_eq!(gateway.client().await.get("/").await.status, 200);
     let text = crate::support::http::Client::new(gateway.admin()).get("/metrics").await.text().to_owned();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE keyward_"));
