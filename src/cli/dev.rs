@@ -79,7 +79,8 @@ fn not_started(error: StartError) -> Failure {
     }
 }
 
-/// What `dev` runs on, as a file would have it.
+/// What `dev` runs on, as a file would have it. So many connections are to be had on every machine: nobody's first line is a
+/// warning.
 fn configuration(upstream: &str, port: u16) -> Result<Loaded, Failure> {
     let admin = if port == 0 { 0 } else { port.saturating_add(1) };
     let text = format!(
@@ -90,7 +91,8 @@ fn configuration(upstream: &str, port: u16) -> Result<Loaded, Failure> {
          routes:\n\
          - {{ name: demo, match: {{ path_prefix: / }}, auth: required, upstream: demo }}\n\
          - {{ name: demo-admin, match: {{ path_prefix: /admin }}, auth: {{ required: {{ scopes: [\"demo:write\"] }} }}, upstream: demo }}\n\
-         log: {{ level: warn }}\n"
+         log: {{ level: warn }}\n\
+         max: {{ connections: 2000, tunnels: 500 }}\n"
     );
     config::parse(&text, "keyward dev", Path::new(""), &|_| None).map_err(|problems| {
         let first = problems.entries().into_iter().next();
