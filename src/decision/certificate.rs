@@ -7,7 +7,7 @@ use crate::auth::certificate::{Certificate, Claim, Shown, Standing, StandsFor};
 use crate::auth::principal::Method as Proof;
 use crate::auth::refusal::Refusal;
 use crate::auth::token::HashedToken;
-use crate::authenticator::{Denied, Front, Question, Refused, Valid, Verdict};
+use crate::authenticator::{Front, Question, Valid, Verdict};
 
 impl Decision {
     /// Validates the certificate `shown`. Whom it stands for is asked of the configuration each time.
@@ -25,7 +25,7 @@ impl Decision {
         let verdict = match front.cached(&digest, visit.tick, visit.wall) {
             Some(verdict) => verdict,
             // Boxed, lest every request keep room for it.
-            None => Box::pin(self.look_claim_up(claim, front, visit)).await,
+            None => Box::pin(self.look_claim_up(digest, claim, front, visit)).await,
         };
         verdict.map_err(|denied| denied.told(Proof::Certificate))
     }
@@ -59,12 +59,13 @@ impl Decision {
     }
 
     /// Whoever shares an address with those who send junk is looked up all the same: his certificate was verified.
-    async fn look_claim_up(&self, claim: Claim, front: &Front, visit: Visit) -> Verdict {
-        let digest = claim.digest();
-        let verdict = front.load(Question::certificate(digest, claim)).await;
-        if let (Some(limit), Err(Denied::Refused(Refused::Unknown))) = (self.failures, &verdict) {
-            front.failures().failed(visit.client, digest.short(), limit, visit.tick);
-        }
-        verdict
+    async fn look_claim_up(&self, digest: HashedToken, claim: Claim, front: &Front, visit: Visit) -> Verdict {
+        let question = Question::certificate(digest, claim);
+        front
+            .load(match self.failures {
+                Some(limit) => question.asked_for(visit.client, limit),
+                None => question,
+            })
+            .await
     }
 }

@@ -20,7 +20,7 @@ struct Node {
 }
 
 /// The best rule that was found for a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Best {
     /// Larger for the more specific one: exact before prefix, a longer prefix before a shorter one.
     rank: usize,

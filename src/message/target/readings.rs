@@ -89,7 +89,7 @@ fn reading(path: &str, habits: Habits) -> Result<String, Ambiguity> {
     let path = if habits.drops_parameters == Parameters::First { &*bare(path, habits) } else { path };
     let bytes = decoded(path, habits.decodes);
     let text = String::from_utf8_lossy(&bytes);
-    let early = end(&text).filter(|_| habits.ends_early);
+    let early = if habits.ends_early { end(&text) } else { None };
     let text = text.get(..early.unwrap_or(text.len())).unwrap_or_default();
     let ends = text.ends_with(|letter| splits(letter, habits));
     let text = if habits.drops_parameters == Parameters::Last { bare(text, habits) } else { text.to_owned() };

@@ -476,5 +476,5 @@ fn the_cases_are_as_many_as_they_were() {
         paths >= 310 && fields >= 530,
         "{paths} paths, hosts, fields and methods, {fields} spoofed fields"
     );
-    assert!(KINDS.len() >= 23, "{} kinds of route", KINDS.len());
+    assert!(KINDS.len() >= 25, "{} kinds of route", KINDS.len());
 }

@@ -40,12 +40,22 @@ pub struct Kind {
     admin: &'static str,
     /// Whether the protected path is the same in upper and lower case.
     any_case: bool,
+    /// Whether a client certificate would do there.
+    by_certificate: bool,
     /// `path` of what is all around.
     around: &'static str,
 }
 
 const fn kind(name: &'static str, admin: &'static str) -> Kind {
-    Kind { name, extent: Extent::Prefix, served: Served::Upstream, admin, any_case: false, around: "" }
+    Kind {
+        name,
+        extent: Extent::Prefix,
+        served: Served::Upstream,
+        admin,
+        any_case: false,
+        by_certificate: false,
+        around: "",
+    }
 }
 
 const fn here(name: &'static str, admin: &'static str) -> Kind {
@@ -83,6 +93,7 @@ pub const KINDS: &[Kind] = &[
         "upstream: api, path: { allow: [encoded_slash, double_slash, semicolon, encoded_percent, backslash, non_utf8] }",
     ),
     Kind { any_case: true, ..kind("any_case", "upstream: api") },
+    Kind { by_certificate: true, ..kind("certificates", "upstream: api") },
     loose("encoded_slash", "[encoded_slash]"),
     loose("double_slash", "[double_slash]"),
     loose("semicolon", "[semicolon]"),
@@ -130,7 +141,8 @@ impl Kind {
     fn routes(&self) -> String {
         let (host, name, admin) = (self.host(), self.name, self.admin);
         let case = if self.any_case { ", ignore_case: true" } else { "" };
-        let auth = "auth: { required: { scopes: [\"orders:read\"] } }";
+        let certificate = if self.by_certificate { ", certificate: true" } else { "" };
+        let auth = format!("auth: {{ required: {{ scopes: [\"orders:read\"]{certificate} }} }}");
         let matched = match self.extent {
             Extent::Prefix => "path_prefix: /admin",
             Extent::Exact => "path: /admin",
