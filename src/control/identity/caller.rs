@@ -21,6 +21,8 @@ pub(super) struct Owner<'a> {
 /// A key as it will be, all of it: what it has already gives what is added its reach.
 pub(super) struct Gift {
     pub(super) scopes: Vec<String>,
+    /// The key that has the scopes already; `None` = they are asked for now.
+    pub(super) holder: Option<String>,
     /// None of them is anywhere.
     pub(super) networks: Vec<String>,
     /// When it ends; `None` = when its maker ends, at the latest.
@@ -32,6 +34,7 @@ impl Gift {
     pub(super) fn like(key: &Key) -> Self {
         Self {
             scopes: key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            holder: Some(key.id.clone()),
             networks: key.allowed_addresses.iter().map(ToString::to_string).collect(),
             expires_at: None,
         }
@@ -53,12 +56,17 @@ impl<'a> Owner<'a> {
     }
 
     /// Whether it may make a key like this: who logged in may give all that the account has, any other credential nothing
-    /// that it has not itself, nor for longer. What nobody knows is told later.
+    /// that it has not itself, nor for longer. What is asked for and nobody knows is told later; what another key has and
+    /// nobody knows may be known again.
     pub(super) fn may_give(&self, asked: Asked<'_>, gift: &Gift) -> Result<(), Refusal> {
         let Some(latest) = self.latest() else { return Ok(()) };
-        let known = gift.scopes.iter().filter(|scope| asked.terms.knows(scope));
-        let beyond = known
-            .filter(|scope| Scope::parse(scope).is_some_and(|scope| !self.principal.scopes.contains(&scope)));
+        let is_of_another =
+            gift.holder.as_ref().is_some_and(|holder| *holder != self.principal.identity.credential());
+        let counts = |scope: &&String| is_of_another || asked.terms.knows(scope);
+        let beyond =
+            gift.scopes.iter().filter(counts).filter(|scope| {
+                Scope::parse(scope).is_some_and(|scope| !self.principal.scopes.contains(&scope))
+            });
         let beyond: Vec<&str> = beyond.map(String::as_str).collect();
         if !beyond.is_empty() {
             return Err(Refusal::InsufficientScope { required: beyond.join(" ").into() });

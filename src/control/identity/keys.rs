@@ -30,7 +30,12 @@ pub(super) async fn create(asked: Asked<'_>) -> Result<Response<Bytes>, Refusal>
         Expiry::At(moment) => Some(moment),
         Expiry::Default | Expiry::In(_) => None,
     };
-    let gift = Gift { scopes: new.scopes.clone(), networks: new.allowed_addresses.clone(), expires_at };
+    let gift = Gift {
+        scopes: new.scopes.clone(),
+        holder: None,
+        networks: new.allowed_addresses.clone(),
+        expires_at,
+    };
     owner.may_give(asked, &gift)?;
     may_make(asked, &owner, None).await?;
     let once = once(asked)?;
@@ -98,8 +103,9 @@ fn changed(key: &Key, changes: &Changes) -> Option<Gift> {
     if scopes.is_none() && allowed_addresses.is_none() && expires_at.is_none() {
         return None;
     }
-    let Gift { scopes: had, networks, .. } = Gift::like(key);
+    let Gift { scopes: had, networks, holder, .. } = Gift::like(key);
     Some(Gift {
+        holder: holder.filter(|_| scopes.is_none()),
         scopes: scopes.clone().unwrap_or(had),
         networks: allowed_addresses.clone().unwrap_or(networks),
         expires_at: Some(expires_at.unwrap_or(key.expires_at)),

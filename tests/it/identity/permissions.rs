@@ -100,6 +100,31 @@ async fn a_key_acts_for_its_account_only_with_the_scope_for_it() {
     }
 }
 
+/// It may come back, and who has the key then has it.
+#[tokio::test]
+async fn a_scope_that_is_out_of_the_catalogue_is_given_by_no_key_that_has_not_itself() {
+    let mut scene = Scene::new().await;
+    let steward = scene.key(&scene.ann, &["keyward:account"]).await;
+    let writer = scene.key(&scene.ann, &["keyward:account", "orders:write"]).await;
+    let known = "scopes:
+  \"keyward:account\": { description: Everything that is yours, default: true }
+  \"orders:read\": { description: Read orders, default: true }
+";
+    scene.gateway.reload(|builder| builder.yaml(&format!("{}{known}", super::IDENTITY))).await;
+    let path = format!("/user/api-keys/{}", writer.id);
+    let nearer = Some(json!({ "allowed_addresses": ["127.0.0.0/8"] }));
+    let rotate = || ("POST", format!("{path}/rotate"), Some(json!({})));
+    for (method, path, body) in [rotate(), ("PATCH", path.clone(), nearer)] {
+        let refused = scene.ask(method, &path, &steward.secret, body).await;
+        let detail = refused.refused(Code::InsufficientScope);
+        assert!(detail.contains("orders:write"), "{detail}");
+    }
+    // What it has itself it may keep.
+    let (method, path, body) = rotate();
+    let response = scene.ask(method, &path, &writer.secret, body).await;
+    assert_eq!(response.status, 201, "{response:?}");
+}
+
 #[tokio::test]
 async fn no_key_has_a_session_to_end_whatever_its_scopes() {
     let scene = Scene::new().await;
